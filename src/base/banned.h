@@ -1,0 +1,11 @@
+/* Functions that lose lengths or errors. Naming one of them is a compile error. */
+#ifndef TL_BASE_BANNED_H
+#define TL_BASE_BANNED_H
+
+/* system headers first, so that their own declarations are not poisoned */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets atoi atol atof strtok
+#endif

@@ -1,0 +1,51 @@
+/* Compiler and language helpers. With base/os.c this is the only file that may use GNU extensions
+ * or ask which operating system or processor it is on. */
+#ifndef TL_BASE_PLATFORM_H
+#define TL_BASE_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "tolite reads and writes little-endian files in place; big-endian hosts are not supported"
+#endif
+
+#define TL_PRINTF(fmt_index, first_arg) __attribute__((format(printf, fmt_index, first_arg)))
+#define TL_MUST_USE __attribute__((warn_unused_result))
+
+/* Number of elements of an array (not of a pointer). */
+#define TL_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define TL_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define TL_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* An invariant of our own code. Debug builds stop here; release builds do not test it. Where a broken
+ * invariant could still be met at run time and reported, use tl_bug() of base/diag.h instead. */
+#ifdef NDEBUG
+#define TL_ASSERT(cond) ((void)sizeof(cond))
+#else
+#define TL_ASSERT(cond) ((cond) ? (void)0 : tl_assert_failed(#cond, __FILE__, __LINE__))
+#endif
+_Noreturn void tl_assert_failed(const char *cond, const char *file, int line);
+
+/* Checked size arithmetic: true on success; on overflow false, *out undefined. */
+static inline bool tl_mul_size(size_t a, size_t b, size_t *out)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool tl_add_size(size_t a, size_t b, size_t *out)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
+static inline bool tl_mul_i64(int64_t a, int64_t b, int64_t *out)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool tl_add_i64(int64_t a, int64_t b, int64_t *out)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
+
+#include "base/banned.h"
+#endif
