@@ -31,6 +31,201 @@ typedef enum tl_status {
 } tl_status;
 
 typedef struct tl_context tl_context;
+typedef struct tl_network tl_network; /* an opened model */
+typedef struct tl_runner tl_runner;   /* a network made ready to run */
+typedef struct tl_arrays tl_arrays;   /* named tensors: npz files, pictures, outputs */
+
+const char *tl_version(void);
+const char *tl_status_name(tl_status status);
+
+/* ---- context ---- */
+
+/* Allocator with the contract of realloc and free in one: new_size 0 frees old and returns NULL; else
+ * returns new_size bytes aligned to 16 that begin with the old contents, or NULL. */
+typedef void *(*tl_allocate)(void *user, void *old, size_t old_size, size_t new_size);
+
+typedef struct tl_context_options {
+    size_t struct_size;
+    tl_allocate allocate; /* NULL: malloc and friends */
+    void *allocate_user;
+    /* Called now and then from long work: phase ("reading", "writing", ...), done in [0, 1]. */
+    void (*progress)(void *user, const char *phase, double done);
+    void *progress_user;
+    const volatile int *cancel; /* set non-zero by a signal handler or thread to stop; may be NULL */
+    int threads;                /* 0: number of processors */
+} tl_context_options;
+
+void tl_context_options_init(tl_context_options *options);
+/* NULL when memory is out. */
+tl_context *tl_context_new(const tl_context_options *options);
+/* After everything made with it. */
+void tl_context_free(tl_context *cx);
+
+typedef struct tl_diagnostic {
+    const char *code;  /* "U001"; see tl_explain */
+    tl_status status;  /* TL_OK for warnings and notes */
+    const char *file;  /* may be "" */
+    const char *what;  /* one line */
+    const char *hint;  /* may be "" */
+    const char *text;  /* the whole as printed, several lines */
+    size_t n_places;
+} tl_diagnostic;
+
+/* What was recorded since the last clear, in order. Pointers live until then. */
+size_t tl_diagnostics_count(const tl_context *cx);
+tl_diagnostic tl_diagnostics_get(tl_context *cx, size_t index);
+void tl_diagnostics_clear(tl_context *cx);
+
+/* Meaning of a code: title and advice; NULL when unknown. */
+const char *tl_explain(const char *code, const char **advice);
+
+/* ---- models ---- */
+
+typedef struct tl_open_options {
+    size_t struct_size;
+    /* NAME=DTYPE:DIMS, DTYPE: or DIMS may be left out; see the manual of --input */
+    const char *const *inputs;
+    size_t n_inputs;
+    const char *const *outputs; /* cut here: names of values that become the outputs */
+    size_t n_outputs;
+    const char *const *starts; /* begin here: names of values that become inputs */
+    size_t n_starts;
+} tl_open_options;
+
+void tl_open_options_init(tl_open_options *options);
+/* Reads a model; its format is told by its content. Weights stay in the file, which must not change
+ * while the network lives. options may be NULL. */
+tl_status tl_open(tl_context *cx, const char *path, const tl_open_options *options, tl_network **out);
+/* data must outlive the network. name is used in messages. */
+tl_status tl_open_memory(tl_context *cx, const char *name, const void *data, size_t size,
+                         const tl_open_options *options, tl_network **out);
+void tl_close(tl_network *network);
+
+/* JSON with everything `inspect` shows. NULL when memory is out. Lives as long as the network. */
+const char *tl_describe(tl_network *network);
+/* Text form of the graph after `stage`: "source", "core", "lowered", "file", or the name of a pass. */
+tl_status tl_print(tl_network *network, const char *stage, const char **text);
+
+typedef struct tl_tensor_info {
+    const char *name;
+    const char *dtype;   /* "f32" */
+    int rank;
+    const int64_t *shape; /* -1: open */
+    const char *type;     /* "f32[n,3,8,8]" */
+} tl_tensor_info;
+
+size_t tl_inputs_count(const tl_network *network);
+size_t tl_outputs_count(const tl_network *network);
+tl_tensor_info tl_input_info(tl_network *network, size_t index);
+tl_tensor_info tl_output_info(tl_network *network, size_t index);
+
+/* ---- conversion ---- */
+
+typedef struct tl_convert_options {
+    size_t struct_size;
+    const char *profile; /* "litert" when NULL */
+    bool exact;          /* no rewrite that changes floats, no demotion of types */
+    bool nhwc;           /* channels-last inputs and outputs wherever they reach spatial ops */
+    const char *const *nhwc_names; /* ... or only these */
+    size_t n_nhwc_names;
+    bool dry_run;        /* do everything but write */
+    bool sync;           /* make the file durable before it appears */
+    int verify;          /* 0 no, else number of samples on which file and source are compared */
+    bool verify_reference; /* run the source on reference kernels only */
+    const tl_arrays *golden; /* recorded inputs and outputs to compare with; may be NULL */
+    double atol, rtol, min_sqnr; /* replace the agreement rule when > 0 */
+    bool strip;          /* no marks and descriptions in the file */
+} tl_convert_options;
+
+void tl_convert_options_init(tl_convert_options *options);
+/* Converts and writes path (untouched unless TL_OK or TL_DIFFERS). report, may be NULL, receives JSON
+ * that lives as long as the network. */
+tl_status tl_convert(tl_network *network, const tl_convert_options *options, const char *path,
+                     const char **report);
+/* The same into memory; *data lives as long as the network. */
+tl_status tl_convert_memory(tl_network *network, const tl_convert_options *options, const void **data,
+                            size_t *size, const char **report);
+
+/* ---- tensors ---- */
+
+typedef struct tl_array {
+    const char *name;
+    const char *dtype; /* "f32", "i64", "bool", ... */
+    int rank;
+    const int64_t *shape;
+    const void *data; /* row-major, little-endian */
+    size_t size;      /* bytes */
+} tl_array;
+
+tl_status tl_arrays_new(tl_context *cx, tl_arrays **out);
+void tl_arrays_free(tl_arrays *arrays);
+/* npz or npy (named after the file). */
+tl_status tl_arrays_read(tl_context *cx, const char *path, tl_arrays **out);
+tl_status tl_arrays_write(tl_context *cx, const tl_arrays *arrays, const char *path);
+/* Copies array. */
+tl_status tl_arrays_add(tl_arrays *arrays, const tl_array *array);
+size_t tl_arrays_count(const tl_arrays *arrays);
+tl_array tl_arrays_get(const tl_arrays *arrays, size_t index);
+
+typedef struct tl_picture_options {
+    size_t struct_size;
+    int resize_h, resize_w; /* 0: keep */
+    int crop_h, crop_w;     /* centre crop after the resize; 0: none */
+    double mean[3], std[3]; /* (pixel / 255 - mean) / std; std 0 means 1 */
+    bool raw;               /* no division by 255 */
+} tl_picture_options;
+
+void tl_picture_options_init(tl_picture_options *options);
+/* Reads pictures and adds them, batched along axis 0, as the tensor `index` of the network's inputs:
+ * layout and channel count (1 or 3) are those of the input. */
+tl_status tl_arrays_add_pictures(tl_arrays *arrays, tl_network *network, size_t index,
+                                 const char *const *paths, size_t n, const tl_picture_options *options);
+/* Seeded values for every input that arrays lacks: normal floats, small non-negative integers; open
+ * dims at their hint (which = 0), smallest (1) or largest (2) size. */
+tl_status tl_arrays_add_random(tl_arrays *arrays, tl_network *network, uint64_t seed, int which);
+
+/* ---- running ---- */
+
+typedef struct tl_run_options {
+    size_t struct_size;
+    const char *stage; /* NULL or "": the model as it is; "core", "lowered", "file"; or a pass name */
+    const char *signature; /* NULL: the first */
+    bool reference;    /* reference kernels only */
+    bool profile;
+    bool steps;        /* axis 0 of every array is successive calls with carried state */
+    bool samples;      /* axis 0 of every array is independent samples */
+    const tl_convert_options *convert; /* for stages behind the source; may be NULL */
+} tl_run_options;
+
+void tl_run_options_init(tl_run_options *options);
+tl_status tl_runner_new(tl_network *network, const tl_run_options *options, tl_runner **out);
+void tl_runner_free(tl_runner *runner);
+/* Inputs are matched by name, in_NAME or input_K; outputs get the model's names. *outputs is owned by
+ * the runner and valid until its next run. */
+tl_status tl_run(tl_runner *runner, const tl_arrays *inputs, const tl_arrays **outputs);
+void tl_runner_reset(tl_runner *runner); /* state to zero */
+/* JSON: time per op of the last run, memory. NULL without profile. */
+const char *tl_profile_json(tl_runner *runner);
+
+/* ---- comparison ---- */
+
+typedef struct tl_diff_options {
+    size_t struct_size;
+    double atol, rtol, min_sqnr;
+    bool per_value; /* also compare the values inside, aligned by their marks */
+} tl_diff_options;
+
+void tl_diff_options_init(tl_diff_options *options);
+/* Runs both on the same inputs; TL_OK or TL_DIFFERS. report: JSON, lives as long as a. */
+tl_status tl_diff(tl_runner *a, tl_runner *b, const tl_arrays *inputs, const tl_diff_options *options,
+                  const char **report);
+/* Compares two sets of tensors by name or position. */
+tl_status tl_diff_arrays(tl_context *cx, const tl_arrays *a, const tl_arrays *b,
+                         const tl_diff_options *options, const char **report);
+
+/* Coverage as JSON: which operators of `from` ("onnx") are imported, which core ops `to` (a profile) has
+ * forms for. Either may be NULL. */
+tl_status tl_ops(tl_context *cx, const char *from, const char *to, const char **json);
 
 #ifdef __cplusplus
 }
