@@ -45,6 +45,9 @@ typedef struct tl_builder {
 tl_builder tl_builder_at_end(tl_graph *graph);
 tl_builder tl_builder_before(tl_node *node); /* origin = that of node */
 const tl_origin *tl_origin_make(tl_model *model, const tl_origin *origin); /* interned copy */
+/* The place of a message: "node NAME (OP)" or the innermost frame, further frames as context. Texts
+ * live as long as the context's records. */
+tl_where tl_origin_where(const tl_model *model, const tl_origin *origin);
 
 /* ---- nodes ---- */
 /* attrs may live on the caller's stack (copied); NULL = defaults. in[i] may be NULL (absent). n_out is
@@ -86,16 +89,25 @@ tl_value *tl_build_i32s(tl_model *model, const int64_t *v, size_t n); /* i32[n],
 tl_value *tl_build_f32s(tl_model *model, const float *v, int rank, const int64_t *shape);
 
 /* ---- changes ---- */
-/* Every use of old (in any graph) becomes a use of new. Types must agree in dtype and rank. */
+/* Whatever changes, the facts of all nodes behind it are inferred anew. */
+
+/* Every use of old (in any graph) becomes a use of new. Types must agree in dtype and rank. Symbols born
+ * on old are from now on born on the replacement. */
 void tl_replace_uses(tl_value *old, tl_value *replacement);
 void tl_node_set_input(tl_node *node, size_t i, tl_value *value);
 /* Appends an operand and, for GRAPHS ops, an input of the same type to every child graph. */
 tl_status tl_node_add_capture(tl_node *node, tl_value *value);
+/* Removes operand i: a captured one together with the input of every child graph (which must have no
+ * use), or the last operand of a node without child graphs. */
+void tl_node_remove_input(tl_node *node, size_t i);
 /* No output may have a use. Child graphs go with it. */
 void tl_node_remove(tl_node *node);
 void tl_node_move_before(tl_node *node, tl_node *before);
 /* Replaces the attributes and infers anew. */
 tl_status tl_node_set_attrs(tl_node *node, const void *attrs);
+/* Another type for an input of a graph. Symbols that were born on it move with the axes they stand on;
+ * symbols not yet attached are born here. */
+tl_status tl_graph_set_input_type(tl_graph *graph, size_t i, tl_type type);
 /* Runs inference again over a graph (and its children) from its inputs, after their types changed. */
 tl_status tl_graph_reinfer(tl_graph *graph);
 void tl_value_set_name(tl_value *value, tl_str name);
@@ -104,7 +116,8 @@ void tl_value_set_mark(tl_value *value, const tl_mark *mark);
  * outputs the values that stand for the graph's results. */
 tl_status tl_graph_inline(tl_builder *b, const tl_graph *graph, tl_value *const *inputs,
                           tl_value **outputs);
-/* A deep copy of the whole model in another arena (same context). */
+/* A deep copy of the whole model in another arena (same context). Constants are immutable and shared: the
+ * arena of model must outlive the copy. */
 tl_model *tl_model_copy(const tl_model *model, tl_arena *arena);
 
 /* The whole model; every invariant of graph.h, types as inference gives them. TL_BUG with a precise

@@ -18,6 +18,7 @@
 #ifndef TL_IR_GRAPH_H
 #define TL_IR_GRAPH_H
 
+#include "base/map.h"
 #include "ir/constant.h"
 #include "ir/op.h"
 
@@ -119,6 +120,9 @@ struct tl_model {
     TL_VEC(tl_file *) files; /* referenced by constants; released with the model */
     tl_legal legal;          /* CORE until lowered */
     tl_value *poison;        /* stands in for any value when memory is out; never NULL */
+    tl_node *poison_node;    /* ... for any node: its outputs are all `poison` */
+    tl_graph *spare;         /* ... for any graph */
+    tl_map origins;          /* interned, by hash */
     uint32_t n_values, n_nodes;
     tl_str source_name;      /* file name, for messages */
     tl_str source_format;    /* "ONNX opset 17", ... */

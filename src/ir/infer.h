@@ -8,6 +8,7 @@
 
 typedef struct tl_infer {
     tl_model *model;
+    tl_arena *arena; /* for what the results point to */
     tl_op op;
     const void *attrs;
     tl_value *const *in; /* NULL entries: absent operands; none of them poison */

@@ -1,0 +1,281 @@
+/* Graphs and their changes: use lists, inputs and outputs, replacing, moving, removing. */
+#include "ir/graph_private.h"
+
+/* ---- use lists ---- */
+
+void tl_use_attach(tl_use *use, tl_node *user, tl_value *value)
+{
+    *use = (tl_use){.value = value, .user = user};
+    if (!value)
+        return;
+    use->next = value->uses;
+    if (value->uses)
+        value->uses->prev = use;
+    value->uses = use;
+}
+
+void tl_use_detach(tl_use *use)
+{
+    if (use->prev)
+        use->prev->next = use->next;
+    else if (use->value)
+        use->value->uses = use->next;
+    if (use->next)
+        use->next->prev = use->prev;
+    *use = (tl_use){.user = use->user};
+}
+
+void tl_node_link_before(tl_node *node, tl_node *before)
+{
+    tl_graph *graph = before->graph;
+    node->graph = graph;
+    node->next = before;
+    node->prev = before->prev;
+    if (before->prev)
+        before->prev->next = node;
+    else
+        graph->first = node;
+    before->prev = node;
+}
+
+void tl_node_unlink(tl_node *node)
+{
+    if (node->prev)
+        node->prev->next = node->next;
+    else
+        node->graph->first = node->next;
+    if (node->next)
+        node->next->prev = node->prev;
+    node->prev = node->next = NULL;
+}
+
+/* Operands move to a longer array. The uses move along, in place within their lists. */
+static tl_status grow_operands(tl_node *node, size_t n)
+{
+    tl_model *model = node->graph->model;
+    tl_use *in = TL_NEW_ARRAY(model->arena, tl_use, n);
+    if (!in)
+        return tl_context_status(model->cx);
+    for (size_t i = 0; i < TL_MIN(n, node->n_in); i++) {
+        in[i] = node->in[i];
+        if (in[i].prev)
+            in[i].prev->next = &in[i];
+        else if (in[i].value)
+            in[i].value->uses = &in[i];
+        if (in[i].next)
+            in[i].next->prev = &in[i];
+    }
+    for (size_t i = node->n_in; i < n; i++)
+        in[i].user = node;
+    node->in = in;
+    node->n_in = (uint32_t)n;
+    return TL_OK;
+}
+
+/* ---- graphs ---- */
+
+tl_graph *tl_graph_new(tl_model *model, tl_str name)
+{
+    tl_graph *graph = TL_NEW(model->arena, tl_graph);
+    tl_node *ret = tl_node_new(model, TL_OP_ret, 0, 0, 0);
+    if (!graph || !ret)
+        return model->spare;
+    graph->model = model;
+    graph->first = graph->last = ret;
+    graph->name = tl_str_copy(model->arena, name);
+    ret->graph = graph;
+    ret->attrs = tl_attrs_default(TL_ATTRS_none);
+    return graph;
+}
+
+tl_value *tl_graph_add_input(tl_graph *graph, tl_type type, tl_str name)
+{
+    tl_model *model = graph->model;
+    tl_value *value = tl_value_new(model, graph);
+    if (!value || !tl_vec_push(model->arena, &graph->inputs, value))
+        return model->poison;
+    value->def_index = (uint32_t)(graph->inputs.n - 1);
+    value->fact = tl_fact_make(tl_type_make(model->arena, type.dtype, type.rank, type.dims));
+    value->fact.type.quant = type.quant;
+    tl_value_set_name(value, name);
+    tl_value_attach_symbols(value);
+    return value;
+}
+
+tl_status tl_graph_set_outputs(tl_graph *graph, tl_value *const *outputs, size_t n)
+{
+    tl_node *ret = graph->last;
+    for (size_t i = 0; i < ret->n_in; i++)
+        tl_use_detach(&ret->in[i]);
+    ret->n_in = 0;
+    TRY(grow_operands(ret, n));
+    for (size_t i = 0; i < n; i++)
+        tl_use_attach(&ret->in[i], ret, outputs[i]);
+    if (graph->owner)
+        tl_node_refresh(graph->owner);
+    return tl_context_status(graph->model->cx);
+}
+
+tl_status tl_graph_set_input_type(tl_graph *graph, size_t i, tl_type type)
+{
+    tl_model *model = graph->model;
+    tl_value *input = graph->inputs.v[i];
+    tl_type copy = tl_type_make(model->arena, type.dtype, type.rank, type.dims);
+    copy.quant = type.quant;
+    input->fact = tl_fact_make(copy);
+    for (int axis = 0; axis < copy.rank; axis++) {
+        const tl_dim *d = copy.dims[axis];
+        if (d->kind != TL_DIM_SYMBOL)
+            continue;
+        tl_symbol *symbol = tl_dims_get_symbol(model->dims, d->symbol->id);
+        if (symbol->born == input)
+            symbol->axis = axis;
+    }
+    tl_value_attach_symbols(input);
+    tl_value_changed(input);
+    return tl_context_status(model->cx);
+}
+
+void tl_value_set_name(tl_value *value, tl_str name)
+{
+    tl_model *model = value->graph ? value->graph->model : NULL;
+    /* constants get their name when they are made, with the model at hand */
+    if (model && name.n)
+        value->name = tl_str_copy(model->arena, name);
+}
+
+void tl_value_set_mark(tl_value *value, const tl_mark *mark)
+{
+    if (!value->graph)
+        return;
+    tl_arena *arena = value->graph->model->arena;
+    tl_mark *copy = tl_arena_copy(arena, mark, sizeof(*mark));
+    if (!copy)
+        return;
+    copy->name = tl_str_copy(arena, mark->name);
+    if (mark->perm)
+        copy->perm = tl_arena_copy(arena, mark->perm, (size_t)mark->rank * sizeof(int));
+    value->mark = copy;
+}
+
+/* ---- changes ---- */
+
+/* Symbols that old gave birth to are measured on the replacement from now on. */
+static void move_births(tl_model *model, const tl_value *old, tl_value *replacement)
+{
+    for (size_t i = 0; i < tl_dims_n_symbols(model->dims); i++) {
+        tl_symbol *symbol = tl_dims_get_symbol(model->dims, i);
+        if (symbol->born == old && replacement->graph)
+            symbol->born = replacement;
+    }
+}
+
+void tl_replace_uses(tl_value *old, tl_value *replacement)
+{
+    if (old == replacement)
+        return;
+    TL_ASSERT(old->poison || replacement->poison ||
+              (old->fact.type.dtype == replacement->fact.type.dtype &&
+               old->fact.type.rank == replacement->fact.type.rank));
+    if (!tl_type_is_static(&old->fact.type) && old->graph)
+        move_births(old->graph->model, old, replacement);
+    bool same = tl_fact_same(&old->fact, &replacement->fact) && old->poison == replacement->poison;
+    while (old->uses) {
+        tl_use *use = old->uses;
+        tl_use_detach(use);
+        tl_use_attach(use, use->user, replacement);
+    }
+    if (!same)
+        tl_value_changed(replacement);
+}
+
+void tl_node_set_input(tl_node *node, size_t i, tl_value *value)
+{
+    const tl_value *old = node->in[i].value;
+    if (old == value)
+        return;
+    bool same =
+        old && value && tl_fact_same(&old->fact, &value->fact) && old->poison == value->poison;
+    tl_use_detach(&node->in[i]);
+    tl_use_attach(&node->in[i], node, value);
+    if (!same)
+        tl_node_refresh(node);
+}
+
+tl_status tl_node_add_capture(tl_node *node, tl_value *value)
+{
+    TRY(grow_operands(node, (size_t)node->n_in + 1));
+    tl_use_attach(&node->in[node->n_in - 1], node, value);
+    for (size_t i = 0; i < node->n_graphs; i++) {
+        tl_value *input = tl_graph_add_input(node->graphs[i], value->fact.type, value->name);
+        if (!input->poison)
+            input->fact = value->fact;
+    }
+    return tl_context_status(node->graph->model->cx);
+}
+
+/* Input of the child graphs that operand i of their owner feeds; -1: none. */
+static ptrdiff_t graph_input_of(const tl_node *node, size_t i)
+{
+    return node->op == TL_OP_if || node->op == TL_OP_tfl_if ? (ptrdiff_t)i - 1 : (ptrdiff_t)i;
+}
+
+static void remove_graph_input(tl_graph *graph, size_t i)
+{
+    TL_ASSERT(!tl_has_uses(graph->inputs.v[i]));
+    graph->inputs.n--;
+    for (size_t k = i; k < graph->inputs.n; k++) {
+        graph->inputs.v[k] = graph->inputs.v[k + 1];
+        graph->inputs.v[k]->def_index = (uint32_t)k;
+    }
+}
+
+void tl_node_remove_input(tl_node *node, size_t i)
+{
+    ptrdiff_t input = graph_input_of(node, i);
+    for (size_t g = 0; input >= 0 && g < node->n_graphs; g++)
+        remove_graph_input(node->graphs[g], (size_t)input);
+    for (size_t k = i; k + 1 < node->n_in; k++) {
+        tl_value *next = node->in[k + 1].value;
+        tl_use_detach(&node->in[k]);
+        tl_use_attach(&node->in[k], node, next);
+    }
+    tl_use_detach(&node->in[node->n_in - 1]);
+    node->n_in--;
+}
+
+static void remove_children(tl_node *node)
+{
+    for (size_t i = 0; i < node->n_graphs; i++) {
+        tl_graph *graph = node->graphs[i];
+        while (graph->last) {
+            tl_node *last = graph->last;
+            remove_children(last);
+            for (size_t k = 0; k < last->n_in; k++)
+                tl_use_detach(&last->in[k]);
+            graph->last = last->prev;
+            tl_node_unlink(last);
+        }
+    }
+}
+
+void tl_node_remove(tl_node *node)
+{
+    if (node == node->graph->model->poison_node)
+        return;
+    for (size_t i = 0; i < node->n_out; i++)
+        TL_ASSERT(!tl_has_uses(node->out[i]));
+    remove_children(node);
+    for (size_t i = 0; i < node->n_in; i++)
+        tl_use_detach(&node->in[i]);
+    tl_node_unlink(node);
+}
+
+void tl_node_move_before(tl_node *node, tl_node *before)
+{
+    TL_ASSERT(node->graph == before->graph);
+    if (node == before || node == node->graph->model->poison_node)
+        return;
+    tl_node_unlink(node);
+    tl_node_link_before(node, before);
+}
