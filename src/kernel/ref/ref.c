@@ -1,0 +1,107 @@
+/* The table of the reference kernels, and what all of them share: failing, axes, shapes. */
+#include "kernel/ref/ref.h"
+
+/* clang-format off */
+static const tl_kernel kernels[TL_OP_COUNT] = {
+#define KERNEL(op, run_) [TL_OP_##op].run = tl_ref_##run_,
+#define SCRATCH(op, scratch_) [TL_OP_##op].scratch = tl_ref_scratch_##scratch_,
+#define SHAPE(op, shape_) [TL_OP_##op].shape = tl_ref_shape_##shape_,
+#include "kernel/ref/kernels.def"
+#undef KERNEL
+#undef SCRATCH
+#undef SHAPE
+};
+/* clang-format on */
+
+const tl_kernel *tl_kernel_ref(tl_op op)
+{
+    return &kernels[op];
+}
+
+tl_status tl_ref_fail(tl_call *call, const char *text)
+{
+    call->error = text;
+    return TL_MALFORMED;
+}
+
+tl_status tl_ref_plain(tl_call *call)
+{
+    bool quantised = false;
+    for (size_t i = 0; i < call->n_in; i++)
+        quantised |= call->in[i].quant != NULL;
+    for (size_t i = 0; i < call->n_out; i++)
+        quantised |= call->out[i].quant != NULL;
+    return quantised ? tl_ref_fail(call, "quantised arithmetic: not yet in this version") : TL_OK;
+}
+
+const tl_tensor *tl_ref_operand(const tl_call *call, size_t k)
+{
+    return k < call->n_in && call->in[k].data ? &call->in[k] : NULL;
+}
+
+bool tl_ref_axis(int64_t axis, int rank, int *out)
+{
+    if (axis < -rank || axis >= rank)
+        return false;
+    *out = (int)(axis < 0 ? axis + rank : axis);
+    return true;
+}
+
+static tl_status flag_axis(tl_call *call, int64_t axis, int rank, bool *flags)
+{
+    int i;
+    if (!tl_ref_axis(axis, rank, &i))
+        return tl_ref_fail(call, "axis out of range");
+    flags[i] = true;
+    return TL_OK;
+}
+
+tl_status tl_ref_axes_list(tl_call *call, tl_ints axes, int rank, bool *flags)
+{
+    for (int i = 0; i < rank; i++)
+        flags[i] = false;
+    for (size_t i = 0; i < axes.n; i++)
+        TRY(flag_axis(call, axes.v[i], rank, flags));
+    return TL_OK;
+}
+
+tl_status tl_ref_axes_tensor(tl_call *call, const tl_tensor *axes, int rank, bool *flags)
+{
+    for (int i = 0; i < rank; i++)
+        flags[i] = false;
+    for (int64_t i = 0, n = tl_tensor_count(axes); i < n; i++)
+        TRY(flag_axis(call, tl_tensor_get_i64(axes, i), rank, flags));
+    return TL_OK;
+}
+
+void tl_ref_strides(int rank, const int64_t *shape, int64_t *stride)
+{
+    int64_t size = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        stride[i] = size;
+        size *= shape[i];
+    }
+}
+
+int64_t tl_ref_product(int from, int to, const int64_t *shape)
+{
+    int64_t product = 1;
+    for (int i = from; i < to; i++)
+        product *= shape[i];
+    return product;
+}
+
+bool tl_ref_same_shape(const tl_tensor *a, const tl_tensor *b)
+{
+    bool same = a->rank == b->rank;
+    for (int i = 0; same && i < a->rank; i++)
+        same = a->shape[i] == b->shape[i];
+    return same;
+}
+
+void tl_ref_set_shape(tl_tensor *t, int rank, const int64_t *shape)
+{
+    t->rank = rank;
+    for (int i = 0; i < rank; i++)
+        t->shape[i] = shape[i];
+}
