@@ -64,6 +64,8 @@ int64_t onnx_attr_i(const onnx_call *c, const char *name, int64_t value);
 double onnx_attr_f(const onnx_call *c, const char *name, double value);
 tl_str onnx_attr_s(const onnx_call *c, const char *name, const char *value);
 const int64_t *onnx_attr_ints(const onnx_call *c, const char *name, size_t *n);
+/* A tensor attribute as a constant; poison when its type or data is not usable (recorded). */
+tl_value *onnx_tensor_value(onnx_call *c, const onnx_tensor *tensor);
 
 /* Contents of an integer input when they are known: constants and shape arithmetic. NULL otherwise. */
 const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n);
