@@ -13,13 +13,14 @@ typedef struct tl_arena_block tl_arena_block;
 typedef struct tl_arena {
     tl_context *cx;
     tl_arena_block *block; /* newest first */
+    tl_arena_block *large; /* allocations with a block of their own, newest first */
     uint8_t *next, *end;   /* free part of the newest block */
     size_t total;          /* bytes obtained from the allocator */
 } tl_arena;
 
 /* A point to go back to; see tl_arena_rewind. */
 typedef struct tl_arena_mark {
-    tl_arena_block *block;
+    tl_arena_block *block, *large;
     uint8_t *next;
 } tl_arena_mark;
 
@@ -27,7 +28,7 @@ void tl_arena_init(tl_arena *arena, tl_context *cx);
 /* Frees every block; the arena is empty and usable again. */
 void tl_arena_release(tl_arena *arena);
 
-/* size bytes, zeroed, aligned to 16 (or to align, a power of two). NULL on failure (recorded). */
+/* size bytes (0 gives a valid pointer too), zeroed, aligned to 16 (or to align, a power of two). NULL on failure (recorded). */
 void *tl_arena_push(tl_arena *arena, size_t size);
 void *tl_arena_push_aligned(tl_arena *arena, size_t size, size_t align);
 /* n * size with overflow check. */

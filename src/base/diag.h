@@ -6,7 +6,7 @@
 #ifndef TL_BASE_DIAG_H
 #define TL_BASE_DIAG_H
 
-#include "base/str.h"
+#include "base/map.h"
 #include "base/vec.h"
 
 /* Codes: letter = kind, number = stable. The table is base/diag.def. */
@@ -57,20 +57,26 @@ struct tl_context {
     const volatile int *cancel; /* non-zero asks long work to stop with TL_INTERRUPTED; may be NULL */
     tl_arena arena;             /* diagnostics */
     TL_VEC(tl_diag *) diags;
-    tl_status status; /* first failure; sticky until tl_context_clear */
+    tl_map index;     /* hash of code, file, what -> tl_diag */
+    tl_status status; /* first failure; sticky until tl_context_reset */
     bool out_of_memory;
-    size_t n_dropped; /* diagnostics beyond TL_DIAG_MAX */
+    size_t n_dropped; /* diagnostics beyond TL_DIAG_MAX (failures: twice that), or without memory */
     int n_threads;    /* 0 = number of processors */
+    /* so that lack of memory is recorded without memory: a record, and always one free slot in diags */
+    tl_diag oom;
+    tl_diag *first_diags[8];
 };
 
+/* alloc as tl_allocate in tolite.h; NULL: malloc and friends. NULL when memory is out. */
 tl_context *tl_context_create(void *(*alloc)(void *, void *, size_t, size_t), void *user);
 void tl_context_destroy(tl_context *cx);
 tl_status tl_context_status(const tl_context *cx);
 /* Forgets status and records. */
 void tl_context_reset(tl_context *cx);
 
-/* Records a failure and returns its status (that of the code). format is the "what, expected X,
- * found Y" part, hint may follow after "; ". */
+/* Records a failure and returns its status (that of the code; TL_ENVIRONMENT when there is no memory
+ * for the record). format is the "what, expected X,
+ * found Y" part, a hint may follow the first "; ". */
 tl_status tl_fail(tl_context *cx, tl_code code, const tl_where *where, const char *format, ...)
     TL_PRINTF(4, 5);
 /* Records a warning or note (code with status TL_OK). */

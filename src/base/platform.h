@@ -47,5 +47,25 @@ static inline bool tl_add_i64(int64_t a, int64_t b, int64_t *out)
     return !__builtin_add_overflow(a, b, out);
 }
 
+/* Address sanitizer builds see the unused parts of arena blocks as out of bounds. */
+#if defined(__SANITIZE_ADDRESS__)
+#define TL_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TL_ASAN 1
+#endif
+#endif
+#ifdef TL_ASAN
+void __asan_poison_memory_region(const volatile void *p, size_t size);
+void __asan_unpoison_memory_region(const volatile void *p, size_t size);
+#define TL_POISON(p, size) __asan_poison_memory_region((p), (size))
+#define TL_UNPOISON(p, size) __asan_unpoison_memory_region((p), (size))
+#define TL_REDZONE 16
+#else
+#define TL_POISON(p, size) ((void)(p), (void)(size))
+#define TL_UNPOISON(p, size) ((void)(p), (void)(size))
+#define TL_REDZONE 0
+#endif
+
 #include "base/banned.h"
 #endif
