@@ -37,8 +37,7 @@ void tl_ref_load_f64(const tl_tensor *t, int64_t at, int64_t step, int64_t n, do
     }
 }
 
-/* Truncated towards 0, saturated; NaN gives 0. */
-static int64_t truncate_i64(double x)
+int64_t tl_ref_to_i64(double x)
 {
     if (x != x)
         return 0;
@@ -61,14 +60,14 @@ void tl_ref_load_i64(const tl_tensor *t, int64_t at, int64_t step, int64_t n, in
     }
         WHOLE_TYPES(LOAD)
 #undef LOAD
-#define LOAD(id, type, value)                       \
-    case id: {                                      \
-        const type *p = t->data;                    \
-        for (int64_t i = 0; i < n; i++) {           \
-            type s = p[at + i * step];              \
-            out[i] = truncate_i64((double)(value)); \
-        }                                           \
-        break;                                      \
+#define LOAD(id, type, value)                        \
+    case id: {                                       \
+        const type *p = t->data;                     \
+        for (int64_t i = 0; i < n; i++) {            \
+            type s = p[at + i * step];               \
+            out[i] = tl_ref_to_i64((double)(value)); \
+        }                                            \
+        break;                                       \
     }
         FLOAT_TYPES(LOAD)
 #undef LOAD
@@ -101,7 +100,7 @@ static uint16_t to_bf16(double x)
     return tl_f32_to_bf16(round_to_odd(x));
 }
 
-static uint64_t truncate_u64(double x)
+uint64_t tl_ref_to_u64(double x)
 {
     if (!(x > 0))
         return 0;
@@ -110,7 +109,7 @@ static uint64_t truncate_u64(double x)
 
 static int64_t saturate(tl_dtype dtype, double x)
 {
-    int64_t lo, hi, i = truncate_i64(x);
+    int64_t lo, hi, i = tl_ref_to_i64(x);
     tl_dtype_range(dtype, &lo, &hi);
     return TL_MIN(TL_MAX(i, lo), hi);
 }
@@ -126,7 +125,7 @@ void tl_ref_store_f64(tl_tensor *t, int64_t at, int64_t n, const double *x)
         break;                          \
     }
         STORE(TL_BOOL, uint8_t, x[i] != 0)
-        STORE(TL_U64, uint64_t, truncate_u64(x[i]))
+        STORE(TL_U64, uint64_t, tl_ref_to_u64(x[i]))
         STORE(TL_F16, uint16_t, to_f16(x[i]))
         STORE(TL_BF16, uint16_t, to_bf16(x[i]))
         STORE(TL_F32, float, x[i])

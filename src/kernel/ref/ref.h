@@ -44,6 +44,9 @@ void tl_ref_load_i64(const tl_tensor *t, int64_t at, int64_t step, int64_t n, in
  * i64 to narrower integers wraps; to bool is x != 0. */
 void tl_ref_store_f64(tl_tensor *t, int64_t at, int64_t n, const double *x);
 void tl_ref_store_i64(tl_tensor *t, int64_t at, int64_t n, const int64_t *x);
+/* Truncated towards 0, saturated; NaN gives 0. */
+int64_t tl_ref_to_i64(double x);
+uint64_t tl_ref_to_u64(double x);
 /* Moves n elements of any type, sub-byte ones too, unchanged; src and dst have one type. */
 void tl_ref_copy(const tl_tensor *src, int64_t from, int64_t step, tl_tensor *dst, int64_t to, int64_t n);
 /* Sets n elements of dst to element `from` of src. */
