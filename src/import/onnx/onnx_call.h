@@ -73,8 +73,6 @@ const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n);
 const int64_t *onnx_const_ints(onnx_call *c, size_t input, size_t *n);
 /* Contents of a small constant input as doubles; NULL when it is not constant. */
 const double *onnx_const_floats(onnx_call *c, size_t input, size_t *n);
-/* A tensor of the file as a constant of the model; poison when it cannot be (recorded). */
-tl_value *onnx_tensor_value(onnx_call *c, const onnx_tensor *tensor);
 /* A list that is an attribute in old opsets and an input in new ones, as expressions. False when it is
  * given but not known at conversion time (recorded); *v NULL when absent. */
 bool onnx_list(onnx_call *c, const char *attr, size_t input, const tl_dim *const **v, size_t *n);
