@@ -76,10 +76,14 @@ static void divide_pow2(decimal *a, int k)
 /* a * 2^k for any k */
 static void shift(decimal *a, int k)
 {
-    for (; k > 0; k -= MAX_SHIFT)
-        multiply_pow2(a, TL_MIN(k, MAX_SHIFT));
-    for (; k < 0; k += MAX_SHIFT)
-        divide_pow2(a, TL_MIN(-k, MAX_SHIFT));
+    while (k) {
+        int step = TL_MAX(-MAX_SHIFT, TL_MIN(MAX_SHIFT, k));
+        if (step > 0)
+            multiply_pow2(a, step);
+        else
+            divide_pow2(a, -step);
+        k -= step;
+    }
 }
 
 static decimal decimal_from(uint64_t x)
