@@ -192,6 +192,7 @@ typedef struct tl_run_options {
     const char *signature; /* NULL: the first */
     bool reference;    /* reference kernels only */
     bool profile;
+    bool inspect;      /* keep every value readable while it runs, for tl_diff with per_value */
     bool steps;        /* axis 0 of every array is successive calls with carried state */
     bool samples;      /* axis 0 of every array is independent samples */
     const tl_convert_options *convert; /* for stages behind the source; may be NULL */

@@ -1,5 +1,5 @@
-/* Writing JSON. Commas and quoting are done here; nesting is the caller's. Numbers that JSON cannot hold
- * (NaN, infinities) are written as null. */
+/* Writing JSON. Commas and quoting are done here; nesting is the caller's. Numbers that JSON cannot
+ * hold (NaN, infinities) are written as null. */
 #ifndef TL_BASE_JSON_H
 #define TL_BASE_JSON_H
 

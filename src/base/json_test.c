@@ -27,8 +27,9 @@ static void writes_nested_documents(void **state)
     tl_json_bool(&json, "yes", true);
     tl_json_text(&json, "none", NULL);
     tl_json_close(&json, '}');
-    assert_string_equal(tl_json_get(&json),
-                        "{\"a\\\"b\":\"line\\n\",\"list\":[-3,0.5,null,{}],\"yes\":true,\"none\":null}");
+    assert_string_equal(
+        tl_json_get(&json),
+        "{\"a\\\"b\":\"line\\n\",\"list\":[-3,0.5,null,{}],\"yes\":true,\"none\":null}");
     tl_arena_release(&arena);
     tl_context_destroy(cx);
 }

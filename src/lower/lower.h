@@ -12,6 +12,8 @@ typedef struct tl_lower_options {
     bool exact; /* no demotion of types, no approximation */
 } tl_lower_options;
 
+/* Whether any form of op is known, for the coverage table. */
+bool tl_lower_has_row(tl_op op);
 /* True when the profile has a form for this node as it is, so that pass/ must not expand it. The
  * callback pass/ is given. */
 bool tl_lower_has_form(void *options, const tl_node *node);

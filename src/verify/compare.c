@@ -13,7 +13,8 @@ typedef struct pair_sums {
     bool outside;             /* some |a - b| > atol + rtol |b| */
 } pair_sums;
 
-static void compare_one(tl_comparison *c, pair_sums *s, const tl_tolerance *t, int64_t i, double a, double b)
+static void compare_one(tl_comparison *c, pair_sums *s, const tl_tolerance *t, int64_t i, double a,
+                        double b)
 {
     if (a == b || (a != a && b != b)) {
         if (b - b == 0) {
@@ -67,7 +68,8 @@ static bool float_pairs_agree(const tl_comparison *c, const pair_sums *s, const 
     return c->max_abs <= relative * TL_MAX(1.0, c->max_ref) && c->cosine >= cosine;
 }
 
-tl_comparison tl_compare(const tl_tensor *result, const tl_tensor *reference, const tl_tolerance *tolerance)
+tl_comparison tl_compare(const tl_tensor *result, const tl_tensor *reference,
+                         const tl_tolerance *tolerance)
 {
     static const tl_tolerance rule = {0};
     const tl_tolerance *t = tolerance ? tolerance : &rule;
@@ -93,15 +95,19 @@ tl_comparison tl_compare(const tl_tensor *result, const tl_tensor *reference, co
         }
     } else {
         for (int64_t i = 0; i < c.n; i++)
-            compare_one(&c, &sums, t, i, tl_tensor_get_f64(result, i), tl_tensor_get_f64(reference, i));
+            compare_one(&c, &sums, t, i, tl_tensor_get_f64(result, i),
+                        tl_tensor_get_f64(reference, i));
     }
     c.relative = c.max_abs / TL_MAX(1.0, c.max_ref);
     if (sums.aa > 0 && sums.bb > 0)
         c.cosine = sums.ab / (tl_sqrt(sums.aa) * tl_sqrt(sums.bb));
     else if (sums.aa > 0 || sums.bb > 0)
-        c.cosine = c.max_abs <= DEFAULT_RELATIVE ? 1 : 0; /* one side is all zero: no direction to compare */
+        c.cosine = c.max_abs <= DEFAULT_RELATIVE
+                       ? 1
+                       : 0; /* one side is all zero: no direction to compare */
     if (sums.error > 0)
         c.sqnr = 10 * tl_log(sums.bb / sums.error) / tl_log(10);
-    c.agree = tl_dtype_is_float(reference->dtype) ? float_pairs_agree(&c, &sums, t) : c.n_different == 0;
+    c.agree =
+        tl_dtype_is_float(reference->dtype) ? float_pairs_agree(&c, &sums, t) : c.n_different == 0;
     return c;
 }

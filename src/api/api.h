@@ -1,0 +1,62 @@
+/* What the files of api/ share: the public handles and the way from a network to one of its stages.
+ */
+#ifndef TL_API_API_H
+#define TL_API_API_H
+
+#include "base/json.h"
+#include "exec/session.h"
+#include "import/import.h"
+#include "tolite.h"
+#include "verify/compare.h"
+
+struct tl_network {
+    tl_context *cx;
+    tl_arena arena; /* the model and every text handed out */
+    tl_file *file;
+    tl_model *model; /* as it was read */
+    const char *name;
+};
+
+typedef TL_VEC(tl_array) api_array_list;
+
+struct tl_arrays {
+    tl_context *cx;
+    tl_arena arena;
+    api_array_list list;
+    const char *name; /* of the file, for messages */
+};
+
+/* NULL and "" mean the source; see tl_run_options.stage. A stage other than the source is a new
+ * model in arena, to be released by tl_model_release. O001 for an unknown name. */
+tl_status api_stage(tl_network *network, const char *stage, const tl_convert_options *convert,
+                    tl_arena *arena, tl_model **out);
+bool api_stage_is_source(const char *stage);
+/* Import, passes and lowering; stats of the emitter when out is given. */
+tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
+                    tl_model **out);
+
+/* NULL: the first. O002 when there is none of that name. */
+tl_status api_entry(tl_context *cx, const tl_model *model, const char *signature,
+                    const tl_entry **out);
+const char *api_type_text(tl_arena *arena, const tl_type *type);
+void api_json_type(tl_json *json, tl_arena *arena, const tl_type *type);
+/* "op", "transposes" and "entries" of a model, into the open object. */
+void api_json_model(tl_json *json, tl_arena *arena, const tl_model *model);
+void api_json_comparison(tl_json *json, const tl_comparison *comparison);
+
+tl_tensor api_tensor(const tl_array *array);
+/* Array for visible input k of entry: its name, in_NAME, or input_K. NULL: none. */
+const tl_array *api_find_input(const tl_arrays *arrays, const tl_entry *entry, size_t k);
+/* ... for output k: NAME, out_K_NAME, output_K. */
+const tl_array *api_find_output(const tl_arrays *arrays, const tl_entry *entry, size_t k);
+tl_status api_add_random(tl_arrays *arrays, const tl_entry *entry, uint64_t seed, int which);
+/* Element type by name; arrays hold only known ones. */
+tl_dtype api_dtype(const char *name);
+/* A shallow part of array: element i of axis 0. */
+tl_array api_part(const tl_array *array, int64_t i);
+
+/* One session fed from arrays. */
+tl_status api_feed(tl_context *cx, tl_session *session, const tl_entry *entry,
+                   const tl_arrays *arrays, int64_t part);
+
+#endif

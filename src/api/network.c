@@ -1,0 +1,308 @@
+/* Opening models, describing them, and the stages of their conversion. */
+#include "api/api.h"
+
+#include "emit/emit.h"
+#include "ir/text.h"
+#include "lower/lower.h"
+#include "pass/pass.h"
+
+#include <string.h>
+
+void tl_open_options_init(tl_open_options *options)
+{
+    *options = (tl_open_options){.struct_size = sizeof *options};
+}
+
+/* ---- options of the user as the readers want them ---- */
+
+/* NAME=DTYPE:DIMS; DTYPE: or DIMS may be left out. "x=f32:" is a scalar. */
+static tl_status parse_input_spec(tl_context *cx, tl_arena *arena, const char *text,
+                                  tl_input_spec *spec)
+{
+    tl_str rest = tl_str_from(text);
+    *spec = (tl_input_spec){.rank = -1};
+    if (!tl_str_split(&rest, '=', &spec->name) || spec->name.n == 0 || rest.n == 0)
+        return tl_fail(cx, TL_O001, NULL,
+                       "--input %s, expected NAME=DTYPE:DIMS such as image=f32:1,3,224,224", text);
+    size_t colon = 0;
+    while (colon < rest.n && rest.p[colon] != ':')
+        colon++;
+    tl_str type = {rest.p, colon};
+    bool known = tl_dtype_find(type, &spec->dtype);
+    if (colon < rest.n && !known)
+        return tl_fail(cx, TL_O001, NULL,
+                       "--input %s: \"%.*s\" is no element type, expected f32, i64, ...", text,
+                       TL_STR_ARG(type));
+    spec->has_dtype = known;
+    if (known && colon == rest.n)
+        return TL_OK; /* type alone */
+    if (known)
+        rest = (tl_str){rest.p + colon + 1, rest.n - colon - 1};
+    TL_VEC(const char *) dims = {0};
+    tl_str dim;
+    while (rest.n > 0 && tl_str_split(&rest, ',', &dim))
+        if (!tl_vec_push(arena, &dims, tl_arena_strndup(arena, dim.p, dim.n)))
+            return tl_context_status(cx);
+    spec->dims = dims.v;
+    spec->rank = (int)dims.n;
+    return TL_OK;
+}
+
+static tl_status copy_names(tl_context *cx, tl_arena *arena, const char *const *names, size_t n,
+                            const tl_str **out)
+{
+    tl_str *copy = TL_NEW_ARRAY(arena, tl_str, n + 1);
+    if (!copy)
+        return tl_context_status(cx);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = tl_str_copy(arena, tl_str_from(names[i]));
+    *out = copy;
+    return TL_OK;
+}
+
+static tl_status import_options(tl_context *cx, tl_arena *arena, const tl_open_options *options,
+                                tl_import_options *out)
+{
+    *out = (tl_import_options){0};
+    if (!options)
+        return TL_OK;
+    tl_input_spec *specs = TL_NEW_ARRAY(arena, tl_input_spec, options->n_inputs + 1);
+    if (!specs)
+        return tl_context_status(cx);
+    for (size_t i = 0; i < options->n_inputs; i++)
+        TRY(parse_input_spec(cx, arena, options->inputs[i], &specs[i]));
+    out->inputs = specs;
+    out->n_inputs = options->n_inputs;
+    TRY(copy_names(cx, arena, options->outputs, options->n_outputs, &out->outputs));
+    out->n_outputs = options->n_outputs;
+    TRY(copy_names(cx, arena, options->starts, options->n_starts, &out->starts));
+    out->n_starts = options->n_starts;
+    return TL_OK;
+}
+
+/* ---- opening ---- */
+
+static tl_status open_network(tl_network *network, const tl_open_options *options)
+{
+    tl_context *cx = network->cx;
+    tl_import_options import;
+    TRY(import_options(cx, &network->arena, options, &import));
+    TRY(tl_import(cx, network->file, &import, &network->arena, &network->model));
+    TRY(tl_context_status(cx));
+    return tl_validate(network->model);
+}
+
+static tl_network *new_network(tl_context *cx)
+{
+    tl_network *network = tl_mem_alloc(cx, sizeof *network);
+    if (network) {
+        network->cx = cx;
+        tl_arena_init(&network->arena, cx);
+    }
+    return network;
+}
+
+static tl_status finish_open(tl_network *network, tl_status status, const tl_open_options *options,
+                             tl_network **out)
+{
+    *out = NULL;
+    if (status == TL_OK)
+        status = open_network(network, options);
+    if (status != TL_OK) {
+        tl_close(network);
+        return status;
+    }
+    network->name = tl_file_name(network->file);
+    *out = network;
+    return TL_OK;
+}
+
+tl_status tl_open(tl_context *cx, const char *path, const tl_open_options *options,
+                  tl_network **out)
+{
+    *out = NULL;
+    tl_network *network = new_network(cx);
+    if (!network)
+        return tl_context_status(cx);
+    return finish_open(network, tl_file_open(cx, path, &network->file), options, out);
+}
+
+tl_status tl_open_memory(tl_context *cx, const char *name, const void *data, size_t size,
+                         const tl_open_options *options, tl_network **out)
+{
+    *out = NULL;
+    tl_network *network = new_network(cx);
+    if (!network)
+        return tl_context_status(cx);
+    return finish_open(network, tl_file_open_memory(cx, name, data, size, &network->file), options,
+                       out);
+}
+
+void tl_close(tl_network *network)
+{
+    if (!network)
+        return;
+    if (network->model)
+        tl_model_release(network->model);
+    if (network->file)
+        tl_file_unref(network->file);
+    tl_arena_release(&network->arena);
+    tl_mem_free(network->cx, network, sizeof *network);
+}
+
+tl_status api_entry(tl_context *cx, const tl_model *model, const char *signature,
+                    const tl_entry **out)
+{
+    if (signature && *signature) {
+        *out = tl_model_find_entry(model, tl_str_from(signature));
+        if (!*out)
+            return tl_fail(cx, TL_O002, &(tl_where){.file = model->source_name.p},
+                           "no signature named %s", signature);
+    } else if (model->entries.n) {
+        *out = &model->entries.v[0];
+    } else {
+        return tl_bug(cx, "a model without entries");
+    }
+    return TL_OK;
+}
+
+/* ---- stages ---- */
+
+static const tl_convert_options default_convert = {.struct_size = sizeof(tl_convert_options)};
+
+static tl_status find_profile(tl_context *cx, const char *name, const tl_profile **out)
+{
+    *out = tl_profile_find(tl_str_from(name ? name : "litert"));
+    if (*out)
+        return TL_OK;
+    tl_arena arena;
+    tl_arena_init(&arena, cx);
+    tl_text names;
+    tl_text_init(&names, &arena);
+    for (size_t i = 0; i < tl_profile_count(); i++)
+        tl_text_printf(&names, "%s%s", i ? ", " : "", tl_profile_get(i)->name);
+    tl_status status = tl_fail(cx, TL_O001, NULL, "no profile named %s, expected one of %s", name,
+                               tl_text_get(&names));
+    tl_arena_release(&arena);
+    return status;
+}
+
+/* Passes up to `last` (NULL: all) on a copy of the source. */
+static tl_status run_passes(tl_network *network, const tl_convert_options *o,
+                            const tl_lower_options *lower, const char *last, tl_arena *arena,
+                            tl_model **out)
+{
+    tl_context *cx = network->cx;
+    if (network->model->legal == TL_LEGAL_TFL)
+        return tl_fail(
+            cx, TL_U008, &(tl_where){.file = network->name},
+            "converting a .tflite file; only run, diff, inspect, check and bench read that format");
+    tl_str *names = TL_NEW_ARRAY(arena, tl_str, o->n_nhwc_names + 1);
+    if (!names || !(*out = tl_model_copy(network->model, arena)))
+        return tl_context_status(cx);
+    for (size_t i = 0; i < o->n_nhwc_names; i++)
+        names[i] = tl_str_from(o->nhwc_names[i]);
+    union {
+        const tl_lower_options *options;
+        void *user;
+    } user = {lower};
+    tl_pass_options pass = {.exact = o->exact,
+                            .has_form = tl_lower_has_form,
+                            .has_form_user = user.user,
+                            .nhwc = o->nhwc,
+                            .nhwc_names = names,
+                            .n_nhwc_names = o->n_nhwc_names,
+                            .last = last};
+    return tl_pass_run(*out, &pass);
+}
+
+tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
+                    tl_model **out)
+{
+    const tl_convert_options *o = convert ? convert : &default_convert;
+    tl_lower_options lower = {.exact = o->exact};
+    TRY(find_profile(network->cx, o->profile, &lower.profile));
+    TRY(run_passes(network, o, &lower, NULL, arena, out));
+    TRY(tl_lower(*out, &lower));
+    TRY(tl_lower_finish(*out, &lower));
+    return tl_validate(*out);
+}
+
+static tl_status file_stage(tl_network *network, const tl_convert_options *o, tl_arena *arena,
+                            tl_model **out)
+{
+    tl_context *cx = network->cx;
+    tl_model *lowered = NULL;
+    tl_status status = api_lower(network, o, arena, &lowered);
+    tl_out *bytes = NULL;
+    if (status == TL_OK)
+        status = tl_out_open_memory(cx, arena, &bytes);
+    if (status == TL_OK)
+        status = tl_emit_tflite(lowered, &(tl_emit_options){.strip = o && o->strip}, bytes, NULL);
+    size_t size = 0;
+    const void *data = bytes ? tl_out_memory(bytes, &size) : NULL;
+    if (bytes && status == TL_OK)
+        status = tl_out_commit(bytes, false);
+    else if (bytes)
+        tl_out_abort(bytes);
+    if (lowered)
+        tl_model_release(lowered);
+    TRY(status);
+    tl_file *file;
+    TRY(tl_file_open_memory(cx, network->name, data, size, &file));
+    status = tl_tflite_import(cx, file, NULL, arena, out);
+    tl_file_unref(file);
+    return status;
+}
+
+bool api_stage_is_source(const char *stage)
+{
+    return !stage || !*stage || !strcmp(stage, "source");
+}
+
+static bool is_pass(const char *name)
+{
+    for (size_t i = 0; i < tl_pass_count(); i++)
+        if (!strcmp(tl_pass_name(i), name))
+            return true;
+    return false;
+}
+
+tl_status api_stage(tl_network *network, const char *stage, const tl_convert_options *convert,
+                    tl_arena *arena, tl_model **out)
+{
+    const tl_convert_options *o = convert ? convert : &default_convert;
+    *out = NULL;
+    if (api_stage_is_source(stage)) {
+        *out = network->model;
+        return TL_OK;
+    }
+    if (!strcmp(stage, "lowered"))
+        return api_lower(network, o, arena, out);
+    if (!strcmp(stage, "file"))
+        return file_stage(network, o, arena, out);
+    if (!strcmp(stage, "quantised"))
+        return tl_fail(network->cx, TL_O003, NULL, "stage quantised: not yet in this version");
+    bool core = !strcmp(stage, "core");
+    if (!core && !is_pass(stage))
+        return tl_fail(network->cx, TL_O001, NULL,
+                       "no stage or pass named %s, expected source, core, lowered, file or a pass",
+                       stage);
+    tl_lower_options lower = {.exact = o->exact};
+    TRY(find_profile(network->cx, o->profile, &lower.profile));
+    return run_passes(network, o, &lower, core ? NULL : stage, arena, out);
+}
+
+tl_status tl_print(tl_network *network, const char *stage, const char **text)
+{
+    tl_model *model = NULL;
+    tl_status status = api_stage(network, stage, NULL, &network->arena, &model);
+    tl_text t;
+    tl_text_init(&t, &network->arena);
+    if (status == TL_OK)
+        status = tl_model_print(model, &(tl_print_options){.types = true, .max_inline = 16}, &t);
+    if (model && model != network->model)
+        tl_model_release(model);
+    *text = status == TL_OK ? tl_text_get(&t) : NULL;
+    return status == TL_OK ? tl_context_status(network->cx) : status;
+}

@@ -1,0 +1,77 @@
+/* The program: what its commands share. It uses the public library alone; what it prints about a
+ * model comes from the library's JSON. Data goes to stdout, everything for humans beside data to
+ * stderr. */
+#ifndef TL_CLI_CLI_H
+#define TL_CLI_CLI_H
+
+#include "cli/json_read.h"
+#include "tolite.h"
+
+#include <stdio.h>
+
+typedef enum cli_option {
+#define OPTION(id, ...) OPT_##id,
+#include "cli/options.def"
+#undef OPTION
+    OPT_COUNT
+} cli_option;
+
+typedef struct cli_values {
+    const char **v;
+    size_t n;
+} cli_values;
+
+typedef struct cli_args {
+    const char *command;
+    const char *operands[2];
+    size_t n_operands;
+    cli_values options[OPT_COUNT]; /* n == 0: not given; flags have one empty value */
+} cli_args;
+
+typedef struct cli {
+    tl_context *cx;
+    cli_args args;
+    bool color; /* stderr is a terminal that wants it */
+    bool bar;   /* ... and shows progress */
+} cli;
+
+/* TL_USAGE after saying why; *help when help was asked for (the text is printed). */
+tl_status cli_parse(cli *c, int argc, char **argv, bool *help);
+void cli_help(FILE *to, const char *command);
+
+static inline bool cli_has(const cli *c, cli_option option)
+{
+    return c->args.options[option].n > 0;
+}
+/* The last value; NULL when not given. */
+static inline const char *cli_value(const cli *c, cli_option option)
+{
+    const cli_values *v = &c->args.options[option];
+    return v->n ? v->v[v->n - 1] : NULL;
+}
+tl_status cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+tl_status cli_int(const cli *c, cli_option option, long lo, long hi, long *value);
+tl_status cli_double(const cli *c, cli_option option, double *value);
+/* For humans: to stderr, silent with --quiet. */
+void cli_say(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints what the context recorded since last time and forgets it. */
+void cli_diagnostics(cli *c, bool warnings);
+
+/* ---- shared between commands ---- */
+tl_status cli_open(cli *c, const char *path, tl_network **out);
+tl_status cli_convert_options(cli *c, tl_convert_options *options);
+/* Inputs for network from --in, --image, --random. *samples when the arrays turned out to be one
+ * sample per picture. */
+tl_status cli_inputs(cli *c, tl_network *network, tl_arrays **out, bool *samples);
+tl_status cli_write_text(const char *path, const char *text);
+/* 12345678 -> "12.3 MB"; text has room for 32. */
+const char *cli_bytes(double bytes, char *text);
+void *cli_alloc(size_t size); /* zeroed; ends the program with status 5 when memory is out */
+
+#define COMMAND(name, ...) tl_status cmd_##name(cli *c);
+#define LATER(name, ...)
+#include "cli/commands.def"
+#undef COMMAND
+#undef LATER
+
+#endif

@@ -1,0 +1,138 @@
+/* tolite convert */
+#include "cli/cli.h"
+
+#include <string.h>
+
+/* IN's name with .tflite, in the current folder. */
+static const char *default_output(const char *in)
+{
+    const char *name = strrchr(in, '/') ? strrchr(in, '/') + 1 : in;
+    const char *dot = strrchr(name, '.');
+    size_t n = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+    char *out = cli_alloc(n + sizeof ".tflite");
+    memcpy(out, name, n);
+    memcpy(out + n, ".tflite", sizeof ".tflite");
+    return out;
+}
+
+static void show_entries(cli *c, const json_value *report)
+{
+    JSON_EACH(entry, json_get(report, "entries"))
+    {
+        cli_say(c, "  %s", json_get(report, "entries")->n > 1 ? json_text(entry, "name") : "");
+        const char *comma = "";
+        JSON_EACH(in, json_get(entry, "inputs"))
+        {
+            cli_say(c, "%s%s: %s", comma, json_text(in, "name"), json_text(in, "type"));
+            comma = ", ";
+        }
+        comma = "  →  ";
+        JSON_EACH(out, json_get(entry, "outputs"))
+        {
+            cli_say(c, "%s%s %s", comma, json_text(out, "name"), json_text(out, "type"));
+            comma = ", ";
+        }
+        cli_say(c, "\n");
+    }
+}
+
+static void show_transposes(cli *c, const json_value *report, const char *out)
+{
+    const json_value *list = json_get(report, "transposes");
+    if (!list->n)
+        return;
+    double bytes = 0;
+    char text[32];
+    JSON_EACH(t, list)
+    bytes += json_number(t, "bytes") > 0 ? json_number(t, "bytes") : 0;
+    cli_say(c, "  %zu transpose%s stay%s (%s per run): tolite inspect %s --transposes\n", list->n,
+            list->n == 1 ? "" : "s", list->n == 1 ? "s" : "", cli_bytes(bytes, text), out);
+    if (cli_has(c, OPT_verbose))
+        JSON_EACH(t, list)
+    cli_say(c, "    %s: %s\n", json_text(t, "type"), json_text(t, "reason"));
+}
+
+/* "verified on 2 samples against the source: logits equal to 2e-06" */
+static void show_proof(cli *c, const json_value *list, const char *against)
+{
+    if (list->kind != JSON_LIST)
+        return;
+    double worst = 0;
+    size_t failed = 0;
+    JSON_EACH(pair, list)
+    {
+        worst = json_number(pair, "relative") > worst ? json_number(pair, "relative") : worst;
+        failed += !json_true(pair, "agree");
+    }
+    if (!failed) {
+        cli_say(c,
+                "  verified against %s: %zu comparison%s, largest error %.1e of max(1, |largest "
+                "value|)\n",
+                against, list->n, list->n == 1 ? "" : "s", worst);
+        return;
+    }
+    JSON_EACH(pair, list)
+    if (!json_true(pair, "agree"))
+        cli_say(c,
+                "  DIFFERS from %s: output %s, sample %s: %s max|a-b| %.3g, relative %.3g, cosine "
+                "%.6f\n",
+                against, json_text(pair, "output"), json_text(pair, "sample"),
+                json_text(pair, "why"), json_number(pair, "max_abs"), json_number(pair, "relative"),
+                json_number(pair, "cosine"));
+}
+
+static void show_report(cli *c, const char *text, const char *out)
+{
+    const json_value *report = json_parse(text);
+    if (!report)
+        return;
+    char size[32];
+    show_entries(c, report);
+    cli_say(c, "%s: %s, %.0f ops, builtins only, runs on TensorFlow Lite ≥ %s%s\n", out,
+            cli_bytes(json_number(report, "bytes"), size), json_number(report, "n_ops"),
+            json_text(report, "min_runtime"),
+            cli_has(c, OPT_dry_run) ? " (dry run, nothing written)" : "");
+    show_transposes(c, report, out);
+    show_proof(c, json_get(report, "verify"), "the source run by tolite itself");
+    show_proof(c, json_get(report, "golden"), "recorded outputs");
+}
+
+static tl_status convert_file(cli *c, tl_network *network, const tl_convert_options *options,
+                              const char *out)
+{
+    const char *report = NULL;
+    tl_status status = tl_convert(network, options, out, &report);
+    cli_diagnostics(c, true);
+    if (status > TL_DIFFERS || !report)
+        return status;
+    const char *file = cli_value(c, OPT_report);
+    if (file && cli_write_text(file, report) != TL_OK)
+        return TL_ENVIRONMENT;
+    if (cli_has(c, OPT_json))
+        puts(report);
+    else
+        show_report(c, report, out);
+    return status;
+}
+
+tl_status cmd_convert(cli *c)
+{
+    const char *in = c->args.operands[0];
+    const char *out = cli_has(c, OPT_out_file) ? cli_value(c, OPT_out_file) : default_output(in);
+    tl_convert_options options;
+    tl_status status = cli_convert_options(c, &options);
+    if (status != TL_OK)
+        return status;
+    tl_arrays *golden = NULL;
+    tl_network *network = NULL;
+    if (cli_has(c, OPT_golden))
+        status = tl_arrays_read(c->cx, cli_value(c, OPT_golden), &golden);
+    options.golden = golden;
+    if (status == TL_OK)
+        status = cli_open(c, in, &network);
+    if (status == TL_OK)
+        status = convert_file(c, network, &options, out);
+    tl_close(network);
+    tl_arrays_free(golden);
+    return status;
+}

@@ -1,0 +1,166 @@
+/* tolite diff */
+#include "cli/cli.h"
+
+#include <string.h>
+
+static void show_comparison(const json_value *v)
+{
+    if (json_text(v, "why")[0])
+        printf("%s\n", json_text(v, "why"));
+    else
+        printf("max|a-b| %.3g, relative %.2g, cosine %.7f%s\n", json_number(v, "max_abs"),
+               json_number(v, "relative"), json_number(v, "cosine"),
+               json_true(v, "agree") ? "" : "   <- differs");
+}
+
+static void show_value(const json_value *v)
+{
+    printf("  %s  (%s", json_text(v, "value"), json_text(v, "op"));
+    if (json_text(v, "source_op")[0])
+        printf(", from %s %s", json_text(v, "source_op"), json_text(v, "source_node"));
+    printf("): ");
+    show_comparison(v);
+}
+
+static void show_diff(cli *c, const char *text)
+{
+    const json_value *report = json_parse(text);
+    if (!report)
+        return;
+    size_t index = 0, n = json_get(report, "samples")->n;
+    JSON_EACH(sample, json_get(report, "samples"))
+    {
+        if (n > 1)
+            printf("sample %zu\n", index);
+        index++;
+        size_t shared = json_get(sample, "values")->n;
+        JSON_EACH(v, json_get(sample, "values"))
+        if (json_true(v, "first")) {
+            printf("  first difference at");
+            show_value(v);
+        } else if (cli_has(c, OPT_ops)) {
+            show_value(v);
+        }
+        JSON_EACH(v, json_get(sample, "outputs"))
+        {
+            printf("  output %s: ", json_text(v, "output"));
+            show_comparison(v);
+        }
+        if (!cli_has(c, OPT_quiet))
+            printf("  %zu values inside compared\n", shared);
+    }
+    puts(json_true(report, "agree") ? "the models agree" : "the models DIFFER");
+}
+
+/* --stage a,b or the stage for B alone. */
+static void split_stages(const char *text, const char **a, const char **b)
+{
+    const char *comma = text ? strchr(text, ',') : NULL;
+    *a = NULL;
+    *b = text;
+    if (!comma)
+        return;
+    size_t n = (size_t)(comma - text);
+    char *first = cli_alloc(n + 1);
+    memcpy(first, text, n);
+    *a = first;
+    *b = comma + 1;
+}
+
+static tl_status diff_networks(cli *c, tl_network *a, tl_network *b)
+{
+    tl_convert_options convert;
+    tl_status status = cli_convert_options(c, &convert);
+    if (status != TL_OK)
+        return status;
+    tl_run_options run_a, run_b;
+    tl_run_options_init(&run_a);
+    tl_arrays *inputs = NULL;
+    status = cli_inputs(c, a, &inputs, &run_a.samples);
+    run_a.signature = cli_value(c, OPT_signature);
+    run_a.reference = cli_has(c, OPT_reference);
+    run_a.steps = cli_has(c, OPT_steps);
+    run_a.samples |= cli_has(c, OPT_samples_axis);
+    run_a.convert = &convert;
+    run_a.inspect = true;
+    run_b = run_a;
+    split_stages(cli_value(c, OPT_stage), &run_a.stage, &run_b.stage);
+    if (cli_has(c, OPT_after))
+        run_b.stage = cli_value(c, OPT_after);
+    tl_runner *runner_a = NULL, *runner_b = NULL;
+    if (status == TL_OK)
+        status = tl_runner_new(a, &run_a, &runner_a);
+    if (status == TL_OK)
+        status = tl_runner_new(b, &run_b, &runner_b);
+    tl_diff_options options;
+    tl_diff_options_init(&options);
+    options.atol = convert.atol;
+    options.rtol = convert.rtol;
+    options.min_sqnr = convert.min_sqnr;
+    options.per_value = true;
+    const char *report = NULL;
+    if (status == TL_OK)
+        status = tl_diff(runner_a, runner_b, inputs, &options, &report);
+    if (report && cli_has(c, OPT_report) &&
+        cli_write_text(cli_value(c, OPT_report), report) != TL_OK)
+        status = TL_ENVIRONMENT;
+    if (report && cli_has(c, OPT_json))
+        puts(report);
+    else if (report)
+        show_diff(c, report);
+    tl_runner_free(runner_b);
+    tl_runner_free(runner_a);
+    tl_arrays_free(inputs);
+    return status;
+}
+
+static bool is_arrays(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 4 && (!strcmp(path + n - 4, ".npz") || !strcmp(path + n - 4, ".npy"));
+}
+
+static tl_status diff_arrays(cli *c, const char *path_a, const char *path_b)
+{
+    tl_arrays *a = NULL, *b = NULL;
+    tl_diff_options options;
+    tl_diff_options_init(&options);
+    const char *report = NULL;
+    tl_status status = tl_arrays_read(c->cx, path_a, &a);
+    if (status == TL_OK)
+        status = tl_arrays_read(c->cx, path_b, &b);
+    if (status == TL_OK)
+        status = tl_diff_arrays(c->cx, a, b, &options, &report);
+    if (report && cli_has(c, OPT_json)) {
+        puts(report);
+    } else if (report) {
+        JSON_EACH(v, json_get(json_parse(report), "arrays"))
+        {
+            printf("  %s: ", json_text(v, "name"));
+            show_comparison(v);
+        }
+        puts(status == TL_OK ? "the arrays agree" : "the arrays DIFFER");
+    }
+    tl_arrays_free(a);
+    tl_arrays_free(b);
+    return status;
+}
+
+tl_status cmd_diff(cli *c)
+{
+    const char *path_a = c->args.operands[0], *path_b = c->args.operands[1];
+    if (path_b && is_arrays(path_a) && is_arrays(path_b))
+        return diff_arrays(c, path_a, path_b);
+    if (!path_b && !cli_has(c, OPT_stage) && !cli_has(c, OPT_after))
+        return cli_usage("diff of one model needs --stage A,B or --after PASS");
+    tl_network *a = NULL, *b = NULL;
+    tl_status status = cli_open(c, path_a, &a);
+    if (status == TL_OK && path_b)
+        status = cli_open(c, path_b, &b);
+    if (status == TL_OK)
+        status = diff_networks(c, a, b ? b : a);
+    cli_diagnostics(c, true);
+    tl_close(b);
+    tl_close(a);
+    return status;
+}

@@ -1,0 +1,148 @@
+/* tolite inspect, ops, explain */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void show_interface(const json_value *d)
+{
+    JSON_EACH(entry, json_get(d, "entries"))
+    {
+        printf("entry \"%s\"\n", json_text(entry, "name"));
+        JSON_EACH(v, json_get(entry, "inputs"))
+        printf("  in   %s: %s\n", json_text(v, "name"), json_text(v, "type"));
+        JSON_EACH(v, json_get(entry, "outputs"))
+        printf("  out  %s: %s\n", json_text(v, "name"), json_text(v, "type"));
+        if (json_number(entry, "state") > 0)
+            printf("  %.0f values of state\n", json_number(entry, "state"));
+    }
+    JSON_EACH(s, json_get(d, "symbols"))
+    {
+        printf("  %s: %.0f to ", json_text(s, "name"), json_number(s, "min"));
+        if (json_get(s, "max")->kind == JSON_NUMBER)
+            printf("%.0f\n", json_number(s, "max"));
+        else
+            puts("any size");
+    }
+    JSON_EACH(a, json_get(d, "assumptions")) printf("  assumed: %s\n", a->text);
+}
+
+static void show_ops(const json_value *d)
+{
+    puts("ops");
+    JSON_EACH(op, json_get(d, "ops"))
+    printf("  %5.0f %s\n", json_number(op, "count"), json_text(op, "op"));
+}
+
+static void show_transpose_list(const json_value *d)
+{
+    char bytes[32];
+    printf("%zu transposes\n", json_get(d, "transposes")->n);
+    JSON_EACH(t, json_get(d, "transposes"))
+    printf("  %s, %s: %s\n", json_text(t, "type"),
+           json_number(t, "bytes") >= 0 ? cli_bytes(json_number(t, "bytes"), bytes) : "open size",
+           json_text(t, "reason"));
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = json_number(*(const json_value *const *)a, "bytes"),
+           y = json_number(*(const json_value *const *)b, "bytes");
+    return (x < y) - (x > y);
+}
+
+static void show_weights(const json_value *d, size_t most)
+{
+    const json_value *list = json_get(d, "weights");
+    const json_value **sorted = cli_alloc((list->n + 1) * sizeof *sorted);
+    char bytes[32];
+    size_t n = 0;
+    JSON_EACH(w, list) sorted[n++] = w;
+    qsort(sorted, n, sizeof *sorted, by_size);
+    printf("constants: %zu, %s\n", n, cli_bytes(json_number(d, "weight_bytes"), bytes));
+    for (size_t i = 0; i < n && i < most; i++)
+        printf("  %10s %s: %s\n", cli_bytes(json_number(sorted[i], "bytes"), bytes),
+               json_text(sorted[i], "name"), json_text(sorted[i], "type"));
+}
+
+static void show_description(cli *c, const json_value *d)
+{
+    char bytes[32];
+    printf("%s: %s, %s%s%s, %.0f parameters\n", json_text(d, "file"), json_text(d, "format"),
+           json_text(d, "producer"), json_text(d, "producer")[0] ? ", " : "",
+           cli_bytes(json_number(d, "bytes"), bytes), json_number(d, "parameters"));
+    if (cli_has(c, OPT_transposes)) {
+        show_transpose_list(d);
+        return;
+    }
+    if (cli_has(c, OPT_weights)) {
+        show_weights(d, (size_t)-1);
+        return;
+    }
+    show_interface(d);
+    show_ops(d);
+    if (json_get(d, "transposes")->n)
+        show_transpose_list(d);
+    show_weights(d, 10);
+}
+
+tl_status cmd_inspect(cli *c)
+{
+    tl_network *network;
+    tl_status status = cli_open(c, c->args.operands[0], &network);
+    if (status != TL_OK)
+        return status;
+    const char *stage = cli_has(c, OPT_after) ? cli_value(c, OPT_after) : cli_value(c, OPT_stage);
+    if (cli_has(c, OPT_ir) || stage) {
+        const char *text;
+        status = tl_print(network, stage, &text);
+        if (status == TL_OK)
+            fputs(text, stdout);
+    } else {
+        const char *text = tl_describe(network);
+        const json_value *d = text ? json_parse(text) : NULL;
+        if (!d)
+            status = TL_ENVIRONMENT;
+        else if (cli_has(c, OPT_json))
+            puts(text);
+        else
+            show_description(c, d);
+    }
+    cli_diagnostics(c, cli_has(c, OPT_verbose));
+    tl_close(network);
+    return status;
+}
+
+tl_status cmd_ops(cli *c)
+{
+    const char *text;
+    tl_status status = tl_ops(c->cx, cli_value(c, OPT_from), cli_value(c, OPT_to), &text);
+    if (status != TL_OK)
+        return status;
+    if (cli_has(c, OPT_json)) {
+        puts(text);
+        return TL_OK;
+    }
+    const json_value *d = json_parse(text);
+    if (!d)
+        return TL_BUG;
+    const json_value *from = json_get(d, "from"), *to = json_get(d, "to");
+    if (from->n)
+        printf("ONNX operators that are read, with the first opset: %zu rows\n", from->n);
+    JSON_EACH(row, from) printf("  %-28s %.0f\n", json_text(row, "op"), json_number(row, "since"));
+    if (to->n)
+        puts("core ops and their form in the target");
+    JSON_EACH(row, to)
+    printf("  %-22s %-9s %s\n", json_text(row, "op"), json_text(row, "form"),
+           json_text(row, "meaning"));
+    return TL_OK;
+}
+
+tl_status cmd_explain(cli *c)
+{
+    const char *advice, *title = tl_explain(c->args.operands[0], &advice);
+    if (!title)
+        return cli_usage("no diagnostic code %s", c->args.operands[0]);
+    printf("%s: %s\n%s\n", c->args.operands[0], title, advice);
+    return TL_OK;
+}

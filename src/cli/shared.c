@@ -1,0 +1,147 @@
+/* What several commands do alike: opening models, conversion options, inputs. */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+tl_status cli_open(cli *c, const char *path, tl_network **out)
+{
+    tl_open_options options;
+    tl_open_options_init(&options);
+    options.inputs = c->args.options[OPT_input].v;
+    options.n_inputs = c->args.options[OPT_input].n;
+    options.outputs = c->args.options[OPT_output].v;
+    options.n_outputs = c->args.options[OPT_output].n;
+    options.starts = c->args.options[OPT_start].v;
+    options.n_starts = c->args.options[OPT_start].n;
+    return tl_open(c->cx, path, &options, out);
+}
+
+/* --nhwc alone, or --nhwc=NAME once per name. */
+static void nhwc_options(cli *c, tl_convert_options *options)
+{
+    const cli_values *v = &c->args.options[OPT_nhwc];
+    const char **names = cli_alloc((v->n + 1) * sizeof *names);
+    for (size_t i = 0; i < v->n; i++) {
+        options->nhwc |= !v->v[i][0];
+        if (v->v[i][0])
+            names[options->n_nhwc_names++] = v->v[i];
+    }
+    options->nhwc_names = names;
+}
+
+tl_status cli_convert_options(cli *c, tl_convert_options *options)
+{
+    tl_convert_options_init(options);
+    options->profile = cli_value(c, OPT_profile);
+    options->exact = cli_has(c, OPT_exact);
+    options->dry_run = cli_has(c, OPT_dry_run);
+    options->sync = cli_has(c, OPT_sync);
+    options->strip = cli_has(c, OPT_strip);
+    nhwc_options(c, options);
+    const cli_values *verify = &c->args.options[OPT_verify];
+    for (size_t i = 0; i < verify->n; i++) {
+        char *end;
+        long n = strtol(verify->v[i], &end, 10);
+        options->verify_reference |= !strcmp(verify->v[i], "ref");
+        if (!verify->v[i][0] || !strcmp(verify->v[i], "ref"))
+            n = options->verify ? options->verify : 2;
+        else if (*end || n < 0 || n > 1000000)
+            return cli_usage("option --verify: \"%s\", expected a number of samples or ref",
+                             verify->v[i]);
+        options->verify = (int)n;
+    }
+    tl_status status = cli_double(c, OPT_atol, &options->atol);
+    if (status == TL_OK)
+        status = cli_double(c, OPT_rtol, &options->rtol);
+    return status == TL_OK ? cli_double(c, OPT_min_sqnr, &options->min_sqnr) : status;
+}
+
+/* HxW, or one number for both. */
+static tl_status size_option(cli *c, cli_option option, const char *name, int *h, int *w)
+{
+    const char *text = cli_value(c, option);
+    if (!text)
+        return TL_OK;
+    char *end;
+    long a = strtol(text, &end, 10), b = a;
+    if (*end == 'x')
+        b = strtol(end + 1, &end, 10);
+    if (*end || a < 1 || b < 1 || a > 16384 || b > 16384)
+        return cli_usage("option --%s: \"%s\", expected HxW such as 224x224", name, text);
+    *h = (int)a;
+    *w = (int)b;
+    return TL_OK;
+}
+
+/* One number for all channels, or three. */
+static tl_status channels_option(cli *c, cli_option option, const char *name, double *v)
+{
+    const char *text = cli_value(c, option);
+    if (!text)
+        return TL_OK;
+    char *end = NULL;
+    int n = 0;
+    for (const char *p = text; n < 3; p = end + 1) {
+        v[n++] = strtod(p, &end);
+        if (end == p || *end != ',')
+            break;
+    }
+    if (*end || (n != 1 && n != 3))
+        return cli_usage("option --%s: \"%s\", expected one number or three", name, text);
+    for (; n < 3; n++)
+        v[n] = v[0];
+    return TL_OK;
+}
+
+static tl_status picture_inputs(cli *c, tl_network *network, tl_arrays *arrays, bool *samples)
+{
+    tl_picture_options o;
+    tl_picture_options_init(&o);
+    tl_status status = size_option(c, OPT_resize, "resize", &o.resize_h, &o.resize_w);
+    if (status == TL_OK)
+        status = size_option(c, OPT_crop, "crop", &o.crop_h, &o.crop_w);
+    if (status == TL_OK)
+        status = channels_option(c, OPT_mean, "mean", o.mean);
+    if (status == TL_OK)
+        status = channels_option(c, OPT_std, "std", o.std);
+    o.raw = cli_has(c, OPT_raw);
+    const cli_values *pictures = &c->args.options[OPT_image];
+    if (status == TL_OK)
+        status = tl_arrays_add_pictures(arrays, network, 0, pictures->v, pictures->n, &o);
+    if (status == TL_OK) {
+        tl_array array = tl_arrays_get(arrays, tl_arrays_count(arrays) - 1);
+        *samples = array.rank > tl_input_info(network, 0).rank;
+    }
+    return status;
+}
+
+tl_status cli_inputs(cli *c, tl_network *network, tl_arrays **out, bool *samples)
+{
+    *samples = false;
+    *out = NULL;
+    const char *npz = cli_value(c, OPT_in);
+    long seed = 1;
+    if (!npz && !cli_has(c, OPT_image) && !cli_has(c, OPT_random) && tl_inputs_count(network) > 0)
+        return cli_usage("no inputs, expected --in X.npz, --image F... or --random");
+    tl_status status = cli_int(c, OPT_seed, 0, 1000000000, &seed);
+    if (status == TL_OK)
+        status = npz ? tl_arrays_read(c->cx, npz, out) : tl_arrays_new(c->cx, out);
+    if (status == TL_OK && cli_has(c, OPT_image))
+        status = picture_inputs(c, network, *out, samples);
+    if (status == TL_OK && cli_has(c, OPT_random))
+        status = tl_arrays_add_random(*out, network, (uint64_t)seed, 0);
+    return status;
+}
+
+tl_status cli_write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    bool failed = !f || fputs(text, f) < 0 || fputc('\n', f) < 0;
+    if (f)
+        failed |= fclose(f) != 0;
+    if (!failed)
+        return TL_OK;
+    fprintf(stderr, "tolite: cannot write %s\n", path);
+    return TL_ENVIRONMENT;
+}
