@@ -114,15 +114,15 @@ static int64_t saturate(tl_dtype dtype, double x)
     return TL_MIN(TL_MAX(i, lo), hi);
 }
 
-void tl_ref_store_f64(tl_tensor *t, int64_t at, int64_t n, const double *x)
+void tl_ref_put_f64(tl_tensor *t, int64_t at, int64_t step, int64_t n, const double *x)
 {
     switch (t->dtype) {
-#define STORE(id, type, value)          \
-    case id: {                          \
-        type *p = (type *)t->data + at; \
-        for (int64_t i = 0; i < n; i++) \
-            p[i] = (type)(value);       \
-        break;                          \
+#define STORE(id, type, value)           \
+    case id: {                           \
+        type *p = (type *)t->data + at;  \
+        for (int64_t i = 0; i < n; i++)  \
+            p[i * step] = (type)(value); \
+        break;                           \
     }
         STORE(TL_BOOL, uint8_t, x[i] != 0)
         STORE(TL_U64, uint64_t, tl_ref_to_u64(x[i]))
@@ -133,19 +133,19 @@ void tl_ref_store_f64(tl_tensor *t, int64_t at, int64_t n, const double *x)
 #undef STORE
     default:
         for (int64_t i = 0; i < n; i++)
-            tl_dtype_set_i64(t->dtype, t->data, at + i, saturate(t->dtype, x[i]));
+            tl_dtype_set_i64(t->dtype, t->data, at + i * step, saturate(t->dtype, x[i]));
     }
 }
 
-void tl_ref_store_i64(tl_tensor *t, int64_t at, int64_t n, const int64_t *x)
+void tl_ref_put_i64(tl_tensor *t, int64_t at, int64_t step, int64_t n, const int64_t *x)
 {
     switch (t->dtype) {
-#define STORE(id, type, value)          \
-    case id: {                          \
-        type *p = (type *)t->data + at; \
-        for (int64_t i = 0; i < n; i++) \
-            p[i] = (type)(value);       \
-        break;                          \
+#define STORE(id, type, value)           \
+    case id: {                           \
+        type *p = (type *)t->data + at;  \
+        for (int64_t i = 0; i < n; i++)  \
+            p[i * step] = (type)(value); \
+        break;                           \
     }
         STORE(TL_BOOL, uint8_t, x[i] != 0)
         STORE(TL_I8, int8_t, (uint8_t)x[i])
@@ -163,8 +163,18 @@ void tl_ref_store_i64(tl_tensor *t, int64_t at, int64_t n, const int64_t *x)
 #undef STORE
     default:
         for (int64_t i = 0; i < n; i++)
-            tl_dtype_set_i64(t->dtype, t->data, at + i, x[i]);
+            tl_dtype_set_i64(t->dtype, t->data, at + i * step, x[i]);
     }
+}
+
+void tl_ref_store_f64(tl_tensor *t, int64_t at, int64_t n, const double *x)
+{
+    tl_ref_put_f64(t, at, 1, n, x);
+}
+
+void tl_ref_store_i64(tl_tensor *t, int64_t at, int64_t n, const int64_t *x)
+{
+    tl_ref_put_i64(t, at, 1, n, x);
 }
 
 void tl_ref_copy(const tl_tensor *src, int64_t from, int64_t step, tl_tensor *dst, int64_t to,

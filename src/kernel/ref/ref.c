@@ -105,3 +105,15 @@ void tl_ref_set_shape(tl_tensor *t, int rank, const int64_t *shape)
     for (int i = 0; i < rank; i++)
         t->shape[i] = shape[i];
 }
+
+tl_ref_lines tl_ref_lines_of(const tl_tensor *t, int axis)
+{
+    int64_t outer = tl_ref_product(0, axis, t->shape);
+    int64_t inner = tl_ref_product(axis + 1, t->rank, t->shape);
+    return (tl_ref_lines){outer * inner, t->shape[axis], inner};
+}
+
+int64_t tl_ref_line_at(const tl_ref_lines *lines, int64_t line)
+{
+    return line / lines->step * lines->step * lines->n + line % lines->step;
+}

@@ -40,10 +40,12 @@ void tl_ref_set_shape(tl_tensor *t, int rank, const int64_t *shape);
  * bit pattern (i64) or its value (f64). load_i64 truncates floats as a cast does. */
 void tl_ref_load_f64(const tl_tensor *t, int64_t at, int64_t step, int64_t n, double *out);
 void tl_ref_load_i64(const tl_tensor *t, int64_t at, int64_t step, int64_t n, int64_t *out);
-/* n elements from element `at` on, neighbours. f64 to integers truncates and saturates, NaN gives 0;
+/* n elements from element `at` on: neighbours (store) or `step` apart (put). f64 to integers truncates and saturates, NaN gives 0;
  * i64 to narrower integers wraps; to bool is x != 0. */
 void tl_ref_store_f64(tl_tensor *t, int64_t at, int64_t n, const double *x);
 void tl_ref_store_i64(tl_tensor *t, int64_t at, int64_t n, const int64_t *x);
+void tl_ref_put_f64(tl_tensor *t, int64_t at, int64_t step, int64_t n, const double *x);
+void tl_ref_put_i64(tl_tensor *t, int64_t at, int64_t step, int64_t n, const int64_t *x);
 /* Truncated towards 0, saturated; NaN gives 0. */
 int64_t tl_ref_to_i64(double x);
 uint64_t tl_ref_to_u64(double x);
@@ -56,6 +58,17 @@ void tl_ref_clear(tl_tensor *dst, int64_t to, int64_t n);
 /* Fused activation of TFLite, on n results before they are stored. */
 void tl_ref_activate_f64(tl_tfl_activation activation, int64_t n, double *x);
 void tl_ref_activate_i64(tl_tfl_activation activation, int64_t n, int64_t *x);
+
+/* ---- lines ---- */
+
+/* The lines of a dense tensor along one axis: line i of n_lines starts at tl_ref_line_at, its n elements
+ * are `step` apart. */
+typedef struct tl_ref_lines {
+    int64_t n_lines, n, step;
+} tl_ref_lines;
+
+tl_ref_lines tl_ref_lines_of(const tl_tensor *t, int axis);
+int64_t tl_ref_line_at(const tl_ref_lines *lines, int64_t line);
 
 /* ---- walking ---- */
 

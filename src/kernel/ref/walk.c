@@ -68,6 +68,8 @@ static void merge_axes(tl_ref_walk *w)
 
 void tl_ref_walk_rewind(tl_ref_walk *w)
 {
+    if (!w->started)
+        return;
     w->n = w->done = 0;
     for (int i = 0; i < w->rank; i++)
         w->index[i] = 0;

@@ -1,0 +1,157 @@
+/* Reductions over a set of axes. The output is walked element by element, and for each of them the
+ * reduced axes of the operand. */
+#include "kernel/ref/ref.h"
+
+typedef double (*fold_f64)(double sum, double x);
+typedef int64_t (*fold_i64)(int64_t sum, int64_t x);
+
+/* clang-format off */
+#define F(name, value) static double ff_##name(double s, double x) { return value; }
+#define I(name, value) static int64_t fi_##name(int64_t s, int64_t x) { return value; }
+F(sum, s + x)                           I(sum, (int64_t)((uint64_t)s + (uint64_t)x))
+F(prod, s * x)                          I(prod, (int64_t)((uint64_t)s * (uint64_t)x))
+F(max, s != s || s > x ? s : x)         I(max, TL_MAX(s, x))
+F(min, s != s || s < x ? s : x)         I(min, TL_MIN(s, x))
+F(tfl_max, s < x ? x : s)               I(any, s | (x != 0))
+F(tfl_min, s > x ? x : s)               I(all, s & (x != 0))
+
+/* The result of no elements: a number, or the end of the range of the type. */
+enum start { START_0, START_1, START_LOW, START_HIGH };
+
+typedef struct fold_row { fold_f64 f; fold_i64 i; enum start start; bool mean; } fold_row;
+static const fold_row fold_rows[TL_OP_COUNT] = {
+#define ROW(op, ...) [TL_OP_##op] = {__VA_ARGS__},
+    ROW(reduce_sum, ff_sum, fi_sum, START_0)       ROW(tfl_sum, ff_sum, fi_sum, START_0)
+    ROW(reduce_mean, ff_sum, fi_sum, START_0, true) ROW(tfl_mean, ff_sum, fi_sum, START_0, true)
+    ROW(reduce_prod, ff_prod, fi_prod, START_1)    ROW(tfl_reduce_prod, ff_prod, fi_prod, START_1)
+    ROW(reduce_max, ff_max, fi_max, START_LOW)     ROW(tfl_reduce_max, ff_tfl_max, fi_max, START_LOW)
+    ROW(reduce_min, ff_min, fi_min, START_HIGH)    ROW(tfl_reduce_min, ff_tfl_min, fi_min, START_HIGH)
+    ROW(reduce_any, NULL, fi_any, START_0)         ROW(tfl_reduce_any, NULL, fi_any, START_0)
+    ROW(reduce_all, NULL, fi_all, START_1)         ROW(tfl_reduce_all, NULL, fi_all, START_1)
+#undef ROW
+};
+/* clang-format on */
+
+/* Signed comparison of values with this bit flipped orders u64. */
+static int64_t order_bit(tl_dtype dtype)
+{
+    return dtype == TL_U64 ? INT64_MIN : 0;
+}
+
+static double start_f64(enum start start)
+{
+    double infinity = (double)INFINITY;
+    return start == START_LOW ? -infinity : start == START_HIGH ? infinity : start == START_1;
+}
+
+static int64_t start_i64(enum start start, tl_dtype dtype)
+{
+    int64_t lo = INT64_MIN, hi = INT64_MAX;
+    if (dtype != TL_U64)
+        tl_dtype_range(dtype, &lo, &hi);
+    return start == START_LOW ? lo : start == START_HIGH ? hi : start == START_1;
+}
+
+/* One walk over the kept axes, one over the reduced ones. */
+typedef struct reduction {
+    tl_ref_walk kept, reduced;
+    int64_t n; /* elements per result */
+} reduction;
+
+static void reduction_init(reduction *r, const tl_tensor *x, const bool *flags)
+{
+    int64_t dense[TL_MAX_RANK], shape[2][TL_MAX_RANK], stride[2][TL_MAX_RANK];
+    int rank[2] = {0, 0};
+    tl_ref_strides(x->rank, x->shape, dense);
+    for (int i = 0; i < x->rank; i++) {
+        int k = flags[i], to = rank[k]++;
+        shape[k][to] = x->shape[i];
+        stride[k][to] = dense[i];
+    }
+    tl_ref_walk_init(&r->kept, rank[0], shape[0]);
+    tl_ref_walk_view(&r->kept, 0, stride[0]);
+    tl_ref_walk_init(&r->reduced, rank[1], shape[1]);
+    tl_ref_walk_view(&r->reduced, 0, stride[1]);
+    r->n = tl_ref_product(0, rank[1], shape[1]);
+}
+
+static double fold_floats(const tl_tensor *in, reduction *r, const fold_row *row, int64_t at)
+{
+    double sum = start_f64(row->start), x[TL_REF_RUN];
+    tl_ref_walk *w = &r->reduced;
+    tl_ref_walk_move(w, 0, at);
+    tl_ref_walk_rewind(w);
+    while (tl_ref_walk_next(w)) {
+        tl_ref_load_f64(in, w->at[0], w->step[0], w->n, x);
+        for (int64_t i = 0; i < w->n; i++)
+            sum = row->f(sum, x[i]);
+    }
+    return row->mean ? sum / (double)r->n : sum;
+}
+
+static int64_t fold_ints(const tl_tensor *in, reduction *r, const fold_row *row, int64_t at)
+{
+    bool extreme = row->start == START_LOW || row->start == START_HIGH;
+    int64_t flip = extreme ? order_bit(in->dtype) : 0;
+    int64_t sum = start_i64(row->start, in->dtype), x[TL_REF_RUN];
+    tl_ref_walk *w = &r->reduced;
+    tl_ref_walk_move(w, 0, at);
+    tl_ref_walk_rewind(w);
+    while (tl_ref_walk_next(w)) {
+        tl_ref_load_i64(in, w->at[0], w->step[0], w->n, x);
+        for (int64_t i = 0; i < w->n; i++)
+            sum = row->i(sum, x[i] ^ flip);
+    }
+    if (row->mean)
+        return in->dtype == TL_U64 ? (int64_t)((uint64_t)sum / (uint64_t)r->n) : sum / r->n;
+    return sum ^ flip;
+}
+
+static tl_status reduce_axes(tl_call *call, const bool *flags)
+{
+    const fold_row *row = &fold_rows[call->op];
+    const tl_tensor *in = &call->in[0];
+    tl_tensor *out = &call->out[0];
+    bool floats = tl_dtype_is_float(in->dtype);
+    double f[TL_REF_RUN];
+    int64_t i[TL_REF_RUN];
+    reduction r;
+    reduction_init(&r, in, flags);
+    if (floats && !row->f)
+        return tl_ref_fail(call, "the operand must not be of a float type");
+    if (!floats && row->mean && r.n == 0 && tl_tensor_count(out) > 0)
+        return tl_ref_fail(call, "integer mean of no elements");
+    for (tl_ref_walk *w = &r.kept; tl_ref_walk_next(w);) {
+        for (int64_t k = 0; k < w->n; k++) {
+            int64_t at = w->at[0] + k * w->step[0];
+            if (floats)
+                f[k] = fold_floats(in, &r, row, at);
+            else
+                i[k] = fold_ints(in, &r, row, at);
+        }
+        if (floats)
+            tl_ref_store_f64(out, w->done, w->n, f);
+        else
+            tl_ref_store_i64(out, w->done, w->n, i);
+    }
+    return TL_OK;
+}
+
+tl_status tl_ref_reduce(tl_call *call)
+{
+    bool flags[TL_MAX_RANK];
+    TRY(tl_ref_plain(call));
+    TRY(tl_ref_axes_list(call, ((const tl_reduce_attrs *)call->attrs)->axes, call->in[0].rank,
+                         flags));
+    return reduce_axes(call, flags);
+}
+
+/* A scalar has no axes, whatever the operand says: so the runtime. */
+tl_status tl_ref_tfl_reduce(tl_call *call)
+{
+    bool flags[TL_MAX_RANK];
+    TRY(tl_ref_plain(call));
+    if (call->in[0].rank > 0)
+        TRY(tl_ref_axes_tensor(call, &call->in[1], call->in[0].rank, flags));
+    return reduce_axes(call, flags);
+}
