@@ -24,8 +24,9 @@ bool tl_file_same_as_path(const tl_file *file, const char *path);
  * Safe from several threads at once. */
 tl_status tl_file_read(tl_context *cx, tl_file *file, uint64_t offset, void *dst, size_t size);
 
-/* Output. A file output goes to a temporary file beside the target and replaces it on commit; a
- * memory output grows in an arena. Writes append; errors stick and come back from commit too. */
+/* Output. A target that exists and is no regular file (device, pipe) is written to in place on commit.
+ * A file output goes to a temporary file beside the target and replaces it on commit; a
+ * memory output grows on the heap. Writes append; errors stick and come back from commit too. */
 typedef struct tl_out tl_out;
 
 tl_status tl_out_open(tl_context *cx, const char *path, tl_out **out);
@@ -41,7 +42,7 @@ tl_status tl_out_reopen(tl_out *out, tl_file **file);
 tl_status tl_out_commit(tl_out *out, bool sync);
 /* Removes the temporary file and frees the handle; a target that existed is untouched. */
 void tl_out_abort(tl_out *out);
-/* The bytes of a memory output; valid as long as its arena. */
+/* A copy in the arena of the bytes of a memory output; NULL when memory is out. */
 const void *tl_out_memory(const tl_out *out, size_t *size);
 
 #endif
