@@ -18,6 +18,8 @@ tl_status tl_model_add_file(tl_model *model, tl_file *file);
 /* An empty graph with its ret; owner NULL for an entry's graph. */
 tl_graph *tl_graph_new(tl_model *model, tl_str name);
 tl_value *tl_graph_add_input(tl_graph *graph, tl_type type, tl_str name);
+/* An input of a child graph that stands for a value of the graph around it: its type and facts. */
+tl_value *tl_graph_add_capture(tl_graph *graph, const tl_value *outer);
 /* Sets the operands of the ret (replacing what it had). */
 tl_status tl_graph_set_outputs(tl_graph *graph, tl_value *const *outputs, size_t n);
 static inline size_t tl_graph_n_outputs(const tl_graph *graph)

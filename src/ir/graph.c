@@ -102,6 +102,14 @@ tl_value *tl_graph_add_input(tl_graph *graph, tl_type type, tl_str name)
     return value;
 }
 
+tl_value *tl_graph_add_capture(tl_graph *graph, const tl_value *outer)
+{
+    tl_value *input = tl_graph_add_input(graph, outer->fact.type, outer->name);
+    if (!input->poison)
+        input->fact = outer->fact;
+    return input;
+}
+
 tl_status tl_graph_set_outputs(tl_graph *graph, tl_value *const *outputs, size_t n)
 {
     tl_node *ret = graph->last;
@@ -206,11 +214,8 @@ tl_status tl_node_add_capture(tl_node *node, tl_value *value)
 {
     TRY(grow_operands(node, (size_t)node->n_in + 1));
     tl_use_attach(&node->in[node->n_in - 1], node, value);
-    for (size_t i = 0; i < node->n_graphs; i++) {
-        tl_value *input = tl_graph_add_input(node->graphs[i], value->fact.type, value->name);
-        if (!input->poison)
-            input->fact = value->fact;
-    }
+    for (size_t i = 0; i < node->n_graphs; i++)
+        (void)tl_graph_add_capture(node->graphs[i], value);
     return tl_context_status(node->graph->model->cx);
 }
 
