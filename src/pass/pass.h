@@ -29,6 +29,7 @@ tl_status tl_pass_dce(tl_model *model);  /* unused nodes, captures and constants
 tl_status tl_pass_cse(tl_model *model);  /* equal nodes on equal operands; equal constants */
 tl_status tl_pass_fold(tl_model *model); /* nodes on constants, by the reference kernels */
 tl_status tl_pass_expand(tl_model *model, const tl_pass_options *options);
+tl_status tl_pass_interface(tl_model *model, const tl_pass_options *options); /* nhwc */
 tl_status tl_pass_layout(tl_model *model, const tl_pass_options *options);
 
 #endif

@@ -1,0 +1,87 @@
+/* The order of the passes. */
+#include "pass/pass.h"
+
+#include "pass/rewrite.h"
+
+#include <string.h>
+
+static tl_status run_dce(tl_model *model, const tl_pass_options *options)
+{
+    (void)options;
+    return tl_pass_dce(model);
+}
+
+static tl_status run_cse(tl_model *model, const tl_pass_options *options)
+{
+    (void)options;
+    return tl_pass_cse(model);
+}
+
+static tl_status run_fold(tl_model *model, const tl_pass_options *options)
+{
+    (void)options;
+    return tl_pass_fold(model);
+}
+
+static tl_status run_rewrite(tl_model *model, const tl_pass_options *options)
+{
+    static const tl_rule_set *const sets[] = {&tl_rules_canonical, &tl_rules_conv, &tl_rules_idiom};
+    return tl_rewrite(model, sets, TL_COUNT(sets), options->exact, NULL);
+}
+
+/* Fold first, so that rules meet constants; rules before the expansion, so that they meet
+ * composites; both again behind it and behind the layout, which brings neighbours together that
+ * transposes kept apart. */
+static const struct {
+    const char *name;
+    tl_status (*run)(tl_model *model, const tl_pass_options *options);
+} passes[] = {
+    {"dce", run_dce},
+    {"fold", run_fold},
+    {"rewrite", run_rewrite},
+    {"expand", tl_pass_expand},
+    {"fold-expanded", run_fold},
+    {"cse", run_cse},
+    {"rewrite-expanded", run_rewrite},
+    {"interface", tl_pass_interface},
+    {"layout", tl_pass_layout},
+    {"fold-layout", run_fold},
+    {"rewrite-layout", run_rewrite},
+    {"cse-layout", run_cse},
+    {"tidy", run_dce},
+};
+
+size_t tl_pass_count(void)
+{
+    return TL_COUNT(passes);
+}
+
+const char *tl_pass_name(size_t index)
+{
+    return passes[index].name;
+}
+
+/* Types of values downstream of a change become what inference gives now. */
+static tl_status reinfer(tl_model *model)
+{
+    for (size_t i = 0; i < model->entries.n; i++)
+        TRY(tl_graph_reinfer(model->entries.v[i].graph));
+    return TL_OK;
+}
+
+tl_status tl_pass_run(tl_model *model, const tl_pass_options *options)
+{
+    for (size_t i = 0; i < TL_COUNT(passes); i++) {
+        TRY(tl_check_cancel(model->cx));
+        TRY(passes[i].run(model, options));
+        TRY(reinfer(model));
+        TRY(tl_context_status(model->cx));
+#ifndef NDEBUG
+        TRY(tl_validate(model));
+#endif
+        tl_progress(model->cx, "converting", (double)(i + 1) / (double)TL_COUNT(passes));
+        if (options->last && !strcmp(passes[i].name, options->last))
+            break;
+    }
+    return TL_OK;
+}

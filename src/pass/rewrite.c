@@ -1,0 +1,189 @@
+/* The rewrite engine: sweeps over all graphs in order, rules by the op of their root. */
+#include "pass/rewrite.h"
+
+#include "pass/pass.h"
+
+/* ---- matching ---- */
+
+static bool match_value(const tl_pattern *p, tl_value *value, tl_match *m, bool root);
+
+static bool match_operands(const tl_pattern *p, const tl_node *node, tl_match *m, bool swapped)
+{
+    for (int i = 0; i < p->n_in; i++) {
+        size_t at = swapped && i < 2 ? (size_t)(1 - i) : (size_t)i;
+        if (!match_value(p->in[i], tl_in(node, at), m, false))
+            return false;
+    }
+    return true;
+}
+
+static bool match_node(const tl_pattern *p, tl_node *node, tl_match *m, bool root)
+{
+    if (node->op != p->op || node->n_in > (uint32_t)p->n_in || node->n_graphs)
+        return false;
+    if (!root && !p->shared && !tl_has_one_use(node->out[0]))
+        return false;
+    m->node[p->slot] = node;
+    tl_match before = *m;
+    if (match_operands(p, node, m, false))
+        return true;
+    *m = before;
+    if (!tl_op_has(node->op, TL_TRAIT_COMMUTES))
+        return false;
+    if (match_operands(p, node, m, true))
+        return true;
+    *m = before;
+    return false;
+}
+
+static bool match_value(const tl_pattern *p, tl_value *value, tl_match *m, bool root)
+{
+    if (p->kind == TL_PATTERN_NODE)
+        return value && value->def && value->def_index == 0 && match_node(p, value->def, m, root);
+    if (p->kind == TL_PATTERN_OPTIONAL && !value)
+        return true;
+    if (!value || (p->kind != TL_PATTERN_VALUE && !value->constant))
+        return false;
+    if (m->x[p->slot] && m->x[p->slot] != value)
+        return false;
+    m->x[p->slot] = value;
+    return true;
+}
+
+bool tl_match_number(const tl_match *m, const tl_value *constant, double *number)
+{
+    const tl_const *c = constant->constant;
+    if (!c)
+        return false;
+    if (tl_const_is_splat(c, number))
+        return true;
+    if (tl_const_count(c) != 1)
+        return false;
+    tl_arena scratch;
+    tl_arena_init(&scratch, m->cx);
+    const double *v = tl_const_load_f64(m->cx, c, &scratch);
+    if (v)
+        *number = v[0];
+    tl_arena_release(&scratch);
+    return v != NULL;
+}
+
+bool tl_match_near(const tl_match *m, const tl_value *constant, double x)
+{
+    double number, bound = 1e-6 * (x < 0 ? -x : x);
+    return tl_match_number(m, constant, &number) && number >= x - bound && number <= x + bound;
+}
+
+bool tl_same_type(const tl_value *a, const tl_value *b)
+{
+    return tl_type_same(tl_type_of(a), tl_type_of(b));
+}
+
+/* ---- applying ---- */
+
+void tl_remove_dead(tl_node *node)
+{
+    for (uint32_t i = 0; i < node->n_out; i++)
+        if (tl_has_uses(node->out[i]))
+            return;
+    tl_value *operands[TL_PATTERN_ARITY] = {0};
+    uint32_t n = TL_MIN(node->n_in, (uint32_t)TL_PATTERN_ARITY);
+    for (uint32_t i = 0; i < n; i++)
+        operands[i] = node->in[i].value;
+    tl_node_remove(node);
+    for (uint32_t i = 0; i < n; i++) {
+        bool seen = false; /* one operand may stand twice */
+        for (uint32_t k = 0; k < i; k++)
+            seen |= operands[k] == operands[i];
+        if (!seen && operands[i] && operands[i]->def)
+            tl_remove_dead(operands[i]->def);
+    }
+}
+
+/* The replacement keeps the name and the mark of the root's value. */
+static void hand_over(tl_model *model, tl_value *old, tl_value *replacement, bool exact)
+{
+    if (replacement->name.n == 0 && old->name.n)
+        tl_value_set_name(replacement, old->name);
+    if (!replacement->mark && old->mark) {
+        tl_mark mark = *old->mark;
+        mark.exact &= exact;
+        tl_mark *copy = tl_arena_copy(model->arena, &mark, sizeof mark);
+        if (copy)
+            tl_value_set_mark(replacement, copy);
+    }
+    tl_replace_uses(old, replacement);
+}
+
+static bool apply_rule(const tl_rule *rule, tl_node *node)
+{
+    tl_model *model = node->graph->model;
+    tl_match m = {.cx = model->cx, .model = model, .root = node};
+    if (!match_node(rule->pattern, node, &m, true))
+        return false;
+    tl_builder b = tl_builder_before(node);
+    tl_value *replacement = rule->build(&b, &m);
+    if (!replacement || replacement->poison || replacement == node->out[0])
+        return false;
+    hand_over(model, node->out[0], replacement, rule->tag == TL_RULE_EXACT);
+    tl_remove_dead(node);
+    return true;
+}
+
+typedef struct rewriter {
+    const tl_rule_set *const *sets;
+    size_t n_sets;
+    bool exact;
+    size_t *counts;
+    size_t steps, limit;
+    const tl_rule *recent[4]; /* for the message when there is no end */
+} rewriter;
+
+static bool rewrite_node(rewriter *r, tl_node *node)
+{
+    size_t index = 0;
+    for (size_t s = 0; s < r->n_sets; s++)
+        for (size_t i = 0; i < r->sets[s]->n; i++, index++) {
+            const tl_rule *rule = &r->sets[s]->rules[i];
+            if (rule->pattern->op != node->op || (r->exact && rule->tag != TL_RULE_EXACT))
+                continue;
+            if (!apply_rule(rule, node))
+                continue;
+            if (r->counts)
+                r->counts[index]++;
+            r->recent[r->steps++ % TL_COUNT(r->recent)] = rule;
+            return true;
+        }
+    return false;
+}
+
+static bool rewrite_graph(rewriter *r, tl_graph *graph)
+{
+    bool changed = false;
+    for (tl_node *node = graph->first, *next; node && r->steps < r->limit; node = next) {
+        next = node->next;
+        for (uint32_t i = 0; i < node->n_graphs; i++)
+            changed |= rewrite_graph(r, node->graphs[i]);
+        changed |= rewrite_node(r, node);
+    }
+    return changed;
+}
+
+tl_status tl_rewrite(tl_model *model, const tl_rule_set *const *sets, size_t n_sets, bool exact,
+                     size_t *counts)
+{
+    rewriter r = {.sets = sets, .n_sets = n_sets, .exact = exact, .counts = counts, .limit = 1000};
+    r.limit += 20 * (size_t)model->n_nodes;
+    bool changed = true;
+    while (changed && r.steps < r.limit) {
+        TRY(tl_check_cancel(model->cx));
+        changed = false;
+        for (size_t i = 0; i < model->entries.n; i++)
+            changed |= rewrite_graph(&r, model->entries.v[i].graph);
+        TRY(tl_context_status(model->cx));
+    }
+    if (r.steps >= r.limit)
+        return tl_bug(model->cx, "rewriting does not end, the last rules were %s, %s, %s",
+                      r.recent[0]->name, r.recent[1]->name, r.recent[2]->name);
+    return TL_OK;
+}
