@@ -18,6 +18,7 @@ static int setup(void **state)
     snprintf(folder, sizeof folder, "/tmp/tolite_io_test.XXXXXX");
     if (!mkdtemp(folder) || !getcwd(previous, sizeof previous) || chdir(folder))
         return -1;
+    heap.used = 0;
     cx = tl_context_create(test_alloc, &heap);
     return 0;
 }
@@ -89,6 +90,7 @@ static void reads_ranges(void **state)
         tl_file_unref(tl_file_ref(file));
         assert_int_equal(tl_file_size(file), 10);
         tl_file_unref(file);
+        tl_context_reset(cx);
     }
 }
 
