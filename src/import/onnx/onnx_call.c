@@ -62,7 +62,7 @@ size_t onnx_least_inputs(tl_str op)
 
 /* ---- messages ---- */
 
-static void record(onnx_call *c, tl_code code, const char *format, va_list args)
+static void TL_PRINTF(3, 0) record(onnx_call *c, tl_code code, const char *format, va_list args)
 {
     char what[512];
     (void)vsnprintf(what, sizeof(what), format, args);

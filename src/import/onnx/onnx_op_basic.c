@@ -73,8 +73,8 @@ void onnx_import_clip(onnx_call *c)
 {
     tl_value *x = onnx_in(c, 0);
     tl_clip_attrs attrs;
-    bool lo_known = clip_bound(c, 1, "min", -INFINITY, &attrs.lo);
-    bool hi_known = clip_bound(c, 2, "max", INFINITY, &attrs.hi);
+    bool lo_known = clip_bound(c, 1, "min", -HUGE_VAL, &attrs.lo);
+    bool hi_known = clip_bound(c, 2, "max", HUGE_VAL, &attrs.hi);
     /* doubles hold every bound of up to 53 bits; wider ones go the long way */
     bool wide = attrs.lo < -9007199254740992.0 || attrs.hi > 9007199254740992.0;
     bool integer = x && !tl_dtype_is_float(tl_type_of(x)->dtype);
@@ -138,8 +138,8 @@ void onnx_import_pow(onnx_call *c)
         c->out[0] = onnx_build(c, TL_OP_pow, x, tl_build_cast(c->b, y, base));
     } else {
         tl_dtype wide = tl_dtype_is_float(exponent) ? TL_F64 : TL_I64;
-        tl_value *p = onnx_build(c, TL_OP_pow, tl_build_cast(c->b, x, wide),
-                                 tl_build_cast(c->b, y, wide));
+        tl_value *p =
+            onnx_build(c, TL_OP_pow, tl_build_cast(c->b, x, wide), tl_build_cast(c->b, y, wide));
         c->out[0] = tl_build_cast(c->b, p, base);
     }
 }

@@ -1,0 +1,139 @@
+/* Operands, lists and axes as most handlers need them. */
+#include "import/onnx/onnx_op.h"
+
+tl_value *onnx_need(onnx_call *c, size_t i)
+{
+    tl_value *x = onnx_in(c, i);
+    if (!x)
+        onnx_malformed(c, "input %zu is missing", i);
+    return x && !x->poison ? x : NULL;
+}
+
+tl_value *onnx_need_rank(onnx_call *c, size_t i, int lo, int hi)
+{
+    tl_value *x = onnx_need(c, i);
+    if (!x || (onnx_rank(x) >= lo && onnx_rank(x) <= hi))
+        return x;
+    if (onnx_rank(x) < lo)
+        onnx_malformed(c, "input %zu: expected rank %d or more, found %d", i, lo, onnx_rank(x));
+    else
+        onnx_refuse(c, "input %zu: expected rank %d or less, found %d", i, hi, onnx_rank(x));
+    return NULL;
+}
+
+tl_value *onnx_need_scalar(onnx_call *c, size_t i)
+{
+    tl_value *x = onnx_need(c, i);
+    if (!x || onnx_rank(x) == 0)
+        return x;
+    if (onnx_rank(x) > 1) {
+        onnx_malformed(c, "input %zu: expected a scalar, found rank %d", i, onnx_rank(x));
+        return NULL;
+    }
+    return tl_build_reshape(c->b, x, NULL, 0);
+}
+
+void onnx_unknown(onnx_call *c, size_t input, const char *what)
+{
+    tl_where where = tl_origin_where(c->model, c->b->origin);
+    tl_str name = input < c->node->inputs.n ? c->node->inputs.v[input] : TL_STR("");
+    (void)tl_fail(
+        c->cx, TL_U005, &where,
+        "%s (input %zu, \"%.*s\") depends on data, expected sizes known at conversion time; "
+        "give the model's inputs fixed shapes, or cut the model behind this node",
+        what, input, TL_STR_ARG(name));
+}
+
+const int64_t *onnx_need_ints(onnx_call *c, size_t i, const char *what, size_t *n)
+{
+    static const int64_t nothing[1] = {0};
+    tl_value *x = onnx_need(c, i);
+    if (!x)
+        return NULL;
+    if (onnx_rank(x) > 1) {
+        onnx_malformed(c, "%s (input %zu): expected a list, found rank %d", what, i, onnx_rank(x));
+        return NULL;
+    }
+    if (onnx_rank(x) == 1 && tl_dim_is(onnx_size(x, 0), 0)) {
+        *n = 0;
+        return nothing;
+    }
+    const int64_t *v = onnx_const_ints(c, i, n);
+    if (!v)
+        onnx_unknown(c, i, what);
+    return v;
+}
+
+bool onnx_has_axis(const onnx_axes *axes, int axis)
+{
+    for (size_t i = 0; i < axes->n; i++)
+        if (axes->v[i] == axis)
+            return true;
+    return false;
+}
+
+/* Insertion keeps the list ascending. */
+static bool insert_axis(onnx_call *c, onnx_axes *axes, int axis)
+{
+    if (onnx_has_axis(axes, axis)) {
+        onnx_malformed(c, "axis %d is given twice", axis);
+        return false;
+    }
+    size_t i = axes->n++;
+    for (; i > 0 && axes->v[i - 1] > axis; i--)
+        axes->v[i] = axes->v[i - 1];
+    axes->v[i] = axis;
+    return true;
+}
+
+bool onnx_read_axes(onnx_call *c, size_t input, int rank, onnx_axes *axes)
+{
+    *axes = (onnx_axes){0};
+    size_t n = 0;
+    const int64_t *v = onnx_attr_ints(c, "axes", &n);
+    axes->given = v != NULL;
+    if (onnx_in(c, input)) {
+        v = onnx_need_ints(c, input, "axes", &n);
+        if (!v)
+            return false;
+        axes->given = true;
+    }
+    for (size_t i = 0; v && i < n; i++) {
+        int axis = onnx_axis(c, v[i], rank);
+        if (axis < 0 || !insert_axis(c, axes, axis))
+            return false;
+    }
+    return true;
+}
+
+int onnx_choice(onnx_call *c, const char *attr, const char *absent, const char *const *words,
+                size_t n)
+{
+    tl_str word = onnx_attr_s(c, attr, absent);
+    for (size_t i = 0; i < n; i++)
+        if (tl_str_is(word, words[i]))
+            return (int)i;
+    onnx_refuse(c, "attribute %s, value \"%.*s\"", attr, TL_STR_ARG(word));
+    return -1;
+}
+
+tl_value *onnx_build_1(onnx_call *c, tl_op op, tl_value *x)
+{
+    return tl_build1(c->b, op, x, NULL);
+}
+
+tl_value *onnx_dim_value(onnx_call *c, const tl_dim *d)
+{
+    return tl_build_shape_expr(c->b, &d, 1, 0);
+}
+
+const tl_dim *onnx_product(const onnx_call *c, const tl_value *x, int from, int to)
+{
+    return tl_dim_product(c->dims, tl_type_of(x)->dims + from, (size_t)(to - from));
+}
+
+void onnx_set_out(onnx_call *c, size_t i, tl_value *value)
+{
+    if (i < c->n_out)
+        c->out[i] = value;
+}

@@ -1,0 +1,229 @@
+/* Handlers: QuantizeLinear and DequantizeLinear. Constant parameters go into the type of the
+ * integer value (the Q/DQ form that later passes fuse). Parameters that are computed, and integers
+ * that the model's graph computes or takes in, are handled by plain arithmetic. */
+#include "import/onnx/onnx_op.h"
+
+static bool stores_quantised(tl_dtype dtype)
+{
+    switch (dtype) {
+    case TL_I4:
+    case TL_U4:
+    case TL_I8:
+    case TL_U8:
+    case TL_I16:
+    case TL_U16:
+    case TL_I32:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The parameters of one call. */
+typedef struct quant_call {
+    tl_value *x, *scale, *zero; /* zero NULL: 0 */
+    int axis;                   /* -1: per tensor */
+    int64_t block;              /* 0: none */
+} quant_call;
+
+static bool has_one_element(onnx_call *c, const tl_value *x)
+{
+    return tl_dim_is(tl_type_count(c->dims, tl_type_of(x)), 1);
+}
+
+/* Granularity from the shape of the scale: [] or [1], [n] for axis, or x's with axis in blocks. */
+static bool read_granularity(onnx_call *c, quant_call *q)
+{
+    int rank = onnx_rank(q->x);
+    q->axis = -1;
+    q->block = onnx_attr_i(c, "block_size", 0);
+    if (q->block == 0 && has_one_element(c, q->scale))
+        return true;
+    q->axis = rank == 1 ? 0 : onnx_axis(c, onnx_attr_i(c, "axis", 1), rank);
+    if (q->axis < 0)
+        return false;
+    int expected = q->block ? rank : 1;
+    if (q->block < 0 || onnx_rank(q->scale) != expected) {
+        onnx_malformed(c, "scale: expected rank %d, found %d", expected, onnx_rank(q->scale));
+        return false;
+    }
+    const tl_dim *groups = onnx_size(q->x, q->axis);
+    if (q->block)
+        groups = tl_dim_divide_exactly(c->dims, groups, onnx_int(c, q->block));
+    if (!groups) {
+        onnx_refuse(c, "blocks of %lld that do not divide axis %d", (long long)q->block, q->axis);
+        return false;
+    }
+    for (int i = 0; q->block && i < rank; i++) {
+        const tl_dim *size = i == q->axis ? groups : onnx_size(q->x, i);
+        if (onnx_size(q->scale, i) != size) {
+            onnx_malformed(c, "scale: axis %d does not fit the blocks of the input", i);
+            return false;
+        }
+    }
+    if (tl_dim_equal(c->dims, onnx_size(q->scale, q->block ? q->axis : 0), groups) != TL_NO)
+        return true;
+    onnx_malformed(c, "scale: expected one number for each element along axis %d", q->axis);
+    return false;
+}
+
+static bool read_quant_call(onnx_call *c, quant_call *q)
+{
+    q->x = onnx_need(c, 0);
+    q->scale = onnx_need(c, 1);
+    q->zero = onnx_in(c, 2);
+    if (!q->x || !q->scale || !read_granularity(c, q))
+        return false;
+    if (!tl_dtype_is_float(tl_type_of(q->scale)->dtype)) {
+        onnx_malformed(c, "scale: expected a float type, found %s",
+                       tl_dtype_name(tl_type_of(q->scale)->dtype));
+        return false;
+    }
+    return true;
+}
+
+/* The parameters as part of a type; *quant NULL when they are not constant. False: recorded. */
+static bool constant_quant(onnx_call *c, const quant_call *q, const tl_quant **quant)
+{
+    size_t n = 0, n_zero = 0;
+    const double *scale = onnx_const_floats(c, 1, &n);
+    const int64_t *zero = q->zero && scale ? onnx_const_ints(c, 2, &n_zero) : NULL;
+    *quant = NULL;
+    if (!scale || n == 0 || (q->zero && !zero))
+        return true;
+    if (zero && n_zero != n) {
+        onnx_malformed(c, "zero point: expected %zu numbers as for the scale, found %zu", n,
+                       n_zero);
+        return false;
+    }
+    tl_quant *params = TL_NEW(c->model->arena, tl_quant);
+    float *scales = TL_NEW_ARRAY(c->model->arena, float, n);
+    int64_t *zeros = TL_NEW_ARRAY(c->model->arena, int64_t, n);
+    if (!params || !scales || !zeros)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        scales[i] = (float)scale[i];
+        zeros[i] = zero ? zero[i] : 0;
+        if (!(scale[i] >= 0 && isfinite(scale[i]))) {
+            onnx_malformed(c, "scale: expected finite numbers, not negative, found %g", scale[i]);
+            return false;
+        }
+    }
+    *params =
+        (tl_quant){.n = n, .scale = scales, .zero = zeros, .axis = q->axis, .block = q->block};
+    *quant = params;
+    return true;
+}
+
+/* A parameter as f32 in a shape that broadcasts to x: [n] becomes [n, 1, ...]. */
+static tl_value *spread(onnx_call *c, const quant_call *q, tl_value *param)
+{
+    const tl_dim *dims[TL_MAX_RANK];
+    int rank = q->axis < 0 ? 0 : onnx_rank(q->x) - q->axis;
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == 0 ? onnx_size(q->x, q->axis) : onnx_int(c, 1);
+    return tl_build_cast(c->b, tl_build_reshape(c->b, param, dims, rank), TL_F32);
+}
+
+static bool refuse_arithmetic(onnx_call *c, const quant_call *q)
+{
+    if (q->block)
+        onnx_refuse(c, "blocks of computed values");
+    return q->block != 0;
+}
+
+/* ---- quantise ---- */
+
+static bool quantised_type(onnx_call *c, const quant_call *q, tl_dtype *to)
+{
+    int64_t code = onnx_attr_i(c, "output_dtype", ONNX_UNDEFINED);
+    *to = TL_U8;
+    if (q->zero)
+        *to = tl_type_of(q->zero)->dtype;
+    else if (code != ONNX_UNDEFINED && !onnx_dtype(code, to)) {
+        onnx_refuse(c, "quantisation to %s", onnx_type_name(code));
+        return false;
+    }
+    if (stores_quantised(*to))
+        return true;
+    onnx_refuse(c, "quantisation to %s", tl_dtype_name(*to));
+    return false;
+}
+
+/* min(max(round(x / scale) + zero, lowest), highest) */
+static tl_value *quantise_by_arithmetic(onnx_call *c, const quant_call *q, tl_dtype to)
+{
+    int64_t lo, hi;
+    tl_dtype_range(to, &lo, &hi);
+    tl_clip_attrs bounds = {(double)lo, (double)hi};
+    tl_value *x = tl_build_cast(c->b, q->x, TL_F32);
+    tl_value *y = onnx_build(c, TL_OP_div, x, spread(c, q, q->scale));
+    y = onnx_build_1(c, TL_OP_round, y);
+    if (q->zero)
+        y = onnx_build(c, TL_OP_add, y, spread(c, q, q->zero));
+    return tl_build_cast(c->b, tl_build1(c->b, TL_OP_clip, y, &bounds), to);
+}
+
+void onnx_import_quantize(onnx_call *c)
+{
+    quant_call q;
+    tl_dtype to;
+    if (!read_quant_call(c, &q) || !quantised_type(c, &q, &to))
+        return;
+    tl_quantize_attrs attrs = {.to = to};
+    if (!constant_quant(c, &q, &attrs.quant))
+        return;
+    if (attrs.quant)
+        c->out[0] = tl_build1(c->b, TL_OP_quantize, tl_build_cast(c->b, q.x, TL_F32), &attrs);
+    else if (!refuse_arithmetic(c, &q))
+        c->out[0] = quantise_by_arithmetic(c, &q, to);
+}
+
+/* ---- dequantise ---- */
+
+/* (x - zero) scale */
+static tl_value *dequantise_by_arithmetic(onnx_call *c, const quant_call *q)
+{
+    tl_value *y = q->x;
+    if (q->zero && tl_type_of(y)->dtype == TL_I32)
+        y = onnx_build(c, TL_OP_sub, y, q->zero); /* more bits than a float has */
+    y = tl_build_cast(c->b, y, TL_F32);
+    if (q->zero && tl_type_of(q->x)->dtype != TL_I32)
+        y = onnx_build(c, TL_OP_sub, y, spread(c, q, q->zero));
+    return onnx_build(c, TL_OP_mul, y, spread(c, q, q->scale));
+}
+
+static tl_value *dequantised(onnx_call *c, const quant_call *q, const tl_quant *quant)
+{
+    const tl_quant *own = tl_type_of(q->x)->quant;
+    if (own && quant && tl_quant_same(own, quant))
+        return onnx_build_1(c, TL_OP_dequantize, q->x);
+    if (own) {
+        onnx_refuse(c, "other parameters than the value was quantised with");
+        return NULL;
+    }
+    if (q->x->constant && quant)
+        return onnx_build_1(c, TL_OP_dequantize,
+                            tl_build_const_quant(c->model, q->x->constant, quant, q->x->name));
+    return refuse_arithmetic(c, q) ? NULL : dequantise_by_arithmetic(c, q);
+}
+
+void onnx_import_dequantize(onnx_call *c)
+{
+    quant_call q;
+    if (!read_quant_call(c, &q))
+        return;
+    tl_dtype from = tl_type_of(q.x)->dtype, to = tl_type_of(q.scale)->dtype;
+    int64_t code = onnx_attr_i(c, "output_dtype", ONNX_UNDEFINED);
+    if (!stores_quantised(from) || (code != ONNX_UNDEFINED && !onnx_dtype(code, &to))) {
+        onnx_refuse(c, "types %s to %s", tl_dtype_name(from),
+                    code == ONNX_UNDEFINED ? tl_dtype_name(to) : onnx_type_name(code));
+        return;
+    }
+    const tl_quant *quant;
+    if (!constant_quant(c, &q, &quant))
+        return;
+    tl_value *y = dequantised(c, &q, quant);
+    if (y)
+        c->out[0] = tl_build_cast(c->b, y, to);
+}
