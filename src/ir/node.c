@@ -121,7 +121,8 @@ tl_status tl_node_infer_into(tl_node *node, tl_arena *arena, tl_fact *facts)
                   .node = node,
                   .out = facts,
                   .n_out = node->n_out};
-    int required = tl_op_get(node->op)->in_min;
+    const tl_op_info *info = tl_op_get(node->op);
+    int required = info->in_max == TL_MANY ? (int)node->n_in : info->in_min;
     for (size_t i = 0; i < node->n_in; i++)
         if (!in[i] && (int)i < required)
             return tl_infer_fail(&x, TL_M004, "operand %zu is absent", i);
