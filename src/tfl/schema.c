@@ -25,9 +25,10 @@ static const char *const builtin_names[] = {
 /* clang-format on */
 
 static const char *const tensor_type_names[] = {
-    "FLOAT32", "FLOAT16",    "INT32",  "UINT8",    "INT64",   "STRING", "BOOL",         "INT16",
-    "COMPLEX64", "INT8",     "FLOAT64", "COMPLEX128", "UINT64", "RESOURCE", "VARIANT",  "UINT32",
-    "UINT16",  "INT4",       "BFLOAT16", "INT2",   "UINT4",   "FLOAT8_E4M3FN", "FLOAT8_E5M2"};
+    "FLOAT32",  "FLOAT16",  "INT32",     "UINT8",         "INT64",      "STRING",
+    "BOOL",     "INT16",    "COMPLEX64", "INT8",          "FLOAT64",    "COMPLEX128",
+    "UINT64",   "RESOURCE", "VARIANT",   "UINT32",        "UINT16",     "INT4",
+    "BFLOAT16", "INT2",     "UINT4",     "FLOAT8_E4M3FN", "FLOAT8_E5M2"};
 
 const tl_tfl_builtin *tl_tfl_builtin_get(tl_op op)
 {
@@ -87,8 +88,8 @@ static const tl_field *find_field(tl_op op, const char *name)
 
 const tl_field *tl_tfl_option_field(tl_op op, const tl_tfl_option *option)
 {
-    bool has_field = option->wire != TL_TFL_COUNT && option->wire != TL_TFL_GRAPH &&
-                     option->wire != TL_TFL_ZERO;
+    bool has_field =
+        option->wire != TL_TFL_COUNT && option->wire != TL_TFL_GRAPH && option->wire != TL_TFL_ZERO;
     return has_field ? find_field(op, option->field) : NULL;
 }
 

@@ -219,13 +219,13 @@ tl_status tl_ref_binary(tl_call *call)
     const binary_row *row = &binary_rows[call->op];
     tl_ref_walk w;
     TRY(tl_ref_plain(call));
-    tl_ref_walk_init(&w, call->out[0].rank, call->out[0].shape);
-    if (!tl_ref_walk_broadcast(&w, &call->in[0]) || !tl_ref_walk_broadcast(&w, &call->in[1]))
-        return tl_ref_fail(call, "operands do not broadcast to the result");
     bool floats = tl_dtype_is_float(call->in[0].dtype) || tl_dtype_is_float(call->in[1].dtype);
     if (floats && !row->f)
         return tl_ref_fail(call, "the operands must not be of float types");
     if (!floats && !row->i)
         return tl_ref_fail(call, "the operands must be of float types");
+    tl_ref_walk_init(&w, call->out[0].rank, call->out[0].shape);
+    if (!tl_ref_walk_broadcast(&w, &call->in[0]) || !tl_ref_walk_broadcast(&w, &call->in[1]))
+        return tl_ref_fail(call, "operands do not broadcast to the result");
     return floats ? binary_floats(call, &w, row) : binary_ints(call, &w, row);
 }

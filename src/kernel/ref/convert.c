@@ -122,7 +122,8 @@ static int64_t saturate_i32(int64_t x)
     return TL_MIN(TL_MAX(x, (int64_t)INT32_MIN), (int64_t)INT32_MAX);
 }
 
-/* TFLite's fixed point: x m 2^(shift - 31) with two roundings, away from zero at ties. */
+/* TFLite's fixed point: x m 2^(shift - 31) with two roundings, the first with ties upwards, the
+ * second with ties away from zero. */
 static int32_t multiply_fixed(int64_t x, int32_t m, int shift)
 {
     int64_t left = saturate_i32(x) * (int64_t)(1u << (shift > 0 ? shift : 0));
