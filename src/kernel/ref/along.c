@@ -85,8 +85,9 @@ tl_status tl_ref_arg(tl_call *call)
 tl_status tl_ref_tfl_arg(tl_call *call)
 {
     bool smallest = call->op == TL_OP_tfl_arg_min;
-    return arg_axis(call, tl_tensor_get_i64(&call->in[1], 0),
-                    (arg_rule){smallest, false, smallest ? NAN_HIGHEST : NAN_LOWEST});
+    int64_t axis;
+    TRY(tl_ref_scalar(call, 1, &axis));
+    return arg_axis(call, axis, (arg_rule){smallest, false, smallest ? NAN_HIGHEST : NAN_LOWEST});
 }
 
 /* ---- cumsum ---- */
@@ -152,8 +153,9 @@ tl_status tl_ref_cumsum(tl_call *call)
 tl_status tl_ref_tfl_cumsum(tl_call *call)
 {
     const tl_tfl_cumsum_attrs *attrs = call->attrs;
-    return cumsum_axis(call, tl_tensor_get_i64(&call->in[1], 0),
-                       (cumsum_rule){attrs->exclusive, attrs->reverse});
+    int64_t axis;
+    TRY(tl_ref_scalar(call, 1, &axis));
+    return cumsum_axis(call, axis, (cumsum_rule){attrs->exclusive, attrs->reverse});
 }
 
 /* ---- topk: a heap of the line in scratch, of which k elements are taken ---- */
@@ -244,7 +246,8 @@ size_t tl_ref_scratch_topk(const tl_call *call)
 tl_status tl_ref_shape_topk(tl_call *call)
 {
     const tl_tensor *x = &call->in[0];
-    int64_t k = tl_tensor_get_i64(&call->in[1], 0);
+    int64_t k;
+    TRY(tl_ref_scalar(call, 1, &k));
     if (x->rank == 0 || k < 0 || k > x->shape[x->rank - 1])
         return tl_ref_fail(call, "k is larger than the axis");
     for (int i = 0; i < 2; i++) {

@@ -86,19 +86,18 @@ static uint64_t range_count_i64(int64_t start, int64_t limit, int64_t delta)
 
 tl_status tl_ref_shape_range(tl_call *call)
 {
-    int64_t n;
+    int64_t n, x[3];
+    for (size_t k = 0; k < 3; k++)
+        TRY(tl_ref_scalar(call, k, &x[k]));
     if (tl_dtype_is_float(call->in[0].dtype)) {
-        double x[3];
+        double f[3];
         for (int i = 0; i < 3; i++)
-            x[i] = tl_tensor_get_f64(&call->in[i], 0);
-        double count = tl_ceil((x[1] - x[0]) / x[2]);
-        if (x[2] == 0 || !(count < 0x1p62))
+            f[i] = tl_tensor_get_f64(&call->in[i], 0);
+        double count = tl_ceil((f[1] - f[0]) / f[2]);
+        if (f[2] == 0 || !(count < 0x1p62))
             return tl_ref_fail(call, "range without end");
         n = count > 0 ? (int64_t)count : 0;
     } else {
-        int64_t x[3];
-        for (int i = 0; i < 3; i++)
-            x[i] = tl_tensor_get_i64(&call->in[i], 0);
         if (x[2] == 0)
             return tl_ref_fail(call, "range without end");
         uint64_t count = range_count_i64(x[0], x[1], x[2]);
@@ -147,8 +146,9 @@ tl_status tl_ref_tfl_one_hot(tl_call *call)
 tl_status tl_ref_shape_one_hot(tl_call *call)
 {
     const tl_tensor *indices = &call->in[0];
-    int64_t depth = tl_tensor_get_i64(&call->in[1], 0), shape[TL_MAX_RANK];
+    int64_t depth, shape[TL_MAX_RANK];
     int axis, rank = indices->rank + 1;
+    TRY(tl_ref_scalar(call, 1, &depth));
     if (rank > TL_MAX_RANK || depth < 0)
         return tl_ref_fail(call, "rank too high or negative depth");
     if (!tl_ref_axis(((const tl_tfl_one_hot_attrs *)call->attrs)->axis, rank, &axis))

@@ -39,6 +39,15 @@ const tl_tensor *tl_ref_operand(const tl_call *call, size_t k)
     return k < call->n_in && call->in[k].data ? &call->in[k] : NULL;
 }
 
+tl_status tl_ref_scalar(tl_call *call, size_t k, int64_t *out)
+{
+    const tl_tensor *t = tl_ref_operand(call, k);
+    if (!t || tl_tensor_count(t) < 1)
+        return tl_ref_fail(call, "a parameter has no value");
+    *out = tl_tensor_get_i64(t, 0);
+    return TL_OK;
+}
+
 bool tl_ref_axis(int64_t axis, int rank, int *out)
 {
     if (axis < -rank || axis >= rank)

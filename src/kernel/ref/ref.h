@@ -17,6 +17,8 @@ tl_status tl_ref_fail(tl_call *call, const char *text);
 tl_status tl_ref_plain(tl_call *call);
 /* Operand k, NULL when absent. */
 const tl_tensor *tl_ref_operand(const tl_call *call, size_t k);
+/* The value of operand k, an integer scalar (or a vector of one); fails when it has no element. */
+tl_status tl_ref_scalar(tl_call *call, size_t k, int64_t *out);
 
 /* ---- shapes and axes ---- */
 
