@@ -1,0 +1,82 @@
+/* Short names for building formulas, and the functions that formula.c's table names. */
+#ifndef TL_FORMULA_FORMULA_BUILD_H
+#define TL_FORMULA_FORMULA_BUILD_H
+
+#include "formula/formula.h"
+
+typedef struct formula {
+    tl_builder *b;
+    tl_model *model;
+    const tl_node *node;
+    tl_dtype dtype; /* of operand 0; numbers are made of this type */
+    tl_value **out;
+} formula;
+
+typedef void (*formula_fn)(formula *f);
+
+static inline tl_value *fx_in(const formula *f, size_t i)
+{
+    return tl_in(f->node, i);
+}
+static inline tl_value *fx_number(formula *f, double x)
+{
+    return tl_build_scalar(f->model, f->dtype, x);
+}
+static inline tl_value *fx1(formula *f, tl_op op, tl_value *x)
+{
+    return tl_build1(f->b, op, x, NULL);
+}
+static inline tl_value *fx2(formula *f, tl_op op, tl_value *x, tl_value *y)
+{
+    return tl_build2(f->b, op, x, y, NULL);
+}
+static inline tl_value *fx_add(formula *f, tl_value *x, tl_value *y)
+{
+    return fx2(f, TL_OP_add, x, y);
+}
+static inline tl_value *fx_sub(formula *f, tl_value *x, tl_value *y)
+{
+    return fx2(f, TL_OP_sub, x, y);
+}
+static inline tl_value *fx_mul(formula *f, tl_value *x, tl_value *y)
+{
+    return fx2(f, TL_OP_mul, x, y);
+}
+static inline tl_value *fx_div(formula *f, tl_value *x, tl_value *y)
+{
+    return fx2(f, TL_OP_div, x, y);
+}
+static inline tl_value *fx_add_n(formula *f, tl_value *x, double n)
+{
+    return fx_add(f, x, fx_number(f, n));
+}
+static inline tl_value *fx_mul_n(formula *f, tl_value *x, double n)
+{
+    return fx_mul(f, x, fx_number(f, n));
+}
+static inline tl_value *fx_clip(formula *f, tl_value *x, double lo, double hi)
+{
+    return tl_build1(f->b, TL_OP_clip, x, &(tl_clip_attrs){lo, hi});
+}
+static inline tl_value *fx_where(formula *f, tl_value *cond, tl_value *x, tl_value *y)
+{
+    return tl_build3(f->b, TL_OP_where, cond, x, y, NULL);
+}
+/* Σ c[i] x^i by Horner's scheme. */
+tl_value *fx_polynomial(formula *f, tl_value *x, const double *c, int n);
+/* U003 at the node; the result is poison. */
+void fx_refuse(formula *f, const char *what);
+
+#define FORMULAS(X)                                                                            \
+    X(tan)                                                                                     \
+    X(asin) X(acos) X(atan) X(sinh) X(cosh) X(asinh) X(acosh) X(atanh) X(erf) X(softplus)      \
+        X(softsign) X(silu) X(mish) X(hard_swish) X(hard_sigmoid) X(gelu) X(leaky_relu) X(elu) \
+            X(celu) X(selu) X(bitnot) X(isnan) X(isinf) X(rem) X(bitand) X(bitor) X(trilu)     \
+                X(softmax) X(log_softmax) X(batch_norm) X(instance_norm) X(group_norm)         \
+                    X(layer_norm) X(rms_norm) X(lrn) X(lp_norm) X(lp_pool) X(einsum) X(resize)
+
+#define X(name) void formula_##name(formula *f);
+FORMULAS(X)
+#undef X
+
+#endif

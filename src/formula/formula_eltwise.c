@@ -1,0 +1,324 @@
+/* Elementwise composites. Each function's comment is its formula. */
+#include "formula/formula_build.h"
+
+#include <math.h>
+
+/* sin x / cos x */
+void formula_tan(formula *f)
+{
+    f->out[0] = fx_div(f, fx1(f, TL_OP_sin, fx_in(f, 0)), fx1(f, TL_OP_cos, fx_in(f, 0)));
+}
+
+/* 1 in the shape of x: atan2 of the target wants equal shapes. */
+static tl_value *ones_like(formula *f, tl_value *x)
+{
+    const tl_type *type = tl_type_of(x);
+    return tl_build_broadcast_to(f->b, fx_number(f, 1), type->dims, type->rank);
+}
+
+/* √((1 - x)(1 + x)) */
+static tl_value *cosine_of_sine(formula *f, tl_value *x)
+{
+    tl_value *one = fx_number(f, 1);
+    return fx1(f, TL_OP_sqrt, fx_mul(f, fx_sub(f, one, x), fx_add(f, one, x)));
+}
+
+/* atan2(x, √(1 - x²)) */
+void formula_asin(formula *f)
+{
+    f->out[0] = fx2(f, TL_OP_atan2, fx_in(f, 0), cosine_of_sine(f, fx_in(f, 0)));
+}
+
+/* atan2(√(1 - x²), x) */
+void formula_acos(formula *f)
+{
+    f->out[0] = fx2(f, TL_OP_atan2, cosine_of_sine(f, fx_in(f, 0)), fx_in(f, 0));
+}
+
+/* atan2(x, 1) */
+void formula_atan(formula *f)
+{
+    f->out[0] = fx2(f, TL_OP_atan2, fx_in(f, 0), ones_like(f, fx_in(f, 0)));
+}
+
+/* |x| < 1: the Taylor series x (1 + x²/3! + x⁴/5! + ...), else (eˣ - e⁻ˣ) / 2, which would cancel
+ * there */
+void formula_sinh(formula *f)
+{
+    static const double taylor[] = {1,          1.0 / 6,      1.0 / 120,
+                                    1.0 / 5040, 1.0 / 362880, 1.0 / 39916800};
+    tl_value *x = fx_in(f, 0), *small = fx_clip(f, x, -1, 1);
+    tl_value *series =
+        fx_mul(f, small, fx_polynomial(f, fx_mul(f, small, small), taylor, TL_COUNT(taylor)));
+    tl_value *e = fx1(f, TL_OP_exp, x), *e_minus = fx1(f, TL_OP_exp, fx1(f, TL_OP_neg, x));
+    tl_value *large = fx_mul_n(f, fx_sub(f, e, e_minus), 0.5);
+    tl_value *is_small = fx2(f, TL_OP_less, fx1(f, TL_OP_abs, x), fx_number(f, 1));
+    f->out[0] = fx_where(f, is_small, series, large);
+}
+
+/* (eˣ + e⁻ˣ) / 2 */
+void formula_cosh(formula *f)
+{
+    tl_value *x = fx_in(f, 0);
+    tl_value *e = fx1(f, TL_OP_exp, x), *e_minus = fx1(f, TL_OP_exp, fx1(f, TL_OP_neg, x));
+    f->out[0] = fx_mul_n(f, fx_add(f, e, e_minus), 0.5);
+}
+
+/* sign(x) ln(a + √(a² + 1)), a = |x|; written with 1 + (a + a² / (1 + √(a² + 1))) so that small a
+ * survive */
+void formula_asinh(formula *f)
+{
+    tl_value *x = fx_in(f, 0), *a = fx1(f, TL_OP_abs, x), *aa = fx_mul(f, a, a);
+    tl_value *root = fx1(f, TL_OP_sqrt, fx_add_n(f, aa, 1));
+    tl_value *rest = fx_add(f, a, fx_div(f, aa, fx_add_n(f, root, 1)));
+    f->out[0] = fx_mul(f, fx1(f, TL_OP_sign, x), fx1(f, TL_OP_log, fx_add_n(f, rest, 1)));
+}
+
+/* ln(x + √((x - 1)(x + 1))) */
+void formula_acosh(formula *f)
+{
+    tl_value *x = fx_in(f, 0);
+    tl_value *root = fx1(f, TL_OP_sqrt, fx_mul(f, fx_add_n(f, x, -1), fx_add_n(f, x, 1)));
+    f->out[0] = fx1(f, TL_OP_log, fx_add(f, x, root));
+}
+
+/* ½ ln((1 + x) / (1 - x)) */
+void formula_atanh(formula *f)
+{
+    tl_value *x = fx_in(f, 0), *one = fx_number(f, 1);
+    tl_value *ratio = fx_div(f, fx_add(f, one, x), fx_sub(f, one, x));
+    f->out[0] = fx_mul_n(f, fx1(f, TL_OP_log, ratio), 0.5);
+}
+
+/* erf(x) = c P(c²) / Q(c²) with c = x clipped to [-3.92, 3.92]: error below 2e-8 before rounding.
+ * The coefficients are those of tools/fit_erf.py. */
+static tl_value *fx_erf(formula *f, tl_value *x)
+{
+    static const double p[] = {1.1283790223096406,     0.19276504802572209,
+                               0.053060615225852606,   0.0038683711824801293,
+                               0.00028748062945421196, 2.0347304747127227e-06};
+    static const double q[] = {1,
+                               0.5041652419351719,
+                               0.11508503159133045,
+                               0.015172382710476011,
+                               0.001188126272714857,
+                               3.8070659795914416e-05};
+    tl_value *c = fx_clip(f, x, -3.92, 3.92), *y = fx_mul(f, c, c);
+    tl_value *up = fx_mul(f, c, fx_polynomial(f, y, p, TL_COUNT(p)));
+    return fx_div(f, up, fx_polynomial(f, y, q, TL_COUNT(q)));
+}
+
+void formula_erf(formula *f)
+{
+    f->out[0] = fx_erf(f, fx_in(f, 0));
+}
+
+/* max(x, 0) + ln(1 + e^-|x|) */
+static tl_value *fx_softplus(formula *f, tl_value *x)
+{
+    tl_value *e = fx1(f, TL_OP_exp, fx1(f, TL_OP_neg, fx1(f, TL_OP_abs, x)));
+    return fx_add(f, fx1(f, TL_OP_relu, x), fx1(f, TL_OP_log, fx_add_n(f, e, 1)));
+}
+
+void formula_softplus(formula *f)
+{
+    f->out[0] = fx_softplus(f, fx_in(f, 0));
+}
+
+/* x / (1 + |x|) */
+void formula_softsign(formula *f)
+{
+    tl_value *x = fx_in(f, 0);
+    f->out[0] = fx_div(f, x, fx_add_n(f, fx1(f, TL_OP_abs, x), 1));
+}
+
+/* x σ(x) */
+void formula_silu(formula *f)
+{
+    f->out[0] = fx_mul(f, fx_in(f, 0), fx1(f, TL_OP_sigmoid, fx_in(f, 0)));
+}
+
+/* x tanh(softplus x) */
+void formula_mish(formula *f)
+{
+    tl_value *x = fx_in(f, 0);
+    f->out[0] = fx_mul(f, x, fx1(f, TL_OP_tanh, fx_softplus(f, x)));
+}
+
+/* x clip(x + 3, 0, 6) / 6 */
+void formula_hard_swish(formula *f)
+{
+    tl_value *x = fx_in(f, 0);
+    f->out[0] = fx_mul(f, x, fx_mul_n(f, fx_clip(f, fx_add_n(f, x, 3), 0, 6), 1.0 / 6));
+}
+
+/* clip(alpha x + beta, 0, 1) */
+void formula_hard_sigmoid(formula *f)
+{
+    const tl_alpha_beta_attrs *a = tl_attrs_of(f->node, alpha_beta);
+    f->out[0] = fx_clip(f, fx_add_n(f, fx_mul_n(f, fx_in(f, 0), a->alpha), a->beta), 0, 1);
+}
+
+/* erf: ½ x (1 + erf(x / √2)); tanh: ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))) (Hendrycks and Gimpel
+ * 2016) */
+void formula_gelu(formula *f)
+{
+    tl_value *x = fx_in(f, 0), *inner;
+    if (tl_attrs_of(f->node, gelu)->form == TL_gelu_form_erf) {
+        inner = fx_erf(f, fx_mul_n(f, x, 0.7071067811865476));
+    } else {
+        tl_value *cubic = fx_add_n(f, fx_mul_n(f, fx_mul(f, x, x), 0.044715), 1);
+        inner = fx1(f, TL_OP_tanh, fx_mul_n(f, fx_mul(f, x, cubic), 0.7978845608028654));
+    }
+    f->out[0] = fx_mul(f, fx_mul_n(f, x, 0.5), fx_add_n(f, inner, 1));
+}
+
+/* x < 0 ? alpha x : x */
+void formula_leaky_relu(formula *f)
+{
+    tl_value *x = fx_in(f, 0), *scaled = fx_mul_n(f, x, tl_attrs_of(f->node, alpha)->alpha);
+    f->out[0] = fx_where(f, fx2(f, TL_OP_less, x, fx_number(f, 0)), scaled, x);
+}
+
+/* factor (e^(min(x, 0) scale) - 1), the negative branch of elu, celu and selu */
+static tl_value *exponential_branch(formula *f, tl_value *x, double scale, double factor)
+{
+    tl_value *low = fx_clip(f, x, -(double)INFINITY, 0);
+    tl_value *e = fx1(f, TL_OP_exp, scale == 1 ? low : fx_mul_n(f, low, scale));
+    return fx_mul_n(f, fx_add_n(f, e, -1), factor);
+}
+
+/* relu(x) + alpha (e^min(x, 0) - 1) */
+void formula_elu(formula *f)
+{
+    double alpha = tl_attrs_of(f->node, alpha)->alpha;
+    tl_value *x = fx_in(f, 0);
+    f->out[0] = fx_add(f, fx1(f, TL_OP_relu, x), exponential_branch(f, x, 1, alpha));
+}
+
+/* relu(x) + alpha (e^(min(x, 0) / alpha) - 1), alpha > 0 */
+void formula_celu(formula *f)
+{
+    double alpha = tl_attrs_of(f->node, alpha)->alpha;
+    tl_value *x = fx_in(f, 0);
+    if (!(alpha > 0)) {
+        fx_refuse(f, "alpha that is not positive");
+        return;
+    }
+    f->out[0] = fx_add(f, fx1(f, TL_OP_relu, x), exponential_branch(f, x, 1 / alpha, alpha));
+}
+
+/* beta (relu(x) + alpha (e^min(x, 0) - 1)) */
+void formula_selu(formula *f)
+{
+    const tl_alpha_beta_attrs *a = tl_attrs_of(f->node, alpha_beta);
+    tl_value *x = fx_in(f, 0);
+    tl_value *sum = fx_add(f, fx1(f, TL_OP_relu, x), exponential_branch(f, x, 1, a->alpha));
+    f->out[0] = fx_mul_n(f, sum, a->beta);
+}
+
+/* signed: -1 - x; unsigned: max - x */
+void formula_bitnot(formula *f)
+{
+    int64_t lo, hi;
+    tl_dtype_range(f->dtype, &lo, &hi);
+    if (f->dtype == TL_U64) {
+        fx_refuse(f, "type u64");
+        return;
+    }
+    f->out[0] =
+        fx_sub(f, fx_number(f, tl_dtype_is_signed(f->dtype) ? -1 : (double)hi), fx_in(f, 0));
+}
+
+/* x ≠ x */
+void formula_isnan(formula *f)
+{
+    f->out[0] = fx2(f, TL_OP_not_equal, fx_in(f, 0), fx_in(f, 0));
+}
+
+void formula_isinf(formula *f)
+{
+    const tl_isinf_attrs *a = tl_attrs_of(f->node, isinf);
+    tl_value *x = fx_in(f, 0);
+    if (a->negative && a->positive)
+        x = fx1(f, TL_OP_abs, x);
+    else if (!a->negative && !a->positive)
+        x = fx_number(f, 0);
+    tl_value *limit = fx_number(f, a->positive ? (double)INFINITY : -(double)INFINITY);
+    f->out[0] = fx2(f, TL_OP_equal, x, limit);
+}
+
+/* sign of x: x < 0 ? -(|x| mod |y|) : |x| mod |y|, exact in floats too */
+void formula_rem(formula *f)
+{
+    tl_value *x = fx_in(f, 0), *y = fx_in(f, 1);
+    if (tl_dtype_is_int(f->dtype) && !tl_dtype_is_signed(f->dtype)) {
+        f->out[0] = fx2(f, TL_OP_mod, x, y);
+        return;
+    }
+    tl_value *m = fx2(f, TL_OP_mod, fx1(f, TL_OP_abs, x), fx1(f, TL_OP_abs, y));
+    f->out[0] = fx_where(f, fx2(f, TL_OP_less, x, fx_number(f, 0)), fx1(f, TL_OP_neg, m), m);
+}
+
+/* x & y = (x + y - (x ^ y)) / 2, exact: the difference is even. 32-bit operands are taken in two
+ * halves, so that the sum does not overflow. */
+static tl_value *and_of(formula *f, tl_value *x, tl_value *y)
+{
+    tl_value *twice = fx_sub(f, fx_add(f, x, y), fx2(f, TL_OP_bitxor, x, y));
+    return fx2(f, TL_OP_shr, twice, fx_number(f, 1));
+}
+
+static tl_value *fx_and(formula *f, tl_value *x, tl_value *y)
+{
+    if (f->dtype == TL_I8 || f->dtype == TL_U8 || f->dtype == TL_I16 || f->dtype == TL_U16) {
+        tl_dtype narrow = f->dtype;
+        f->dtype = TL_I32;
+        tl_value *wide = and_of(f, tl_build_cast(f->b, x, TL_I32), tl_build_cast(f->b, y, TL_I32));
+        f->dtype = narrow;
+        return tl_build_cast(f->b, wide, narrow);
+    }
+    if (f->dtype != TL_I32)
+        return NULL;
+    tl_value *sixteen = fx_number(f, 16), *size = fx_number(f, 65536);
+    tl_value *x1 = fx2(f, TL_OP_shr, x, sixteen), *y1 = fx2(f, TL_OP_shr, y, sixteen);
+    tl_value *x0 = fx_sub(f, x, fx_mul(f, x1, size)), *y0 = fx_sub(f, y, fx_mul(f, y1, size));
+    return fx_add(f, fx_mul(f, and_of(f, x1, y1), size), and_of(f, x0, y0));
+}
+
+void formula_bitand(formula *f)
+{
+    f->out[0] = fx_and(f, fx_in(f, 0), fx_in(f, 1));
+    if (!f->out[0])
+        fx_refuse(f, tl_dtype_name(f->dtype));
+}
+
+/* x | y = (x & y) ^ (x ^ y) */
+void formula_bitor(formula *f)
+{
+    tl_value *both = fx_and(f, fx_in(f, 0), fx_in(f, 1));
+    if (both)
+        f->out[0] = fx2(f, TL_OP_bitxor, both, fx2(f, TL_OP_bitxor, fx_in(f, 0), fx_in(f, 1)));
+    else
+        fx_refuse(f, tl_dtype_name(f->dtype));
+}
+
+/* where(column - row >= k (upper) or <= k (lower), x, 0) */
+void formula_trilu(formula *f)
+{
+    const tl_trilu_attrs *a = tl_attrs_of(f->node, trilu);
+    tl_value *x = fx_in(f, 0);
+    const tl_type *type = tl_type_of(x);
+    tl_value *index[2];
+    for (int i = 0; i < 2; i++) {
+        const tl_dim *size = type->dims[type->rank - 2 + i];
+        tl_value *limit = tl_build_shape_expr(f->b, &size, 1, 0);
+        index[i] = tl_build3(f->b, TL_OP_range, tl_build_scalar(f->model, TL_I64, 0), limit,
+                             tl_build_scalar(f->model, TL_I64, 1), NULL);
+        index[i] = tl_build_cast(f->b, index[i], TL_I32);
+    }
+    const tl_dim *column[2] = {type->dims[type->rank - 2], tl_dim_const(f->model->dims, 1)};
+    tl_value *diagonal = fx_sub(f, index[1], tl_build_reshape(f->b, index[0], column, 2));
+    tl_value *k = tl_build_scalar(f->model, TL_I32, (double)a->k);
+    tl_value *keep = fx2(f, a->upper ? TL_OP_greater_equal : TL_OP_less_equal, diagonal, k);
+    f->out[0] = fx_where(f, keep, x, fx_number(f, 0));
+}

@@ -1,0 +1,127 @@
+/* Positions and weights of resampling. */
+#include "ir/resample.h"
+
+#include "base/math.h"
+
+static double scale_of(const tl_resize_attrs *a, int k, int64_t n, int64_t m)
+{
+    return (size_t)k < a->scales.n ? a->scales.v[k] : (double)m / (double)n;
+}
+
+double tl_resample_position(const tl_resize_attrs *a, int k, int64_t n, int64_t m, int64_t i)
+{
+    double scale = scale_of(a, k, n, m), x = (double)i, last = (double)(n - 1);
+    switch (a->coord) {
+    case TL_resize_coord_align_corners:
+        return m == 1 ? 0 : x * last / (double)(m - 1);
+    case TL_resize_coord_asymmetric:
+        return x / scale;
+    case TL_resize_coord_pytorch_half_pixel:
+        return m == 1 ? 0 : (x + 0.5) / scale - 0.5;
+    case TL_resize_coord_half_pixel_symmetric: {
+        /* the output grid is centred on the input even where scale n is no integer */
+        double adjustment = (double)m / (scale * (double)n), centre = (double)n / 2;
+        return centre * (1 - adjustment) + (x + 0.5) / scale - 0.5;
+    }
+    case TL_resize_coord_tf_crop: {
+        double start = 0, end = 1;
+        if ((size_t)(2 * k + 1) < a->roi.n) {
+            start = a->roi.v[2 * k];
+            end = a->roi.v[2 * k + 1];
+        }
+        if (m == 1)
+            return (start + end) * last / 2;
+        return start * last + x * (end - start) * last / (double)(m - 1);
+    }
+    default:
+        return (x + 0.5) / scale - 0.5;
+    }
+}
+
+static int64_t clamp_index(int64_t i, int64_t n)
+{
+    return i < 0 ? 0 : i >= n ? n - 1 : i;
+}
+
+static double nearest(const tl_resize_attrs *a, double x)
+{
+    switch (a->round) {
+    case TL_resize_round_prefer_ceil:
+        return tl_floor(x + 0.5);
+    case TL_resize_round_floor:
+        return tl_floor(x);
+    case TL_resize_round_ceil:
+        return tl_ceil(x);
+    default:
+        return tl_ceil(x - 0.5);
+    }
+}
+
+/* Keys' cubic (1981) with parameter a, |t| < 2. */
+static double cubic(double t, double a)
+{
+    t = t < 0 ? -t : t;
+    if (t <= 1)
+        return ((a + 2) * t - (a + 3)) * t * t + 1;
+    return t < 2 ? ((a * t - 5 * a) * t + 8 * a) * t - 4 * a : 0;
+}
+
+static double triangle(double t)
+{
+    t = t < 0 ? -t : t;
+    return t < 1 ? 1 - t : 0;
+}
+
+static double filter_at(const tl_resize_attrs *a, double t)
+{
+    return a->mode == TL_resize_mode_cubic ? cubic(t, a->cubic_a) : triangle(t);
+}
+
+/* Filter taps around x; stretch > 1 widens the filter (antialias). */
+static void filter_taps(const tl_resize_attrs *a, double x, double stretch, int64_t n, int taps,
+                        int64_t *index, double *weight)
+{
+    int64_t first = (int64_t)tl_floor(x) - taps / 2 + 1;
+    bool drop = a->exclude_outside || stretch > 1;
+    double sum = 0;
+    for (int k = 0; k < taps; k++) {
+        int64_t at = first + k;
+        bool outside = at < 0 || at >= n;
+        weight[k] = drop && outside ? 0 : filter_at(a, ((double)at - x) / stretch);
+        index[k] = clamp_index(at, n);
+        sum += weight[k];
+    }
+    if (drop && sum != 0)
+        for (int k = 0; k < taps; k++)
+            weight[k] /= sum;
+}
+
+bool tl_resample_make(tl_arena *arena, const tl_resize_attrs *a, int k, int64_t n, int64_t m,
+                      tl_resample *out)
+{
+    double scale = scale_of(a, k, n, m), stretch = a->antialias && scale < 1 ? 1 / scale : 1;
+    int base = a->mode == TL_resize_mode_nearest ? 1 : a->mode == TL_resize_mode_linear ? 2 : 4;
+    int taps = base == 1 || stretch == 1 ? base : 2 * (int)tl_ceil(base / 2.0 * stretch);
+    out->m = m;
+    out->taps = taps;
+    out->index = TL_NEW_ARRAY(arena, int64_t, m * taps);
+    out->weight = TL_NEW_ARRAY(arena, double, m *taps);
+    if (!out->index || !out->weight)
+        return false;
+    for (int64_t i = 0; i < m; i++) {
+        double x = tl_resample_position(a, k, n, m, i);
+        int64_t *index = out->index + i * taps;
+        double *weight = out->weight + i * taps;
+        if (a->coord == TL_resize_coord_tf_crop && (x < 0 || x > (double)(n - 1))) {
+            for (int t = 0; t < taps; t++)
+                index[t] = -1;
+            weight[0] = 1;
+        } else if (base == 1) {
+            index[0] = clamp_index((int64_t)nearest(a, x), n);
+            weight[0] = 1;
+        } else {
+            filter_taps(a, x, stretch, n, taps, index, weight);
+        }
+    }
+    return true;
+}
