@@ -87,7 +87,7 @@ tl_status tl_ref_dequantize(tl_call *call)
 }
 
 /* x / scale is rounded to float first: so do the runtimes, and it decides ties. */
-static void quantize_floats(tl_call *call, const tl_quant *quant, double (*round)(double))
+static void quantize_floats(tl_call *call, const tl_quant *quant)
 {
     scale_index index = scale_index_of(&call->out[0], quant);
     int64_t n = tl_tensor_count(&call->out[0]), lo, hi;
@@ -100,7 +100,8 @@ static void quantize_floats(tl_call *call, const tl_quant *quant, double (*round
         for (int64_t i = 0; i < run; i++) {
             size_t k = scale_of(index, at + i);
             double ratio = x[i] / (double)quant->scale[k];
-            double q = round(wide ? ratio : (double)(float)ratio) + (double)zero_of(quant, k);
+            double q =
+                tl_round_even(wide ? ratio : (double)(float)ratio) + (double)zero_of(quant, k);
             x[i] = TL_MIN(TL_MAX(q, (double)lo), (double)hi);
         }
         tl_ref_store_f64(&call->out[0], at, run, x);
@@ -113,7 +114,7 @@ tl_status tl_ref_quantize(tl_call *call)
     const tl_quant *quant = call->out[0].quant ? call->out[0].quant : attrs->quant;
     if (!quant || !tl_dtype_is_float(call->in[0].dtype))
         return tl_ref_fail(call, "a float operand and a scale are needed");
-    quantize_floats(call, quant, tl_round_even);
+    quantize_floats(call, quant);
     return TL_OK;
 }
 
@@ -177,6 +178,8 @@ static tl_status requantize(tl_call *call, const tl_quant *from, const tl_quant 
     return TL_OK;
 }
 
+/* Ties of floats: as in the default kernels of the runtime; its reference kernels round away from
+ * 0. */
 tl_status tl_ref_tfl_quantize(tl_call *call)
 {
     const tl_tfl_quantize_attrs *attrs = call->attrs;
@@ -187,6 +190,6 @@ tl_status tl_ref_tfl_quantize(tl_call *call)
         return requantize(call, call->in[0].quant, to);
     if (!tl_dtype_is_float(call->in[0].dtype))
         return tl_ref_fail(call, "the operand has no scale");
-    quantize_floats(call, to, tl_round_away);
+    quantize_floats(call, to);
     return TL_OK;
 }
