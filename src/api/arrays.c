@@ -296,14 +296,14 @@ tl_status tl_arrays_add_pictures(tl_arrays *arrays, tl_network *network, size_t 
                        "no input %zu for a picture", index);
     const tl_type *type = tl_type_of(entry->graph->inputs.v[index]);
     const char *name = entry->in_names[index].p;
-    picture_slot slot;
+    picture_slot slot = {0};
     TRY(find_slot(cx, network, type, name, &slot));
     void *data = NULL;
     picture first = {0};
     for (size_t i = 0; i < n; i++) {
         tl_arena scratch;
         tl_arena_init(&scratch, cx);
-        picture p;
+        picture p = {0};
         tl_status status = read_picture(cx, &scratch, paths[i], (int)slot.channels, &o, &p);
         if (status == TL_OK && ((slot.h && p.h != slot.h) || (slot.w && p.w != slot.w)))
             status = tl_fail(
