@@ -1,0 +1,407 @@
+/* Ops that read or write at indices. The kernels refuse negative indices and know no reduction but
+ * the sum; core indices may be i64 and count from the end. */
+#include "lower/lowerer.h"
+
+static bool takes_data(const tl_lower_options *options, const tl_node *node, tl_op tfl)
+{
+    tl_dtype dtype;
+    return tl_lower_type(options, tfl, node, 0, 1, &dtype);
+}
+
+static tl_value *data_operand(tl_lowerer *lw, const tl_node *node, tl_op tfl)
+{
+    return tl_lower_cast(lw, node->in[0].value, tl_lower_compute(lw, tfl, node, 0, 1));
+}
+
+static tl_value *data_result(tl_lowerer *lw, const tl_node *node, tl_value *y)
+{
+    return tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+}
+
+static int data_axis(int64_t axis, const tl_node *node)
+{
+    return (int)(axis < 0 ? axis + tl_type_of(node->in[0].value)->rank : axis);
+}
+
+/* i, or i + n where it is negative; n broadcasts to i */
+static tl_value *from_start(tl_lowerer *lw, tl_value *i, tl_value *n)
+{
+    if (i->poison || i->fact.range.lo >= 0)
+        return i;
+    tl_value *from_end = tl_build2(&lw->b, TL_OP_add, i, n, NULL);
+    if (i->fact.range.hi < 0)
+        return from_end;
+    tl_value *negative = tl_build2(&lw->b, TL_OP_less, i, tl_lower_int(lw, 0), NULL);
+    return tl_build3(&lw->b, TL_OP_where, negative, from_end, i, NULL);
+}
+
+/* Indices of a constant from the start; NULL when they are none or many. */
+static tl_value *known_from_start(tl_lowerer *lw, const tl_value *i, const tl_dim *n)
+{
+    int64_t v[256], size, shape[TL_MAX_RANK];
+    size_t count;
+    if (!tl_dim_is_const(n, &size) || !tl_lower_known(lw->cx, i, v, TL_COUNT(v), &count) ||
+        !tl_type_shape(tl_type_of(i), shape))
+        return NULL;
+    for (size_t k = 0; k < count; k++)
+        v[k] += v[k] < 0 ? size : 0;
+    return tl_build_reshape_i(&lw->b, tl_lower_ints(lw, v, count), shape, tl_type_of(i)->rank);
+}
+
+/* Indices along an axis of size n, as i32, none negative */
+static tl_value *plain_indices(tl_lowerer *lw, tl_value *i, const tl_dim *n, bool may_be_negative)
+{
+    tl_value *known = may_be_negative ? known_from_start(lw, i, n) : NULL;
+    if (known)
+        return known;
+    i = tl_lower_i32(lw, i);
+    return may_be_negative ? from_start(lw, i, tl_lower_dim(lw, n)) : i;
+}
+
+/* ---- gather ---- */
+
+bool tl_lower_takes_gather(const tl_lower_options *options, const tl_node *node)
+{
+    return takes_data(options, node, TL_OP_tfl_gather);
+}
+
+/* Indices that count up by one are a slice, which is many times faster. */
+static tl_value *gather_as_slice(tl_lowerer *lw, const tl_node *node, int axis)
+{
+    int64_t v[256];
+    size_t n;
+    const tl_value *i = node->in[1].value;
+    if (tl_type_of(i)->rank > 1 || tl_attrs_of(node, gather)->batch_dims ||
+        !tl_lower_known(lw->cx, i, v, TL_COUNT(v), &n) || n == 0)
+        return NULL;
+    for (size_t k = 1; k < n; k++)
+        if (v[k] != v[0] + (int64_t)k || (v[k] >= 0) != (v[0] >= 0))
+            return NULL;
+    const tl_dim *begin = tl_lower_const(lw, v[0]);
+    if (v[0] < 0)
+        begin = tl_dim_add(lw->dims, begin, tl_size_of(node->in[0].value, axis));
+    tl_value *x = node->in[0].value;
+    x = tl_lower_part(lw, x, axis, begin, tl_lower_const(lw, (int64_t)n), 1);
+    return tl_type_of(i)->rank == 0 ? tl_lower_squeeze(lw, x, axis) : x;
+}
+
+void tl_lower_make_gather(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    const tl_gather_attrs *attrs = tl_attrs_of(node, gather);
+    int axis = data_axis(attrs->axis, node);
+    out[0] = gather_as_slice(lw, node, axis);
+    if (out[0])
+        return;
+    tl_value *x = data_operand(lw, node, TL_OP_tfl_gather);
+    const tl_dim *n = tl_size_of(node->in[0].value, axis);
+    tl_value *i = plain_indices(lw, node->in[1].value, n, attrs->may_be_negative);
+    tl_tfl_gather_attrs tfl = {.axis = axis, .batch_dims = attrs->batch_dims};
+    out[0] = data_result(lw, node, tl_build2(&lw->b, TL_OP_tfl_gather, x, i, &tfl));
+}
+
+/* out[p] = x[p with p[axis] = i[p]]: with x cut to the other sizes of i and the axis at the end,
+ * every row gathers from its own row */
+bool tl_lower_takes_gather_elements(const tl_lower_options *options, const tl_node *node)
+{
+    return takes_data(options, node, TL_OP_tfl_gather);
+}
+
+void tl_lower_make_gather_elements(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    const tl_gather_attrs *attrs = tl_attrs_of(node, gather);
+    tl_value *x = node->in[0].value, *i = node->in[1].value;
+    int axis = data_axis(attrs->axis, node), rank = tl_type_of(x)->rank;
+    const tl_dim *begin[TL_MAX_RANK], *size[TL_MAX_RANK];
+    int64_t stride[TL_MAX_RANK];
+    for (int k = 0; k < rank; k++) {
+        begin[k] = tl_lower_const(lw, 0);
+        size[k] = tl_size_of(k == axis ? x : i, k);
+        stride[k] = 1;
+    }
+    x = tl_lower_axis_last(lw, tl_build_slice(&lw->b, x, begin, size, stride), axis);
+    i = tl_lower_axis_last(lw, i, axis);
+    tl_gather_attrs rows = {
+        .axis = rank - 1, .batch_dims = rank - 1, .may_be_negative = attrs->may_be_negative};
+    out[0] = tl_lower_axis_back(lw, tl_build2(&lw->b, TL_OP_gather, x, i, &rows), axis);
+}
+
+/* ---- indices of several axes ---- */
+
+/* i[…, k] into the first k axes of x, none negative, as i32 */
+static tl_value *plain_tuples(tl_lowerer *lw, tl_value *i, const tl_value *x, int first, int64_t k,
+                              bool negative)
+{
+    i = tl_lower_i32(lw, i);
+    if (!negative || i->poison)
+        return i;
+    return from_start(lw, i, tl_lower_dims(lw, &tl_type_of(x)->dims[first], (size_t)k));
+}
+
+static bool tuple_length(const tl_node *node, int64_t *k)
+{
+    const tl_type *type = tl_type_of(node->in[1].value);
+    return type->rank > 0 && tl_dim_is_const(type->dims[type->rank - 1], k);
+}
+
+bool tl_lower_takes_gather_nd(const tl_lower_options *options, const tl_node *node)
+{
+    int64_t k;
+    return tuple_length(node, &k) && takes_data(options, node, TL_OP_tfl_gather_nd);
+}
+
+/* Tuples [n, k] behind the number of their batch: x[b, …] and i[b, *, k] become x[b, …], i[b, *, 1
+ * + k]. */
+static tl_value *with_batch_number(tl_lowerer *lw, tl_value *i)
+{
+    const tl_type *type = tl_type_of(i);
+    const tl_dim *dims[TL_MAX_RANK];
+    int64_t shape[TL_MAX_RANK];
+    for (int a = 0; a < type->rank; a++) {
+        dims[a] = a == type->rank - 1 ? tl_lower_const(lw, 1) : type->dims[a];
+        shape[a] = a == 0 ? -1 : 1;
+    }
+    tl_value *number = tl_lower_iota(lw, type->dims[0]);
+    const tl_dim *column[TL_MAX_RANK];
+    for (int a = 0; a < type->rank; a++)
+        column[a] = shape[a] < 0 ? type->dims[0] : tl_lower_const(lw, 1);
+    number = tl_build_reshape(&lw->b, number, column, type->rank);
+    number = tl_build_broadcast_to(&lw->b, number, dims, type->rank);
+    return tl_build_concat(&lw->b, (tl_value *[]){number, i}, 2, type->rank - 1);
+}
+
+void tl_lower_make_gather_nd(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    const tl_gather_attrs *attrs = tl_attrs_of(node, gather);
+    int batch = (int)attrs->batch_dims;
+    int64_t k;
+    tuple_length(node, &k);
+    tl_value *x = data_operand(lw, node, TL_OP_tfl_gather_nd);
+    tl_value *i = plain_tuples(lw, node->in[1].value, x, batch, k, attrs->may_be_negative);
+    if (batch && !x->poison && !i->poison) { /* all batch axes as one */
+        tl_axis_groups gx = {0}, gi = {0};
+        for (int a = 0; a <= tl_type_of(x)->rank; a++)
+            if (a == 0 || a >= batch)
+                gx.first[gx.n++] = a;
+        for (int a = 0; a <= tl_type_of(i)->rank; a++)
+            if (a == 0 || a >= batch)
+                gi.first[gi.n++] = a;
+        gx.n--, gi.n--;
+        x = tl_lower_merge(lw, x, &gx);
+        i = tl_lower_merge(lw, i, &gi);
+        i = i->poison ? i : with_batch_number(lw, i);
+    }
+    tl_value *y = tl_build2(&lw->b, TL_OP_tfl_gather_nd, x, i, NULL);
+    out[0] = data_result(lw, node, batch > 1 ? tl_lower_like(lw, y, node->out[0]) : y);
+}
+
+/* ---- scatter ---- */
+
+/* Whether no tuple of constant indices occurs twice; only small ones are looked at. */
+static bool are_unique(tl_context *cx, const tl_value *i, int64_t k)
+{
+    int64_t v[512];
+    size_t n;
+    if (k <= 0 || !tl_lower_known(cx, i, v, TL_COUNT(v), &n))
+        return false;
+    for (size_t a = 0; a + (size_t)k <= n; a += (size_t)k)
+        for (size_t b = 0; b < a; b += (size_t)k)
+            if (!memcmp(&v[a], &v[b], (size_t)k * sizeof *v))
+                return false;
+    return true;
+}
+
+/* Sums are what SCATTER_ND does. Replacing relies on the source's promise that no index occurs
+ * twice; the other reductions read and write each element once, so they need it proved. */
+static bool takes_scatter(const tl_lower_options *options, const tl_node *node, int64_t k)
+{
+    tl_scatter_reduce reduce = tl_attrs_of(node, scatter)->reduce;
+    bool once = reduce == TL_scatter_reduce_add || reduce == TL_scatter_reduce_replace ||
+                are_unique(node->graph->model->cx, node->in[1].value, k);
+    return once && takes_data(options, node, TL_OP_tfl_scatter_nd);
+}
+
+/* x with the tuples i[…, k] (i32, none negative) combined with updates */
+static tl_value *scatter(tl_lowerer *lw, tl_scatter_reduce reduce, tl_value *x, tl_value *i,
+                         tl_value *updates)
+{
+    static const tl_op combine[] = {[TL_scatter_reduce_mul] = TL_OP_mul,
+                                    [TL_scatter_reduce_min] = TL_OP_min,
+                                    [TL_scatter_reduce_max] = TL_OP_max};
+    if (x->poison || i->poison || updates->poison)
+        return lw->model->poison;
+    const tl_type *type = tl_type_of(x), *tuples = tl_type_of(i);
+    int64_t k = 0;
+    tl_dim_is_const(tuples->dims[tuples->rank - 1], &k);
+    if (reduce > TL_scatter_reduce_add) {
+        tl_value *old = tl_build2(&lw->b, TL_OP_tfl_gather_nd, x, i, NULL);
+        updates = tl_build2(&lw->b, combine[reduce], old, updates, NULL);
+    }
+    tl_value *in[] = {i, updates, tl_lower_dims(lw, type->dims, (size_t)type->rank)};
+    tl_value *placed = tl_build(&lw->b, TL_OP_tfl_scatter_nd, in, 3, NULL);
+    if (reduce == TL_scatter_reduce_add)
+        return tl_build2(&lw->b, TL_OP_add, x, placed, NULL);
+    /* a mask over the indexed axes: 1 where something was placed */
+    const tl_dim *dims[TL_MAX_RANK];
+    for (int a = 0; a < type->rank; a++)
+        dims[a] = a < k ? type->dims[a] : tl_lower_const(lw, 1);
+    tl_value *one = tl_lower_int(lw, 1);
+    in[1] = tl_build_broadcast_to(&lw->b, one, tuples->dims, tuples->rank - 1);
+    in[2] = tl_lower_dims(lw, type->dims, (size_t)k);
+    tl_value *hits = tl_build(&lw->b, TL_OP_tfl_scatter_nd, in, 3, NULL);
+    tl_value *mask = tl_build2(&lw->b, TL_OP_greater, hits, tl_lower_int(lw, 0), NULL);
+    mask = tl_build_reshape(&lw->b, mask, dims, type->rank);
+    return tl_build3(&lw->b, TL_OP_where, mask, placed, x, NULL);
+}
+
+bool tl_lower_takes_scatter_nd(const tl_lower_options *options, const tl_node *node)
+{
+    int64_t k;
+    return tuple_length(node, &k) && k > 0 && takes_scatter(options, node, k);
+}
+
+void tl_lower_make_scatter_nd(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    int64_t k;
+    tuple_length(node, &k);
+    tl_value *x = data_operand(lw, node, TL_OP_tfl_scatter_nd);
+    tl_dtype dtype = x->poison ? TL_F32 : tl_type_of(x)->dtype;
+    tl_value *i = plain_tuples(lw, node->in[1].value, node->in[0].value, 0, k, true);
+    tl_value *updates = tl_lower_cast(lw, node->in[2].value, dtype);
+    out[0] = data_result(lw, node, scatter(lw, tl_attrs_of(node, scatter)->reduce, x, i, updates));
+}
+
+bool tl_lower_takes_scatter_elements(const tl_lower_options *options, const tl_node *node)
+{
+    return takes_scatter(options, node, tl_type_of(node->in[0].value)->rank == 1 ? 1 : 0);
+}
+
+/* The position of every element of i in x, flat: Σ over axes of index × stride of x */
+static tl_value *flat_positions(tl_lowerer *lw, tl_value *i, const tl_value *x, int axis)
+{
+    const tl_type *type = tl_type_of(x);
+    const tl_dim *stride = tl_lower_const(lw, 1), *dims[TL_MAX_RANK];
+    tl_value *sum = NULL;
+    for (int a = type->rank - 1; a >= 0; a--) {
+        tl_value *at = i;
+        if (a != axis) {
+            for (int b = 0; b < type->rank; b++)
+                dims[b] = b == a ? tl_size_of(i, a) : tl_lower_const(lw, 1);
+            at = tl_build_reshape(&lw->b, tl_lower_iota(lw, tl_size_of(i, a)), dims, type->rank);
+        }
+        if (!tl_dim_is(stride, 1))
+            at = tl_build2(&lw->b, TL_OP_mul, at, tl_lower_dim(lw, stride), NULL);
+        sum = sum ? tl_build2(&lw->b, TL_OP_add, sum, at, NULL) : at;
+        stride = tl_dim_mul(lw->dims, stride, type->dims[a]);
+    }
+    return sum;
+}
+
+void tl_lower_make_scatter_elements(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    const tl_scatter_attrs *attrs = tl_attrs_of(node, scatter);
+    int axis = data_axis(attrs->axis, node);
+    tl_value *x = data_operand(lw, node, TL_OP_tfl_scatter_nd);
+    tl_value *i = plain_indices(lw, node->in[1].value, tl_size_of(node->in[0].value, axis), true);
+    if (x->poison || i->poison) {
+        out[0] = lw->model->poison;
+        return;
+    }
+    tl_value *updates = tl_lower_cast(lw, node->in[2].value, tl_type_of(x)->dtype);
+    const tl_dim *n = tl_type_count(lw->dims, tl_type_of(x)),
+                 *m = tl_type_count(lw->dims, tl_type_of(i));
+    const tl_dim *tuples[] = {m, tl_lower_const(lw, 1)};
+    i = tl_build_reshape(&lw->b, flat_positions(lw, i, x, axis), tuples, 2);
+    updates = tl_build_reshape(&lw->b, updates, &m, 1);
+    tl_value *y = scatter(lw, attrs->reduce, tl_build_reshape(&lw->b, x, &n, 1), i, updates);
+    out[0] = data_result(lw, node, tl_lower_like(lw, y, node->out[0]));
+}
+
+/* ---- one_hot, range, nonzero ---- */
+
+bool tl_lower_takes_one_hot(const tl_lower_options *options, const tl_node *node)
+{
+    tl_dtype dtype;
+    return tl_attrs_of(node, one_hot)->depth.n == 1 &&
+           tl_lower_type(options, TL_OP_tfl_one_hot, node, 1, 2, &dtype);
+}
+
+void tl_lower_make_one_hot(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    const tl_one_hot_attrs *attrs = tl_attrs_of(node, one_hot);
+    const tl_dim *depth = attrs->depth.v[0];
+    tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_one_hot, node, 1, 2);
+    tl_value *in[] = {plain_indices(lw, node->in[0].value, depth, true), tl_lower_dim(lw, depth),
+                      tl_lower_cast(lw, node->in[1].value, dtype),
+                      tl_lower_cast(lw, node->in[2].value, dtype)};
+    tl_tfl_one_hot_attrs tfl = {.axis = attrs->axis};
+    out[0] = data_result(lw, node, tl_build(&lw->b, TL_OP_tfl_one_hot, in, 4, &tfl));
+}
+
+bool tl_lower_takes_range(const tl_lower_options *options, const tl_node *node)
+{
+    tl_dtype dtype;
+    return tl_lower_type(options, TL_OP_tfl_range, node, 0, 3, &dtype);
+}
+
+void tl_lower_make_range(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_range, node, 0, 3);
+    tl_value *x[3];
+    for (size_t i = 0; i < 3; i++)
+        x[i] = tl_lower_cast(lw, node->in[i].value, dtype);
+    out[0] = data_result(lw, node, tl_build(&lw->b, TL_OP_tfl_range, x, 3, NULL));
+}
+
+bool tl_lower_takes_nonzero(const tl_lower_options *options, const tl_node *node)
+{
+    (void)options;
+    return !tl_type_of(node->in[0].value)->quant;
+}
+
+/* WHERE; of another type than it takes, of x ≠ 0 */
+void tl_lower_make_nonzero(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    tl_value *x = node->in[0].value;
+    const tl_type *type = tl_type_of(x);
+    if (!(tl_profile_limits(lw->options->profile, TL_OP_tfl_where).types & tl_limit_bit(type)))
+        x = tl_build2(&lw->b, TL_OP_not_equal, x, tl_lower_scalar(lw, type->dtype, 0), NULL);
+    out[0] = tl_build1(&lw->b, TL_OP_tfl_where, x, NULL);
+}
+
+/* ---- slices at run-time positions ---- */
+
+bool tl_lower_takes_dynamic_slice(const tl_lower_options *options, const tl_node *node)
+{
+    return takes_data(options, node, TL_OP_tfl_slice);
+}
+
+/* start clamped to [0, size of x - size], as i32 */
+void tl_lower_make_dynamic_slice(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    tl_dim_list size = tl_attrs_of(node, dynamic_slice)->size;
+    tl_value *x = data_operand(lw, node, TL_OP_tfl_slice);
+    const tl_dim *room[TL_MAX_RANK];
+    for (size_t i = 0; i < size.n; i++)
+        room[i] = tl_dim_sub(lw->dims, tl_size_of(node->in[0].value, (int)i), size.v[i]);
+    tl_value *start = tl_lower_i32(lw, node->in[1].value);
+    start = tl_build2(&lw->b, TL_OP_min, start, tl_lower_dims(lw, room, size.n), NULL);
+    start = tl_build2(&lw->b, TL_OP_max, start, tl_lower_int(lw, 0), NULL);
+    tl_value *y =
+        tl_build3(&lw->b, TL_OP_tfl_slice, x, start, tl_lower_dims(lw, size.v, size.n), NULL);
+    out[0] = data_result(lw, node, y);
+}
+
+bool tl_lower_takes_dynamic_update_slice(const tl_lower_options *options, const tl_node *node)
+{
+    return takes_data(options, node, TL_OP_tfl_dynamic_update_slice);
+}
+
+void tl_lower_make_dynamic_update_slice(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    tl_value *x = data_operand(lw, node, TL_OP_tfl_dynamic_update_slice);
+    tl_dtype dtype = x->poison ? TL_F32 : tl_type_of(x)->dtype;
+    tl_value *update = tl_lower_cast(lw, node->in[1].value, dtype);
+    tl_value *start = tl_lower_i32(lw, node->in[2].value);
+    out[0] = data_result(lw, node,
+                         tl_build3(&lw->b, TL_OP_tfl_dynamic_update_slice, x, update, start, NULL));
+}

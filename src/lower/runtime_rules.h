@@ -1,0 +1,33 @@
+/* What the runtime silently gets wrong, crashes on, refuses or runs slowly, as predicates over TFL ops.
+ * Measured; the numbers are those of the table in runtime_rules.c. tl_lower_finish proves that nothing we
+ * emit breaks one; `check` reports those that anyone's file breaks. */
+#ifndef TL_LOWER_RUNTIME_RULES_H
+#define TL_LOWER_RUNTIME_RULES_H
+
+#include "lower/profile.h"
+
+typedef enum tl_rule_kind {
+    TL_RULE_WRONG,   /* silently wrong numbers */
+    TL_RULE_CRASH,   /* the process dies, or the file does not load */
+    TL_RULE_REFUSED, /* the runtime of the profile is too old */
+    TL_RULE_DOUBT,   /* wrong for some values */
+    TL_RULE_SLOW
+} tl_rule_kind;
+
+typedef struct tl_rule_break {
+    int rule;
+    tl_rule_kind kind;
+    const tl_node *node;
+    const char *reason; /* static text */
+} tl_rule_break;
+
+typedef struct tl_rule_breaks {
+    TL_VEC(tl_rule_break) list;
+} tl_rule_breaks;
+
+/* Appends every broken rule, in the order of the nodes. The list lives in arena. */
+tl_status tl_runtime_rules_check(const tl_model *model, const tl_profile *profile, tl_arena *arena,
+                                 tl_rule_breaks *breaks);
+const char *tl_rule_kind_name(tl_rule_kind kind);
+
+#endif
