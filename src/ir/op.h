@@ -112,6 +112,8 @@ const void *tl_attrs_default(tl_attrs_id id); /* also the sentinel of none */
 /* Deep copy into arena; NULL on memory failure. */
 const void *tl_attrs_copy(tl_arena *arena, tl_attrs_id id, const void *attrs);
 bool tl_attrs_same(tl_attrs_id id, const void *a, const void *b);
+/* The field alone, at its place in both structures. */
+bool tl_field_same(const tl_field *field, const void *attrs_a, const void *attrs_b);
 uint64_t tl_attrs_hash(tl_attrs_id id, const void *attrs);
 /* stride=[2,2] groups=3; fields that equal the default are left out */
 void tl_attrs_print(tl_attrs_id id, const void *attrs, tl_text *text);

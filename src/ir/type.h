@@ -32,8 +32,12 @@ bool tl_type_shape(const tl_type *type, int64_t *shape);
 const tl_dim *tl_type_count(tl_dims *dims, const tl_type *type);
 /* dtype, rank, dims by normal form, quantisation. */
 bool tl_type_same(const tl_type *a, const tl_type *b);
-bool tl_quant_same(const tl_quant *a, const tl_quant *b);
-/* f32[n,3,2*h] ; i8[4]{scale=0.5 zero=3} ; per axis: {axis=0 scale=[..] zero=[..]} */
+bool tl_quant_same(const tl_quant *a, const tl_quant *b); /* either may be NULL */
+uint64_t tl_quant_hash(const tl_quant *quant);
+const tl_quant *tl_quant_copy(tl_arena *arena, const tl_quant *quant); /* NULL on memory failure */
+/* {scale=0.5 zero=3}; zero is left out where it is 0, a list of equal zeros is written once */
+void tl_quant_print(const tl_quant *quant, tl_text *text);
+/* f32[n,3,2*h] ; f32[] for a scalar ; i8[4]{scale=0.5 zero=3} ; per axis: {axis=0 scale=[..] zero=[..]} */
 void tl_type_print(const tl_type *type, tl_text *text);
 
 /* A type with constant sizes; dims copied into arena. dims NULL-safe as in dim.h. */
