@@ -76,10 +76,11 @@ bool tl_scan_fail_at(tl_scan *s, size_t pos, const char *format, ...)
 static tl_str found(const tl_scan *s)
 {
     size_t n = 1;
-    if (peek(s, 0) == '"')
+    if (peek(s, 0) == '"') {
         while (peek(s, n) != -1 && peek(s, n) != '"' && peek(s, n) != '\n')
             n++;
-    else if (is_word_part(peek(s, 0)))
+        n += peek(s, n) == '"';
+    } else if (is_word_part(peek(s, 0)))
         while (is_word_part(peek(s, n)))
             n++;
     n = TL_MIN(n, s->text.n - s->pos);
@@ -256,7 +257,11 @@ bool tl_scan_f64(tl_scan *s, double *out)
     static const struct {
         const char *word;
         double value;
-    } words[] = {{"inf", INFINITY}, {"-inf", -INFINITY}, {"nan", NAN}, {"true", 1}, {"false", 0}};
+    } words[] = {{"inf", (double)INFINITY},
+                 {"-inf", -(double)INFINITY},
+                 {"nan", (double)NAN},
+                 {"true", 1},
+                 {"false", 0}};
     tl_str text = number_text(s);
     bool ok = tl_str_to_f64(text, out);
     for (size_t i = 0; !ok && i < TL_COUNT(words); i++) {
