@@ -57,7 +57,7 @@ void tl_arena_release(tl_arena *arena)
 static void *push_large(tl_arena *arena, size_t size, size_t align)
 {
     size_t whole;
-    if (!tl_add_size(size, HEADER_SIZE + align, &whole)) {
+    if (!tl_add_size(size, HEADER_SIZE + align, &whole) || whole > PTRDIFF_MAX) {
         tl_oom(arena->cx);
         return NULL;
     }
