@@ -82,7 +82,7 @@ static tl_value *losing_value(tl_lowerer *lw, const tl_value *x)
     if (op == TL_OP_tfl_relu || op == TL_OP_tfl_relu6 || op == TL_OP_tfl_logistic)
         return NULL;
     if (tl_dtype_is_float(dtype))
-        return tl_lower_scalar(lw, dtype, -INFINITY);
+        return tl_lower_scalar(lw, dtype, -(double)INFINITY);
     int64_t lo, hi;
     tl_dtype_range(dtype, &lo, &hi);
     if (lo == 0)

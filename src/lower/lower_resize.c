@@ -3,6 +3,7 @@
 #include "lower/lowerer.h"
 
 #include "base/math.h"
+#include "ir/resample.h"
 
 typedef enum resize_flag {
     RESIZE_PLAIN,
@@ -47,49 +48,6 @@ static bool scale_is_ratio(tl_dims *dims, const resize_axis *a)
 
 /* ---- nearest ---- */
 
-/* Where sample i lies by the core definition; false for coordinates that need more than the axis.
- */
-static bool core_position(const tl_resize_attrs *attrs, int64_t n, int64_t m, double scale,
-                          int64_t i, double *at)
-{
-    switch (attrs->coord) {
-    case TL_resize_coord_half_pixel:
-    case TL_resize_coord_pytorch_half_pixel:
-        *at = ((double)i + 0.5) / scale - 0.5;
-        if (attrs->coord == TL_resize_coord_pytorch_half_pixel && m == 1)
-            *at = 0;
-        return true;
-    case TL_resize_coord_align_corners:
-        *at = m == 1 ? 0 : (double)i * (double)(n - 1) / (double)(m - 1);
-        return true;
-    case TL_resize_coord_asymmetric:
-        *at = (double)i / scale;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int64_t core_nearest(const tl_resize_attrs *attrs, int64_t n, double at)
-{
-    double rounded = 0;
-    switch (attrs->round) {
-    case TL_resize_round_prefer_floor:
-        rounded = tl_ceil(at - 0.5);
-        break;
-    case TL_resize_round_prefer_ceil:
-        rounded = tl_floor(at + 0.5);
-        break;
-    case TL_resize_round_floor:
-        rounded = tl_floor(at);
-        break;
-    default:
-        rounded = tl_ceil(at);
-        break;
-    }
-    return (int64_t)TL_MIN(TL_MAX(rounded, 0), (double)(n - 1));
-}
-
 /* The kernel's own arithmetic, in f32. */
 static int64_t tfl_nearest(resize_flag flag, int64_t n, int64_t m, int64_t i)
 {
@@ -101,25 +59,27 @@ static int64_t tfl_nearest(resize_flag flag, int64_t n, int64_t m, int64_t i)
 }
 
 /* Static sizes: sample by sample. */
-static bool samples_agree(const tl_resize_attrs *attrs, const resize_axis *a, int64_t n, int64_t m,
-                          resize_flag flag)
+static bool samples_agree(const tl_node *node, int axis, int64_t n, int64_t m, resize_flag flag)
 {
-    double scale = a->scale ? a->scale : (double)m / (double)n, at;
-    for (int64_t i = 0; i < m; i++)
-        if (!core_position(attrs, n, m, scale, i, &at) ||
-            core_nearest(attrs, n, at) != tfl_nearest(flag, n, m, i))
-            return false;
-    return true;
+    tl_resample want;
+    tl_arena arena;
+    tl_arena_init(&arena, node->graph->model->cx);
+    bool agree =
+        n > 0 && m > 0 && tl_resample_make(&arena, tl_attrs_of(node, resize), axis, n, m, &want);
+    for (int64_t i = 0; agree && i < m; i++)
+        agree = want.index[i] == tfl_nearest(flag, n, m, i);
+    tl_arena_release(&arena);
+    return agree;
 }
 
 /* Open sizes: whole factors, where no sample lies half way between two elements. */
-static bool nearest_agrees(tl_dims *dims, const tl_resize_attrs *attrs, const resize_axis *a,
-                           resize_flag flag)
+static bool nearest_agrees(const tl_node *node, int axis, const resize_axis *a, resize_flag flag)
 {
+    const tl_resize_attrs *attrs = tl_attrs_of(node, resize);
     int64_t n, m;
     if (tl_dim_is_const(a->n, &n) && tl_dim_is_const(a->m, &m))
-        return n > 0 && samples_agree(attrs, a, n, m, flag);
-    if (!is_whole_factor(a->scale) || !scale_is_ratio(dims, a))
+        return samples_agree(node, axis, n, m, flag);
+    if (!is_whole_factor(a->scale) || !scale_is_ratio(node->graph->model->dims, a))
         return false;
     if (attrs->coord == TL_resize_coord_asymmetric && attrs->round == TL_resize_round_floor)
         return flag == RESIZE_PLAIN;
@@ -131,12 +91,11 @@ static bool nearest_agrees(tl_dims *dims, const tl_resize_attrs *attrs, const re
 static bool find_nearest(const tl_node *node, resize_flag *flag)
 {
     resize_axis a[TL_MAX_RANK];
-    tl_dims *dims = node->graph->model->dims;
     int n = resize_axes(node, a);
     for (int f = 0; f < RESIZE_FLAGS; f++) {
         bool agree = true;
         for (int i = 0; i < n; i++)
-            agree = agree && nearest_agrees(dims, tl_attrs_of(node, resize), &a[i], (resize_flag)f);
+            agree = agree && nearest_agrees(node, i, &a[i], (resize_flag)f);
         *flag = (resize_flag)f;
         if (agree)
             return true;
