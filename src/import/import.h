@@ -36,7 +36,8 @@ typedef enum tl_format {
     TL_FORMAT_CHECKPOINT, /* a PyTorch checkpoint: weights without a program */
     TL_FORMAT_SAVED_MODEL,
     TL_FORMAT_HDF5,
-    TL_FORMAT_ZIP /* an archive that is none of the above */
+    TL_FORMAT_ZIP, /* an archive that is none of the above */
+    TL_FORMAT_TEXT /* the text form of a graph (ir/text.h) */
 } tl_format;
 
 /* "ONNX", ... for messages. */
