@@ -1,4 +1,5 @@
 /* The table of operators, and what handlers ask of the node they import. */
+#include "import/onnx/onnx_op.h"
 #include "import/onnx/onnx_private.h"
 
 #include <stdarg.h>
@@ -228,9 +229,7 @@ bool onnx_list(onnx_call *c, const char *attr, size_t input, const tl_dim *const
     if (onnx_in(c, input)) {
         *v = onnx_contents(c, input, n);
         if (!*v)
-            onnx_refuse(c,
-                        "%s is computed at run time, expected a constant or sizes of other tensors",
-                        attr);
+            onnx_unknown(c, input, attr);
         return *v != NULL;
     }
     const int64_t *ints = onnx_attr_ints(c, attr, n);

@@ -48,6 +48,8 @@ const onnx_row *onnx_row_at(size_t index);
 
 /* Records "operator does not do this" (U003) at the node; the outputs become poison. */
 void onnx_refuse(onnx_call *c, const char *format, ...) TL_PRINTF(2, 3);
+/* ... with another code. */
+void onnx_refuse_as(onnx_call *c, tl_code code, const char *format, ...) TL_PRINTF(3, 4);
 /* Records a contradiction in the file (M003) at the node. */
 void onnx_malformed(onnx_call *c, const char *format, ...) TL_PRINTF(2, 3);
 

@@ -35,12 +35,11 @@ tl_value *onnx_need_scalar(onnx_call *c, size_t i)
 
 void onnx_unknown(onnx_call *c, size_t input, const char *what)
 {
-    tl_where where = tl_origin_where(c->model, c->b->origin);
     tl_str name = input < c->node->inputs.n ? c->node->inputs.v[input] : TL_STR("");
-    (void)tl_fail(
-        c->cx, TL_U005, &where,
-        "%s (input %zu, \"%.*s\") depends on data, expected sizes known at conversion time; "
-        "give the model's inputs fixed shapes, or cut the model behind this node",
+    onnx_refuse_as(
+        c, TL_U005,
+        "%s (input %zu, %.*s) is computed at run time, expected a constant or sizes of other "
+        "tensors; fixed shapes for the model's inputs may make it one",
         what, input, TL_STR_ARG(name));
 }
 

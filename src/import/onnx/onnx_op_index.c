@@ -27,8 +27,9 @@ static tl_value *wrapped_constant(onnx_call *c, size_t i, tl_value *index, const
 {
     int64_t size, shape[TL_MAX_RANK];
     size_t count = 0;
-    if (!may_be_negative(index) || !index->constant || !tl_dim_is_const(n, &size) ||
-        !tl_type_shape(tl_type_of(index), shape))
+    if (!index->constant || !tl_dim_is_const(n, &size) ||
+        !tl_type_shape(tl_type_of(index), shape) ||
+        (!may_be_negative(index) && index->fact.range.hi < size))
         return index;
     const int64_t *v = onnx_const_ints(c, i, &count);
     int64_t *wrapped = v ? TL_NEW_ARRAY(c->model->arena, int64_t, count + 1) : NULL;

@@ -122,7 +122,9 @@ void onnx_import_squeeze(onnx_call *c)
     for (int i = 0; i < onnx_rank(x); i++) {
         tl_tristate is_one = tl_dim_equal(c->dims, onnx_size(x, i), one);
         if (!axes.given && is_one == TL_UNKNOWN) {
-            onnx_unknown(c, 0, "whether an axis has size 1");
+            onnx_refuse_as(c, TL_U005,
+                           "axis %d is of open size and may be 1; name the axes, or fix the shape",
+                           i);
             return;
         }
         if (axes.given && onnx_has_axis(&axes, i) && is_one == TL_NO) {

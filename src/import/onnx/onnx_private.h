@@ -105,8 +105,6 @@ bool onnx_is_user_input(const onnx_importer *imp, tl_str name);
 
 /* Inputs that an operator of the table cannot do without. */
 size_t onnx_least_inputs(tl_str op);
-/* As onnx_refuse, with another code. */
-void onnx_refuse_as(onnx_call *c, tl_code code, const char *format, ...) TL_PRINTF(3, 4);
 
 /* ---- nodes: onnx_nodes.c ---- */
 
