@@ -46,7 +46,7 @@ static const struct {
                               "it holds weights without a program; load them into their module and "
                               "export that with torch.onnx.export"},
     [TL_FORMAT_SAVED_MODEL] = {"TensorFlow SavedModel", NULL, "convert it with tf2onnx first"},
-    [TL_FORMAT_HDF5] = {"HDF5 (Keras)", NULL, "save it as ONNX with keras.Model.export"},
+    [TL_FORMAT_HDF5] = {"HDF5 (Keras)", NULL, "export it with model.export(PATH, format='onnx')"},
     [TL_FORMAT_ZIP] = {"zip archive", NULL, "it holds no program of PyTorch"},
     [TL_FORMAT_TEXT] = {"graph text", import_text, ""},
 };

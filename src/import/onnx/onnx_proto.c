@@ -343,8 +343,10 @@ static void parse_numbers(onnx_parser *p, wire_kind kind, uint32_t wire, void *m
 {
     tl_reader *r = &p->reader;
     uint64_t end = r->end;
-    if (wire == WIRE_LENGTH)
-        r->end = r->pos + wire_length(r);
+    if (wire == WIRE_LENGTH) {
+        uint64_t size = wire_length(r);
+        r->end = r->pos + size;
+    }
     do {
         if (wire == WIRE_LENGTH && r->pos >= r->end)
             break;
@@ -557,8 +559,10 @@ typedef struct typed_sink {
 static void decode_run(tl_reader *r, typed_form form, uint32_t wire, typed_sink *sink)
 {
     uint64_t end = r->end;
-    if (wire == WIRE_LENGTH)
-        r->end = r->pos + wire_length(r);
+    if (wire == WIRE_LENGTH) {
+        uint64_t size = wire_length(r);
+        r->end = r->pos + size;
+    }
     while (!r->failed && (wire != WIRE_LENGTH || r->pos < r->end)) {
         uint64_t bits = typed_element(r, form.wire);
         if (sink->size + form.width <= sink->cap)
