@@ -184,12 +184,19 @@ void onnx_import_identity(onnx_call *c)
     c->out[0] = onnx_in(c, 0);
 }
 
-/* In inference the data passes through and the mask is all true. */
-void onnx_import_dropout(onnx_call *c)
+/* True for an input that is a constant 0 (or false). */
+static bool is_zero(onnx_call *c, size_t input)
 {
     size_t n;
-    const double *training = onnx_in(c, 2) ? onnx_const_floats(c, 2, &n) : NULL;
-    if (onnx_in(c, 2) && (!training || n != 1 || training[0] != 0)) {
+    const double *v = onnx_in(c, input) ? onnx_const_floats(c, input, &n) : NULL;
+    return v && n == 1 && v[0] == 0;
+}
+
+/* In inference, and when nothing is to be dropped, the data passes through and the mask is all
+ * true. */
+void onnx_import_dropout(onnx_call *c)
+{
+    if (onnx_in(c, 2) && !is_zero(c, 2) && !is_zero(c, 1)) {
         onnx_refuse(c, "training mode; export the model in eval mode");
         return;
     }

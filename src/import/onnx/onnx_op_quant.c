@@ -6,6 +6,7 @@
 static bool stores_quantised(tl_dtype dtype)
 {
     switch (dtype) {
+    case TL_I2:
     case TL_I4:
     case TL_U4:
     case TL_I8:
@@ -43,28 +44,29 @@ static bool read_granularity(onnx_call *c, quant_call *q)
     if (q->axis < 0)
         return false;
     int expected = q->block ? rank : 1;
-    if (q->block < 0 || onnx_rank(q->scale) != expected) {
+    if (q->block < 0 || onnx_rank(q->scale) != expected || expected >= TL_MAX_RANK) {
         onnx_malformed(c, "scale: expected rank %d, found %d", expected, onnx_rank(q->scale));
         return false;
     }
-    const tl_dim *groups = onnx_size(q->x, q->axis);
-    if (q->block)
-        groups = tl_dim_divide_exactly(c->dims, groups, onnx_int(c, q->block));
-    if (!groups) {
-        onnx_refuse(c, "blocks of %lld that do not divide axis %d", (long long)q->block, q->axis);
-        return false;
-    }
-    for (int i = 0; q->block && i < rank; i++) {
-        const tl_dim *size = i == q->axis ? groups : onnx_size(q->x, i);
-        if (onnx_size(q->scale, i) != size) {
-            onnx_malformed(c, "scale: axis %d does not fit the blocks of the input", i);
+    for (int i = 0; i < rank; i++) {
+        if (!q->block && i != q->axis)
+            continue;
+        const tl_dim *size = onnx_size(q->x, i);
+        if (q->block && i == q->axis)
+            size = tl_dim_ceildiv(c->dims, size, onnx_int(c, q->block));
+        if (tl_dim_equal(c->dims, onnx_size(q->scale, q->block ? i : 0), size) == TL_NO) {
+            onnx_malformed(c, "scale: its size does not fit axis %d of the input", i);
             return false;
         }
     }
-    if (tl_dim_equal(c->dims, onnx_size(q->scale, q->block ? q->axis : 0), groups) != TL_NO)
-        return true;
-    onnx_malformed(c, "scale: expected one number for each element along axis %d", q->axis);
-    return false;
+    return true;
+}
+
+/* A type can say blocks that divide their axis. */
+static bool has_type_form(onnx_call *c, const quant_call *q)
+{
+    return !q->block ||
+           tl_dim_divide_exactly(c->dims, onnx_size(q->x, q->axis), onnx_int(c, q->block));
 }
 
 static bool read_quant_call(onnx_call *c, quant_call *q)
@@ -89,7 +91,7 @@ static bool constant_quant(onnx_call *c, const quant_call *q, const tl_quant **q
     const double *scale = onnx_const_floats(c, 1, &n);
     const int64_t *zero = q->zero && scale ? onnx_const_ints(c, 2, &n_zero) : NULL;
     *quant = NULL;
-    if (!scale || n == 0 || (q->zero && !zero))
+    if (!scale || n == 0 || (q->zero && !zero) || !has_type_form(c, q))
         return true;
     if (zero && n_zero != n) {
         onnx_malformed(c, "zero point: expected %zu numbers as for the scale, found %zu", n,
@@ -115,6 +117,31 @@ static bool constant_quant(onnx_call *c, const quant_call *q, const tl_quant **q
     return true;
 }
 
+/* [.., d / block, ..] to [.., d, ..] along q->axis. */
+static tl_value *repeat_blocks(onnx_call *c, const quant_call *q, tl_value *param)
+{
+    const tl_dim *column[TL_MAX_RANK + 1], *table[TL_MAX_RANK + 1];
+    const tl_dim *begin[TL_MAX_RANK], *whole[TL_MAX_RANK];
+    int64_t stride[TL_MAX_RANK];
+    int rank = onnx_rank(q->x);
+    for (int i = 0, k = 0; i < rank; i++) {
+        whole[i] = column[k] = table[k] = onnx_size(q->scale, i);
+        k++;
+        if (i == q->axis) {
+            column[k] = onnx_int(c, 1);
+            table[k++] = onnx_int(c, q->block);
+            whole[i] = tl_dim_mul_i(c->dims, whole[i], q->block);
+        }
+        begin[i] = onnx_int(c, 0);
+        stride[i] = 1;
+    }
+    param = tl_build_broadcast_to(c->b, tl_build_reshape(c->b, param, column, rank + 1), table,
+                                  rank + 1);
+    /* the last block may be a part of one */
+    return tl_build_slice(c->b, tl_build_reshape(c->b, param, whole, rank), begin,
+                          tl_type_of(q->x)->dims, stride);
+}
+
 /* A parameter as f32 in a shape that broadcasts to x: [n] becomes [n, 1, ...]. */
 static tl_value *spread(onnx_call *c, const quant_call *q, tl_value *param)
 {
@@ -122,14 +149,8 @@ static tl_value *spread(onnx_call *c, const quant_call *q, tl_value *param)
     int rank = q->axis < 0 ? 0 : onnx_rank(q->x) - q->axis;
     for (int i = 0; i < rank; i++)
         dims[i] = i == 0 ? onnx_size(q->x, q->axis) : onnx_int(c, 1);
-    return tl_build_cast(c->b, tl_build_reshape(c->b, param, dims, rank), TL_F32);
-}
-
-static bool refuse_arithmetic(onnx_call *c, const quant_call *q)
-{
-    if (q->block)
-        onnx_refuse(c, "blocks of computed values");
-    return q->block != 0;
+    param = q->block ? repeat_blocks(c, q, param) : tl_build_reshape(c->b, param, dims, rank);
+    return tl_build_cast(c->b, param, TL_F32);
 }
 
 /* ---- quantise ---- */
@@ -175,7 +196,7 @@ void onnx_import_quantize(onnx_call *c)
         return;
     if (attrs.quant)
         c->out[0] = tl_build1(c->b, TL_OP_quantize, tl_build_cast(c->b, q.x, TL_F32), &attrs);
-    else if (!refuse_arithmetic(c, &q))
+    else
         c->out[0] = quantise_by_arithmetic(c, &q, to);
 }
 
@@ -205,7 +226,7 @@ static tl_value *dequantised(onnx_call *c, const quant_call *q, const tl_quant *
     if (q->x->constant && quant)
         return onnx_build_1(c, TL_OP_dequantize,
                             tl_build_const_quant(c->model, q->x->constant, quant, q->x->name));
-    return refuse_arithmetic(c, q) ? NULL : dequantise_by_arithmetic(c, q);
+    return dequantise_by_arithmetic(c, q);
 }
 
 void onnx_import_dequantize(onnx_call *c)
