@@ -129,6 +129,11 @@ const char *tl_file_name(const tl_file *file)
     return file->name;
 }
 
+bool tl_file_is_memory(const tl_file *file)
+{
+    return file->fd < 0;
+}
+
 uint64_t tl_file_size(const tl_file *file)
 {
     return file->size;

@@ -18,6 +18,7 @@ tl_file *tl_file_ref(tl_file *file);
 void tl_file_unref(tl_file *file);
 const char *tl_file_name(const tl_file *file);
 uint64_t tl_file_size(const tl_file *file);
+bool tl_file_is_memory(const tl_file *file); /* made by tl_file_open_memory */
 /* True when both are the same file on disk (device and inode). */
 bool tl_file_same_as_path(const tl_file *file, const char *path);
 /* Reads exactly size bytes at offset. Past the end: TL_MALFORMED; I/O error: TL_ENVIRONMENT.

@@ -190,6 +190,21 @@ static tl_status widen(tl_infer *x, loop_state *state, size_t i, bool *changed)
     return TL_OK;
 }
 
+/* Sizes for which the body was built with a symbol of its own are wide from the start: its nodes
+ * may speak of that symbol. */
+static void start_wide(const tl_infer *x, loop_state *state)
+{
+    for (size_t i = 0; i < state->n_carried; i++) {
+        const tl_value *input = x->graphs[1]->inputs.v[i];
+        int rank = TL_MIN(input->fact.type.rank, state->facts[i].type.rank);
+        for (int k = 0; k < rank; k++) {
+            const tl_dim *d = input->fact.type.dims[k];
+            state->wide[i][k] =
+                d->kind == TL_DIM_SYMBOL && d->symbol->born == input && d->symbol->axis == k;
+        }
+    }
+}
+
 static tl_status feed_graph(tl_infer *x, const loop_state *state, tl_graph *graph)
 {
     bool stale = false;
@@ -241,6 +256,7 @@ tl_status infer_while(tl_infer *x)
         return tl_context_status(x->model->cx);
     for (size_t i = 0; i < x->n_in; i++)
         state.facts[i] = x->in[i]->fact;
+    start_wide(x, &state);
     /* every turn widens something, of which there is a finite amount */
     for (bool changed = true; changed;) {
         changed = false;

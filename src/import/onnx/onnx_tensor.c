@@ -35,8 +35,10 @@ static tl_file *external_file(onnx_importer *imp, tl_str location, const tl_wher
     tl_file *file = tl_map_find(&imp->externals, location);
     if (file)
         return file;
-    const char *reason;
-    const char *path = tl_path_inside(imp->arena, tl_file_name(imp->file), location, &reason);
+    const char *reason = "the model has no folder, it was opened from memory";
+    const char *path = tl_file_is_memory(imp->file)
+                           ? NULL
+                           : tl_path_inside(imp->arena, tl_file_name(imp->file), location, &reason);
     if (!path) {
         (void)tl_fail(imp->cx, TL_E004, where, "external data %.*s: %s", TL_STR_ARG(location),
                       reason);
