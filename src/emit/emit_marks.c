@@ -2,12 +2,13 @@
 #include "emit/emit_plan.h"
 #include "tfl/marks.h"
 
-/* Symbols that inputs give birth to; those of nodes are born again when the file is read. */
+/* Symbols that the inputs of entries give birth to; inference makes the others anew. */
 static void mark_symbols(const tl_model *model, tl_text *text)
 {
     for (size_t i = 0; i < tl_dims_n_symbols(model->dims); i++) {
         const tl_symbol *symbol = tl_dims_get_symbol(model->dims, i);
-        if (!symbol->born || symbol->born->def)
+        const tl_value *born = symbol->born;
+        if (!born || born->def || !born->graph || born->graph->owner)
             continue;
         tl_text_add(text, "symbol");
         tl_marks_add(text, tl_str_from(symbol->name));
@@ -117,7 +118,8 @@ void tl_emit_marks(tl_emit_plan *plan, tl_text *text)
     mark_entries(plan, text);
     for (uint32_t g = 0; g < plan->graphs.n; g++) {
         tl_emit_plan_enter(plan, g);
-        mark_dims(plan, g, text);
+        if (g < plan->n_entry_graphs)
+            mark_dims(plan, g, text);
         mark_values(plan, g, text);
         mark_nodes(plan, g, &known, text);
     }

@@ -7,7 +7,7 @@
  *   symbol NAME LO HI HINT            an open dim; LO, HI, HINT as in tl_symbol
  *   entry G N_STATE NAME              the signature of subgraph G; its last N_STATE inputs and outputs are
  *                                     hidden state
- *   dims G T DIM...                   sizes of an input of a subgraph as expressions, one per axis
+ *   dims G T DIM...                   sizes of an input of an entry as expressions, one per axis
  *   mark G T exact|about PERM NAME    tl_mark of a value; PERM is 0,2,1 or -
  *   origin NODE OP MODULE ALSO FRAME... the first is number 1; ALSO is the number of an earlier one, or 0
  *   from G K ORIGIN                   origin of operator K and those behind it, up to the next; 0 = none */
