@@ -12,7 +12,8 @@ typedef enum resize_flag {
     RESIZE_FLAGS
 } resize_flag;
 
-/* Input and output size of one axis, and the source's scale (0: output / input). */
+/* Input and output size of one axis, and the scale: the source's, else m / n where that is a whole number
+ * (0: it is not). */
 typedef struct resize_axis {
     const tl_dim *n, *m;
     double scale;
@@ -21,11 +22,17 @@ typedef struct resize_axis {
 static int resize_axes(const tl_node *node, resize_axis *a)
 {
     const tl_resize_attrs *attrs = tl_attrs_of(node, resize);
+    tl_dims *dims = node->graph->model->dims;
     int n = tl_type_of(node->in[0].value)->rank - 2;
-    for (int i = 0; i < n; i++)
-        a[i] = (resize_axis){.n = tl_size_of(node->in[0].value, i + 1),
-                             .m = attrs->sizes.v[i],
-                             .scale = (size_t)i < attrs->scales.n ? attrs->scales.v[i] : 0};
+    for (int i = 0; i < n; i++) {
+        int64_t factor;
+        a[i] = (resize_axis){.n = tl_size_of(node->in[0].value, i + 1), .m = attrs->sizes.v[i]};
+        const tl_dim *ratio = tl_dim_divide_exactly(dims, a[i].m, a[i].n);
+        if ((size_t)i < attrs->scales.n)
+            a[i].scale = attrs->scales.v[i];
+        else if (ratio && tl_dim_is_const(ratio, &factor))
+            a[i].scale = (double)factor;
+    }
     return n;
 }
 
