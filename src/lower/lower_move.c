@@ -322,41 +322,40 @@ typedef struct slice_axis {
     bool known, to_end;
 } slice_axis;
 
-static void place_begin(tl_dims *dims, slice_axis *a)
+/* d as an index that the kernel counts and clamps itself: c, n - c, min(n, c), max(n - c, 0) */
+static bool clamped_index(tl_dims *dims, const tl_dim *d, const tl_dim *n, int64_t *at)
 {
-    int64_t back;
-    if (tl_dim_is_const(a->begin, &a->at) && a->at >= 0)
-        return;
-    bool from_end = tl_dim_is_const(tl_dim_sub(dims, a->begin, a->n), &back) && back < 0;
-    a->at = from_end ? back : 0;
-    a->known = a->known && from_end;
+    if (d->kind == TL_DIM_MIN && (d->a == n || d->b == n))
+        return tl_dim_is_const(d->a == n ? d->b : d->a, at) && *at >= 0;
+    if (d->kind == TL_DIM_MAX && (tl_dim_is(d->a, 0) || tl_dim_is(d->b, 0)))
+        d = tl_dim_is(d->a, 0) ? d->b : d->a;
+    else if (tl_dim_is_const(d, at))
+        return *at >= 0;
+    return tl_dim_is_const(tl_dim_sub(dims, d, n), at) && *at < 0;
 }
 
-/* The end may lie anywhere behind the last element, up to its successor in the slice; one past the
- * end of the axis is cut there, also when n is less than that. */
+static void place_begin(tl_dims *dims, slice_axis *a)
+{
+    if (!clamped_index(dims, a->begin, a->n, &a->at)) {
+        a->at = 0;
+        a->known = false;
+    }
+}
+
+/* The end may lie anywhere behind the last element, up to its successor in the slice. */
 static void place_end(tl_dims *dims, slice_axis *a)
 {
-    int64_t back, end;
-    const tl_dim *last =
-        tl_dim_add_i(dims, tl_dim_mul_i(dims, tl_dim_add_i(dims, a->size, -1), a->stride), 1);
-    const tl_dim *stop = tl_dim_add(dims, a->begin, last);
-    const tl_dim *rest = tl_dim_sub(dims, a->n, stop);
-    a->to_end = rest->range.lo >= 0 && rest->range.hi < a->stride;
+    const tl_dim *last = tl_dim_mul_i(dims, tl_dim_add_i(dims, a->size, -1), a->stride);
+    const tl_dim *stop = tl_dim_add_i(dims, tl_dim_add(dims, a->begin, last), 1);
+    const tl_dim *rest = tl_dim_sub(dims, a->n, stop), *span = tl_dim_sub(dims, a->n, a->begin);
+    const tl_dim *all = tl_dim_ceildiv(dims, span, tl_dim_const(dims, a->stride));
+    a->to_end = (rest->range.lo >= 0 && rest->range.hi < a->stride) ||
+                tl_dim_equal(dims, a->size, all) == TL_YES;
     a->end = 0;
-    if (a->to_end)
-        return;
-    if (tl_dim_is_const(stop, &a->end) && a->end >= 0)
-        return;
-    if (tl_dim_is_const(tl_dim_sub(dims, stop, a->n), &back) && back < 0) {
-        a->end = back;
-        return;
+    if (!a->to_end && !clamped_index(dims, stop, a->n, &a->end)) {
+        a->end = 0;
+        a->known = false;
     }
-    bool cut = stop->kind == TL_DIM_MIN && a->stride == 1 &&
-               ((stop->a == a->n && tl_dim_is_const(stop->b, &end)) ||
-                (stop->b == a->n && tl_dim_is_const(stop->a, &end))) &&
-               end >= 0;
-    a->end = cut ? end : 0;
-    a->known = a->known && cut;
 }
 
 static tl_value *strided_slice(tl_lowerer *lw, tl_value *x, const slice_axis *a, int rank)

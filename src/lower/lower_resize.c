@@ -12,8 +12,8 @@ typedef enum resize_flag {
     RESIZE_FLAGS
 } resize_flag;
 
-/* Input and output size of one axis, and the scale: the source's, else m / n where that is a whole number
- * (0: it is not). */
+/* Input and output size of one axis, and the scale: the source's, else m / n where that is a whole
+ * number (0: it is not). */
 typedef struct resize_axis {
     const tl_dim *n, *m;
     double scale;

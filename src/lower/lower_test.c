@@ -3,8 +3,8 @@
  *     core graph
  *     ==
  *     TFL graph, or the diagnostics
- * Each block is lowered, printed and compared; then both graphs run on the reference kernels and must
- * agree. With TOLITE_RECORD set the files are written anew. */
+ * Each block is lowered, printed and compared; then both graphs run on the reference kernels and
+ * must agree. With TOLITE_RECORD set the files are written anew. */
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -71,7 +71,8 @@ static const tl_profile *profile_of(tl_str title)
 static void print_diagnostics(tl_context *cx, tl_text *text, bool all)
 {
     for (size_t i = 0; i < cx->diags.n; i++) {
-        if (!all && tl_code_status(cx->diags.v[i]->code) == TL_OK && cx->diags.v[i]->code == TL_W001)
+        if (!all && tl_code_status(cx->diags.v[i]->code) == TL_OK &&
+            cx->diags.v[i]->code == TL_W001)
             continue;
         tl_text_add(text, "# ");
         tl_diag_print(cx->diags.v[i], text);
@@ -91,14 +92,16 @@ static eval run(tl_arena *arena, const tl_model *model, bool *ran)
 static bool close_enough(double a, double b, bool approximate)
 {
     double tolerance = approximate ? 1e-3 : 2e-5;
-    return a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= tolerance * fmax(1, fmax(fabs(a), fabs(b)));
+    return a == b || (isnan(a) && isnan(b)) ||
+           fabs(a - b) <= tolerance * fmax(1, fmax(fabs(a), fabs(b)));
 }
 
 static bool same_results(eval *a, eval *b, bool approximate)
 {
     const tl_graph *ga = a->model->entries.v[0].graph, *gb = b->model->entries.v[0].graph;
     for (size_t i = 0; i < tl_graph_n_outputs(ga); i++) {
-        tl_tensor x = eval_operand(a, tl_graph_output(ga, i)), y = eval_operand(b, tl_graph_output(gb, i));
+        tl_tensor x = eval_operand(a, tl_graph_output(ga, i)),
+                  y = eval_operand(b, tl_graph_output(gb, i));
         if (x.dtype != y.dtype || x.rank != y.rank || tl_tensor_count(&x) != tl_tensor_count(&y)) {
             print_message("output %zu has another shape\n", i);
             return false;
@@ -117,7 +120,8 @@ static bool same_results(eval *a, eval *b, bool approximate)
 /* Lowers the block; got receives the text. True when the numbers agree too. */
 static bool lower_block(const block *b, tl_arena *arena, tl_context *cx, tl_text *got)
 {
-    tl_lower_options options = {.profile = profile_of(b->title), .exact = has_word(b->title, "@exact")};
+    tl_lower_options options = {.profile = profile_of(b->title),
+                                .exact = has_word(b->title, "@exact")};
     tl_model *model = NULL;
     assert_non_null(options.profile);
     if (tl_model_parse(cx, arena, "test", b->core, &model) != TL_OK) {
@@ -166,13 +170,14 @@ static int check_file(const char *path, bool record)
         bool agree = lower_block(&b, &arena, cx, &got);
         tl_str want = trimmed(b.want), found = trimmed((tl_str){tl_text_get(&got), got.n});
         if (!agree || (!record && !tl_str_equal(want, found))) {
-            print_message("%s: %.*s%s\n", path, TL_STR_ARG(b.title), agree ? "" : ": numbers differ");
+            print_message("%s: %.*s%s\n", path, TL_STR_ARG(b.title),
+                          agree ? "" : ": numbers differ");
             if (!record)
                 print_message("%.*s\n", TL_STR_ARG(found));
             failed++;
         }
-        tl_text_printf(&all, "%.*s\n%.*s\n==\n%.*s\n\n", TL_STR_ARG(b.title), TL_STR_ARG(trimmed(b.core)),
-                       TL_STR_ARG(found));
+        tl_text_printf(&all, "%.*s\n%.*s\n==\n%.*s\n\n", TL_STR_ARG(b.title),
+                       TL_STR_ARG(trimmed(b.core)), TL_STR_ARG(found));
     }
     tl_file_unref(file);
     FILE *out = record ? fopen(path, "wb") : NULL;
