@@ -32,6 +32,14 @@ static const lower_row *find_row(const tl_lower_options *options, const tl_node 
     return NULL;
 }
 
+bool tl_lower_has_row(tl_op op)
+{
+    for (size_t i = 0; i < TL_COUNT(lower_rows); i++)
+        if (lower_rows[i].core == op)
+            return true;
+    return false;
+}
+
 bool tl_lower_has_form(void *options, const tl_node *node)
 {
     for (size_t i = 0; i < node->n_in; i++)
