@@ -3,7 +3,7 @@
  * results that are no larger than their operands (or 64 KiB) are computed. */
 #include "pass/pass.h"
 
-#include "kernel/kernel.h"
+#include "kernel/evaluate.h"
 
 #include <string.h>
 
@@ -55,88 +55,26 @@ static tl_value *move_constant(tl_builder *b, const tl_node *node)
 
 /* ---- by the reference kernel ---- */
 
-static tl_status load_operand(tl_context *cx, const tl_value *value, tl_arena *arena, tl_tensor *t)
-{
-    const tl_const *c = value->constant;
-    *t = (tl_tensor){
-        .dtype = tl_const_dtype(c), .rank = tl_const_rank(c), .quant = tl_type_of(value)->quant};
-    memcpy(t->shape, tl_const_shape(c), (size_t)t->rank * sizeof *t->shape);
-    if (!(t->data = tl_arena_push_raw(arena, (size_t)tl_const_size(c) + 16, 1)))
-        return tl_context_status(cx);
-    return tl_const_read(cx, c, 0, tl_const_count(c), t->data, arena);
-}
-
-/* Sets the shapes of the outputs; false when they are not known or too large to be worth it. */
-static bool output_shapes(const tl_kernel *kernel, tl_call *call, const tl_node *node,
-                          uint64_t operand_bytes)
-{
-    bool births = tl_op_has(node->op, TL_TRAIT_BIRTHS);
-    uint64_t size, total = 0;
-    for (uint32_t i = 0; i < node->n_out; i++) {
-        const tl_type *type = tl_type_of(node->out[i]);
-        call->out[i] = (tl_tensor){.dtype = type->dtype, .rank = type->rank, .quant = type->quant};
-        if (!births && !tl_type_shape(type, call->out[i].shape))
-            return false;
-    }
-    if (births && (!kernel->shape || kernel->shape(call) != TL_OK))
-        return false;
-    for (uint32_t i = 0; i < node->n_out; i++) {
-        if (!tl_dtype_size(call->out[i].dtype, tl_tensor_count(&call->out[i]), &size))
-            return false;
-        total += size;
-    }
-    return total <= TL_MAX(operand_bytes, FOLD_RESULT);
-}
-
-static tl_status run_kernel(tl_model *model, const tl_kernel *kernel, tl_call *call,
-                            tl_arena *arena, bool *done)
-{
-    for (size_t i = 0; i < call->n_out; i++)
-        if (!(call->out[i].data = tl_arena_push(model->arena, tl_tensor_size(&call->out[i]) + 1)))
-            return tl_context_status(model->cx);
-    if (kernel->scratch &&
-        !(call->scratch = tl_arena_push_aligned(arena, kernel->scratch(call) + 1, 64)))
-        return tl_context_status(model->cx);
-    /* an index out of range, a division by zero: not ours to report, it may never be run */
-    *done = kernel->run(call) == TL_OK;
-    return TL_OK;
-}
-
 static tl_status compute_node(tl_model *model, tl_node *node, tl_arena *arena, bool *done)
 {
-    tl_context *cx = model->cx;
-    const tl_kernel *kernel = tl_kernel_ref(node->op);
     uint64_t operand_bytes = 0;
     *done = false;
-    for (uint32_t i = 0; i < node->n_in; i++)
-        operand_bytes += node->in[i].value ? tl_const_size(node->in[i].value->constant) : 0;
-    if (!kernel || !kernel->run || operand_bytes > FOLD_OPERAND)
+    const tl_const **operands = TL_NEW_ARRAY(arena, const tl_const *, node->n_in + 1),
+                   **results = TL_NEW_ARRAY(arena, const tl_const *, node->n_out + 1);
+    if (!operands || !results)
+        return tl_context_status(model->cx);
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        operands[i] = node->in[i].value ? node->in[i].value->constant : NULL;
+        operand_bytes += operands[i] ? tl_const_size(operands[i]) : 0;
+    }
+    if (operand_bytes > FOLD_OPERAND)
         return TL_OK;
-    tl_tensor *in = TL_NEW_ARRAY(arena, tl_tensor, node->n_in + 1),
-              *out = TL_NEW_ARRAY(arena, tl_tensor, node->n_out);
-    int64_t *symbols = TL_NEW_ARRAY(arena, int64_t, tl_dims_n_symbols(model->dims) + 1);
-    if (!in || !out || !symbols)
-        return tl_context_status(cx);
-    tl_call call = {.op = node->op,
-                    .attrs = node->attrs,
-                    .in = in,
-                    .n_in = node->n_in,
-                    .out = out,
-                    .n_out = node->n_out,
-                    .symbols = symbols};
-    for (uint32_t i = 0; i < node->n_in; i++)
-        if (node->in[i].value)
-            TRY(load_operand(cx, node->in[i].value, arena, &in[i]));
-    if (!output_shapes(kernel, &call, node, operand_bytes))
-        return TL_OK;
-    TRY(run_kernel(model, kernel, &call, arena, done));
+    TRY(tl_kernel_evaluate(model, node, operands, TL_MAX(operand_bytes, FOLD_RESULT), arena,
+                           results, done));
     for (uint32_t i = 0; *done && i < node->n_out; i++) {
-        const tl_const *c =
-            tl_const_adopt(model->arena, out[i].dtype, out[i].rank, out[i].shape, out[i].data);
-        if (!c)
-            return tl_context_status(cx);
-        tl_replace_uses(node->out[i],
-                        tl_build_const_quant(model, c, out[i].quant, node->out[i]->name));
+        tl_value *old = node->out[i];
+        tl_replace_uses(old,
+                        tl_build_const_quant(model, results[i], tl_type_of(old)->quant, old->name));
     }
     return TL_OK;
 }

@@ -166,9 +166,21 @@ static size_t n_elements(const tl_value *x)
     return (size_t)n;
 }
 
-const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n)
+/* The operand, or the constant that it equals. */
+static const tl_value *known_input(onnx_call *c, size_t input)
 {
     const tl_value *x = onnx_in(c, input);
+    if (!x || x->constant || x->fact.shape_value)
+        return x;
+    tl_value *known = onnx_evaluate(c->importer, c->in[input]);
+    if (known)
+        c->in[input] = known;
+    return c->in[input];
+}
+
+const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n)
+{
+    const tl_value *x = known_input(c, input);
     if (!x || tl_dtype_is_float(x->fact.type.dtype))
         return NULL;
     if (x->fact.shape_value) {
@@ -176,7 +188,9 @@ const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n)
         return x->fact.shape_value;
     }
     const int64_t *v = onnx_const_ints(c, input, n);
-    const tl_dim **dims = v ? TL_NEW_ARRAY(c->arena, const tl_dim *, *n + 1) : NULL;
+    if (!v)
+        return onnx_evaluate_dims(c->importer, x, n);
+    const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, *n + 1) : NULL;
     for (size_t i = 0; dims && i < *n; i++)
         dims[i] = tl_dim_const(c->dims, v[i]);
     return dims;
@@ -191,7 +205,7 @@ static size_t small_count(const tl_value *x, bool *small)
 
 const int64_t *onnx_const_ints(onnx_call *c, size_t input, size_t *n)
 {
-    const tl_value *x = onnx_in(c, input);
+    const tl_value *x = known_input(c, input);
     bool small;
     *n = small_count(x, &small);
     if (small)
@@ -210,7 +224,7 @@ const int64_t *onnx_const_ints(onnx_call *c, size_t input, size_t *n)
 
 const double *onnx_const_floats(onnx_call *c, size_t input, size_t *n)
 {
-    const tl_value *x = onnx_in(c, input);
+    const tl_value *x = known_input(c, input);
     bool small;
     *n = small_count(x, &small);
     if (small)

@@ -78,12 +78,13 @@ static const onnx_graph *body_attr(onnx_call *c, const char *name)
     return NULL;
 }
 
-/* A scalar integer or bool that inference knows. */
-static bool known_scalar(const tl_value *x, int64_t *value)
+/* A scalar integer or bool that inference knows, or that can be computed now. */
+static bool known_scalar(onnx_call *c, tl_value *x, int64_t *value)
 {
-    const tl_fact *fact = &x->fact;
-    if (tl_dtype_is_float(fact->type.dtype))
+    if (tl_dtype_is_float(x->fact.type.dtype))
         return false;
+    tl_value *known = onnx_evaluate(c->importer, x);
+    const tl_fact *fact = known ? &known->fact : &x->fact;
     if (fact->shape_value && tl_dim_is_const(fact->shape_value[0], value))
         return true;
     *value = fact->range.lo;
@@ -206,7 +207,7 @@ void onnx_import_if(onnx_call *c)
         return;
     }
     int64_t taken;
-    if (known_scalar(cond, &taken))
+    if (known_scalar(c, cond, &taken))
         inline_branch(c, taken ? yes : no);
     else
         build_if(c, cond, yes, no);
@@ -371,7 +372,7 @@ static bool revise_plan(onnx_call *c, loop_plan *plan, const loop_attempt *x, bo
 {
     int64_t on = 0;
     *changed = false;
-    if (!plan->tests && !(known_scalar(x->results[0], &on) && on))
+    if (!plan->tests && !(known_scalar(c, x->results[0], &on) && on))
         plan->tests = *changed = true;
     if (plan->counts && !plan->trips && !plan->n_scans && !tl_has_uses(x->counter)) {
         plan->counts = false;
@@ -507,7 +508,7 @@ static bool make_plan(onnx_call *c, loop_plan *plan)
     }
     int64_t known;
     plan->trips = as_scalar(c, onnx_in(c, 0));
-    if (plan->trips && known_scalar(plan->trips, &known) && known == INT64_MAX)
+    if (plan->trips && known_scalar(c, plan->trips, &known) && known == INT64_MAX)
         plan->trips = NULL;
     if (plan->trips)
         plan->trips = tl_build_cast(c->b, plan->trips, TL_I64);
@@ -516,7 +517,7 @@ static bool make_plan(onnx_call *c, loop_plan *plan)
             tl_dim_max(c->dims, plan->trips->fact.shape_value[0], tl_dim_const(c->dims, 0));
     plan->cond = as_scalar(c, onnx_in(c, 1));
     plan->counts = true;
-    plan->tests = plan->cond && !(known_scalar(plan->cond, &known) && known);
+    plan->tests = plan->cond && !(known_scalar(c, plan->cond, &known) && known);
     return true;
 }
 

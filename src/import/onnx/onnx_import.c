@@ -272,6 +272,8 @@ tl_status tl_onnx_import(tl_context *cx, tl_file *file, const tl_import_options 
     tl_map_init(&imp.functions, &scratch);
     tl_map_init(&imp.externals, &scratch);
     tl_map_init(&imp.params, &scratch);
+    tl_map_init(&imp.known, &scratch);
+    tl_map_init(&imp.known_dims, &scratch);
     tl_status status = import_file(&imp);
     tl_arena_release(&scratch);
     if (status != TL_OK) {

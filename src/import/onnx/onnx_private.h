@@ -54,6 +54,8 @@ struct onnx_importer {
     tl_map functions; /* "domain:name:overload" -> onnx_function */
     tl_map externals; /* location -> tl_file, kept by the model */
     tl_map params;    /* dim_param -> tl_dim */
+    tl_map known;     /* value id + 1 -> its contents as a constant, or that they are not known */
+    tl_map known_dims; /* value id + 1 -> its contents as expressions */
     onnx_scope *scope;
     int depth;        /* of scopes */
     size_t n_nodes;   /* imported so far, inlined ones too */
@@ -91,6 +93,13 @@ tl_where onnx_where(onnx_importer *imp, const char *kind, tl_str name);
 
 /* NULL when type or data are not usable (recorded at where). */
 const tl_const *onnx_read_tensor(onnx_importer *imp, const onnx_tensor *tensor, const tl_where *where);
+
+/* ---- values known at import: onnx_evaluate.c ---- */
+
+/* A constant that equals value; NULL when it depends on inputs, or is large. */
+tl_value *onnx_evaluate(onnx_importer *imp, tl_value *value);
+/* Elements of an integer value as expressions, in row-major order; NULL when not known. */
+const tl_dim *const *onnx_evaluate_dims(onnx_importer *imp, const tl_value *value, size_t *n);
 
 /* ---- inputs: onnx_input.c ---- */
 

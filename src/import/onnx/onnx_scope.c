@@ -53,6 +53,9 @@ tl_value *onnx_capture_value(onnx_importer *imp, onnx_scope *scope, tl_value *ou
     if (outer->poison)
         return tl_build_poison(&scope->b, 1)->out[0];
     const tl_fact *fact = &outer->fact;
+    tl_value *constant = onnx_evaluate(imp, outer);
+    if (constant)
+        return constant;
     if (fact->shape_value) { /* what is known needs no operand */
         int64_t n = 1;
         if (fact->type.rank == 1)
