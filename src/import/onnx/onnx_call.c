@@ -190,7 +190,7 @@ const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n)
     const int64_t *v = onnx_const_ints(c, input, n);
     if (!v)
         return onnx_evaluate_dims(c->importer, x, n);
-    const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, *n + 1) : NULL;
+    const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, *n + 1);
     for (size_t i = 0; dims && i < *n; i++)
         dims[i] = tl_dim_const(c->dims, v[i]);
     return dims;
