@@ -1,0 +1,106 @@
+/* The inside of a session. A graph becomes a list of steps over slots; a slot is where a value of the
+ * graph lives. Memory is counted blocks of a slab: a value holds its block until its last use, values that
+ * are the same data share one. Child graphs have slots of their own, to which the owner's are lent. */
+#ifndef TL_EXEC_EXEC_H
+#define TL_EXEC_EXEC_H
+
+#include "exec/session.h"
+
+/* ---- memory ---- */
+
+typedef struct exec_block {
+    struct exec_block *next; /* of all blocks of the slab */
+    void *data;              /* aligned to TL_EXEC_ALIGN, TL_EXEC_SLACK readable bytes behind size */
+    size_t size, allocated;
+    uint32_t refs; /* 0: idle */
+} exec_block;
+
+#define TL_EXEC_ALIGN 64
+#define TL_EXEC_SLACK 64
+
+typedef struct exec_slab {
+    tl_context *cx;
+    exec_block *blocks;
+    size_t total; /* bytes of all blocks */
+} exec_slab;
+
+/* A block of at least size bytes with one reference; NULL when memory is out (recorded). */
+exec_block *tl_exec_take(exec_slab *slab, size_t size);
+void tl_exec_drop(exec_block *block); /* NULL: nothing */
+void tl_exec_slab_release(exec_slab *slab);
+
+/* ---- graphs ---- */
+
+/* A symbol that is born on a slot, and the assumptions that can be tested then. */
+typedef struct exec_birth {
+    const tl_symbol *symbol;
+    const tl_assumption **checks;
+    size_t n_checks;
+    struct exec_birth *next;
+} exec_birth;
+
+typedef struct exec_slot {
+    tl_tensor t;
+    exec_block *block; /* NULL: a constant, or no value now */
+    const tl_value *value;
+    exec_birth *births;
+} exec_slot;
+
+typedef struct exec_graph exec_graph;
+
+typedef struct exec_step {
+    const tl_node *node;
+    const tl_kernel *kernel; /* NULL: control flow */
+    tl_call call;
+    tl_tensor *operands; /* call.in */
+    exec_slot **in;      /* NULL: absent */
+    exec_slot **out;
+    exec_slot **dying; /* whose last use this is */
+    size_t n_dying;
+    exec_graph *graphs[2];
+    exec_slot *carried; /* of a loop: what goes from turn to turn */
+} exec_step;
+
+struct exec_graph {
+    const tl_graph *graph;
+    exec_step *steps;
+    size_t n_steps;
+    exec_slot **inputs, **outputs;
+    size_t n_inputs, n_outputs;
+    exec_birth **births; /* of all slots */
+    size_t n_births;
+};
+
+struct tl_session {
+    tl_context *cx;
+    const tl_model *model;
+    const tl_entry *entry;
+    tl_session_options options;
+    tl_arena arena, weights;
+    exec_slab slab;
+    exec_graph *graph;
+    TL_VEC(exec_slot *) slots; /* of all graphs, without constants */
+    int64_t *symbols;          /* by id; INT64_MIN: not bound */
+    exec_slot *given;          /* visible inputs, then state */
+    exec_slot *results;        /* visible outputs */
+    tl_node_time *times;
+    size_t n_nodes;
+};
+
+/* Builds the steps of the entry's graph and of its child graphs. */
+tl_status tl_exec_prepare(tl_session *s);
+/* Inputs of the graph must be set; outputs stay set until tl_exec_graph_clear. */
+tl_status tl_exec_graph_run(tl_session *s, exec_graph *graph);
+void tl_exec_graph_clear(exec_graph *graph);
+
+/* dst becomes the data of src, shared. */
+void tl_exec_slot_set(exec_slot *dst, const exec_slot *src);
+void tl_exec_slot_clear(exec_slot *slot);
+/* Memory of its own for the shape that is set. */
+tl_status tl_exec_slot_hold(tl_session *s, exec_slot *slot);
+/* Binds the symbols born on slot to its shape and tests what is assumed of them. */
+tl_status tl_exec_bind(tl_session *s, const exec_slot *slot);
+/* Value of d; false when a symbol in it is not bound, or on overflow. */
+bool tl_exec_dim(const tl_session *s, const tl_dim *d, int64_t *out);
+
+#endif

@@ -1,0 +1,276 @@
+/* Running a prepared graph, step by step. */
+#include "exec/exec.h"
+
+#include "base/os.h"
+#include "ir/build.h"
+
+#include <string.h>
+
+/* ---- slots ---- */
+
+void tl_exec_slot_clear(exec_slot *slot)
+{
+    tl_exec_drop(slot->block);
+    slot->block = NULL;
+    slot->t.data = NULL;
+}
+
+void tl_exec_slot_set(exec_slot *dst, const exec_slot *src)
+{
+    exec_block *block = src->block;
+    if (block)
+        block->refs++;
+    tl_exec_drop(dst->block);
+    dst->block = block;
+    dst->t.rank = src->t.rank;
+    dst->t.data = src->t.data;
+    memcpy(dst->t.shape, src->t.shape, sizeof dst->t.shape);
+}
+
+tl_status tl_exec_slot_hold(tl_session *s, exec_slot *slot)
+{
+    int64_t count = 1;
+    uint64_t size;
+    for (int i = 0; i < slot->t.rank; i++)
+        if (slot->t.shape[i] < 0 || !tl_mul_i64(count, slot->t.shape[i], &count))
+            return tl_oom(s->cx);
+    if (!tl_dtype_size(slot->t.dtype, count, &size) || size > SIZE_MAX)
+        return tl_oom(s->cx);
+    tl_exec_slot_clear(slot);
+    if (!(slot->block = tl_exec_take(&s->slab, (size_t)size)))
+        return tl_context_status(s->cx);
+    slot->t.data = slot->block->data;
+    return TL_OK;
+}
+
+/* ---- symbols ---- */
+
+static bool all_bound(const tl_session *s, const tl_dim *d)
+{
+    switch (d->kind) {
+    case TL_DIM_CONST:
+        return true;
+    case TL_DIM_SYMBOL:
+        return s->symbols[d->symbol->id] != INT64_MIN;
+    case TL_DIM_SUM:
+        for (uint32_t i = 0; i < d->n_terms; i++)
+            for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
+                if (!all_bound(s, d->terms[i].atoms[k]))
+                    return false;
+        return true;
+    default:
+        return all_bound(s, d->a) && all_bound(s, d->b);
+    }
+}
+
+bool tl_exec_dim(const tl_session *s, const tl_dim *d, int64_t *out)
+{
+    return all_bound(s, d) && tl_dim_eval(d, s->symbols, out);
+}
+
+static tl_status check_assumption(tl_session *s, const tl_assumption *assumption)
+{
+    int64_t a, b;
+    if (!tl_exec_dim(s, assumption->a, &a) || !tl_exec_dim(s, assumption->b, &b) || a == b)
+        return TL_OK;
+    tl_arena scratch;
+    tl_text left, right;
+    tl_arena_init(&scratch, s->cx);
+    tl_text_init(&left, &scratch);
+    tl_text_init(&right, &scratch);
+    tl_dim_print(assumption->a, &left);
+    tl_dim_print(assumption->b, &right);
+    tl_where where = tl_origin_where(s->model, assumption->origin);
+    tl_status status =
+        tl_fail(s->cx, TL_O004, &where, "sizes %s and %s must be equal, found %lld and %lld",
+                tl_text_get(&left), tl_text_get(&right), (long long)a, (long long)b);
+    tl_arena_release(&scratch);
+    return status;
+}
+
+tl_status tl_exec_bind(tl_session *s, const exec_slot *slot)
+{
+    for (const exec_birth *b = slot->births; b; b = b->next)
+        s->symbols[b->symbol->id] = slot->t.shape[b->symbol->axis];
+    for (const exec_birth *b = slot->births; b; b = b->next)
+        for (size_t i = 0; i < b->n_checks; i++)
+            TRY(check_assumption(s, b->checks[i]));
+    return TL_OK;
+}
+
+/* ---- shapes of results ---- */
+
+static tl_status step_fail(tl_session *s, const exec_step *step, const char *what)
+{
+    tl_where where = tl_origin_where(s->model, step->node->origin);
+    return tl_fail(s->cx, TL_M003, &where, "%s: %s", tl_op_get(step->node->op)->name, what);
+}
+
+/* Operands that broadcast: the size along axis, counted from the last one, that is not 1. */
+static int64_t broadcast_size(const exec_step *step, int from_last)
+{
+    int64_t size = 1;
+    for (size_t k = 0; k < step->call.n_in; k++) {
+        const tl_tensor *t = &step->operands[k];
+        if (t->data && from_last < t->rank && t->shape[t->rank - 1 - from_last] != 1)
+            size = t->shape[t->rank - 1 - from_last];
+    }
+    return size;
+}
+
+/* From the type where its sizes are known; else from the operands. */
+static tl_status set_shapes(tl_session *s, exec_step *step)
+{
+    bool births = tl_op_has(step->node->op, TL_TRAIT_BIRTHS), known = true;
+    for (size_t i = 0; i < step->call.n_out; i++) {
+        tl_tensor *t = &step->call.out[i];
+        const tl_type *type = tl_type_of(step->out[i]->value);
+        *t = (tl_tensor){.dtype = type->dtype, .rank = type->rank, .quant = type->quant};
+        for (int axis = 0; axis < type->rank; axis++)
+            if (!tl_exec_dim(s, type->dims[axis], &t->shape[axis])) {
+                known = false;
+                t->shape[axis] = broadcast_size(step, type->rank - 1 - axis);
+            }
+    }
+    if (known || !births)
+        return TL_OK;
+    if (step->kernel->shape(&step->call) != TL_OK)
+        return step_fail(s, step, step->call.error ? step->call.error : "sizes of the result");
+    return TL_OK;
+}
+
+static tl_status make_results(tl_session *s, exec_step *step)
+{
+    TRY(set_shapes(s, step));
+    for (size_t i = 0; i < step->call.n_out; i++) {
+        exec_slot *slot = step->out[i];
+        memcpy(slot->t.shape, step->call.out[i].shape, sizeof slot->t.shape);
+        TRY(tl_exec_slot_hold(s, slot));
+        TRY(tl_exec_bind(s, slot));
+        step->call.out[i] = slot->t;
+    }
+    return TL_OK;
+}
+
+static tl_status run_kernel(tl_session *s, exec_step *step)
+{
+    exec_block *scratch = NULL;
+    for (size_t i = 0; i < step->call.n_in; i++)
+        step->operands[i] = step->in[i] ? step->in[i]->t : (tl_tensor){0};
+    step->call.error = NULL;
+    TRY(make_results(s, step));
+    if (step->kernel->scratch) {
+        if (!(scratch = tl_exec_take(&s->slab, step->kernel->scratch(&step->call))))
+            return tl_context_status(s->cx);
+        step->call.scratch = scratch->data;
+    }
+    tl_status status = step->kernel->run(&step->call);
+    tl_exec_drop(scratch);
+    return status == TL_OK ? TL_OK
+                           : step_fail(s, step, step->call.error ? step->call.error : "failed");
+}
+
+/* ---- control flow ---- */
+
+static bool is_true(const exec_slot *slot)
+{
+    return tl_tensor_get_i64(&slot->t, 0) != 0;
+}
+
+static tl_status run_if(tl_session *s, exec_step *step)
+{
+    exec_graph *g = step->graphs[is_true(step->in[0]) ? 0 : 1];
+    for (size_t i = 0; i < g->n_inputs; i++)
+        tl_exec_slot_set(g->inputs[i], step->in[i + 1]);
+    TRY(tl_exec_graph_run(s, g));
+    for (size_t i = 0; i < g->n_outputs; i++)
+        tl_exec_slot_set(step->out[i], g->outputs[i]);
+    tl_exec_graph_clear(g);
+    return TL_OK;
+}
+
+static void feed_child(exec_graph *g, const exec_step *step)
+{
+    for (size_t i = 0; i < g->n_inputs; i++)
+        tl_exec_slot_set(g->inputs[i], i < step->node->n_out ? &step->carried[i] : step->in[i]);
+}
+
+static tl_status run_while(tl_session *s, exec_step *step)
+{
+    exec_graph *cond = step->graphs[0], *body = step->graphs[1];
+    size_t n = step->node->n_out;
+    for (size_t i = 0; i < n; i++)
+        tl_exec_slot_set(&step->carried[i], step->in[i]);
+    for (;;) {
+        TRY(tl_check_cancel(s->cx));
+        feed_child(cond, step);
+        TRY(tl_exec_graph_run(s, cond));
+        bool again = is_true(cond->outputs[0]);
+        tl_exec_graph_clear(cond);
+        if (!again)
+            break;
+        feed_child(body, step);
+        for (size_t i = 0; i < n; i++)
+            tl_exec_slot_clear(&step->carried[i]);
+        TRY(tl_exec_graph_run(s, body));
+        for (size_t i = 0; i < n; i++)
+            tl_exec_slot_set(&step->carried[i], body->outputs[i]);
+        tl_exec_graph_clear(body);
+    }
+    for (size_t i = 0; i < n; i++) {
+        tl_exec_slot_set(step->out[i], &step->carried[i]);
+        tl_exec_slot_clear(&step->carried[i]);
+    }
+    return TL_OK;
+}
+
+static tl_status run_control(tl_session *s, exec_step *step)
+{
+    bool choice = step->node->op == TL_OP_if || step->node->op == TL_OP_tfl_if;
+    TRY(choice ? run_if(s, step) : run_while(s, step));
+    for (uint32_t i = 0; i < step->node->n_out; i++)
+        TRY(tl_exec_bind(s, step->out[i]));
+    return TL_OK;
+}
+
+/* ---- graphs ---- */
+
+static tl_status run_step(tl_session *s, exec_step *step)
+{
+    TRY(tl_check_cancel(s->cx));
+    TRY(step->kernel ? run_kernel(s, step) : run_control(s, step));
+    for (uint32_t i = 0; s->options.observe && i < step->node->n_out; i++)
+        s->options.observe(s->options.observe_user, step->node->out[i], &step->out[i]->t);
+    for (size_t i = 0; i < step->n_dying; i++)
+        tl_exec_slot_clear(step->dying[i]);
+    return TL_OK;
+}
+
+tl_status tl_exec_graph_run(tl_session *s, exec_graph *g)
+{
+    tl_node_time *times = g == s->graph ? s->times : NULL;
+    for (size_t i = 0; i < g->n_births; i++)
+        s->symbols[g->births[i]->symbol->id] = INT64_MIN;
+    for (size_t i = 0; i < g->n_inputs; i++)
+        TRY(tl_exec_bind(s, g->inputs[i]));
+    for (size_t k = 0; k < g->n_steps; k++) {
+        uint64_t start = times ? tl_os_nanoseconds() : 0;
+        TRY(run_step(s, &g->steps[k]));
+        if (times)
+            times[k].nanoseconds = tl_os_nanoseconds() - start;
+    }
+    return TL_OK;
+}
+
+static void clear_all(exec_slot **slots, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!slots[i]->value->constant)
+            tl_exec_slot_clear(slots[i]);
+}
+
+void tl_exec_graph_clear(exec_graph *g)
+{
+    clear_all(g->inputs, g->n_inputs);
+    clear_all(g->outputs, g->n_outputs);
+}
