@@ -282,7 +282,8 @@ static tl_node *growing_loop(fixture *f, tl_value *x, tl_value *limit)
         assert_int_equal(tl_graph_set_outputs(graphs[g], out, g ? 2 : 1), TL_OK);
     }
     tl_while_attrs attrs = {2};
-    return tl_build_node(&f->b, TL_OP_while, (tl_value *[]){zero, x, limit}, 3, &attrs, 0, graphs, 2);
+    return tl_build_node(&f->b, TL_OP_while, (tl_value *[]){zero, x, limit}, 3, &attrs, 0, graphs,
+                         2);
 }
 
 static void loops_widen(void **state)
@@ -312,22 +313,26 @@ static void inlined_graphs_stand_alone(void **state)
     tl_node *loop = growing_loop(f, x, limit);
     tl_value *out[2], *again[2];
     tl_value *start = tl_build_scalar(f->m, TL_I64, 0);
-    assert_int_equal(tl_graph_inline(&f->b, loop->graphs[1], (tl_value *[]){start, x, limit}, out), TL_OK);
-    assert_string_equal(text_of(f, out[1]), "f32[4,3]");
-    assert_int_equal(tl_graph_inline(&f->b, loop->graphs[1], (tl_value *[]){out[0], out[1], limit}, again),
+    assert_int_equal(tl_graph_inline(&f->b, loop->graphs[1], (tl_value *[]){start, x, limit}, out),
                      TL_OK);
+    assert_string_equal(text_of(f, out[1]), "f32[4,3]");
+    assert_int_equal(
+        tl_graph_inline(&f->b, loop->graphs[1], (tl_value *[]){out[0], out[1], limit}, again),
+        TL_OK);
     assert_string_equal(text_of(f, again[1]), "f32[8,3]");
     assert_true(tl_dim_is(again[0]->fact.shape_value[0], 2));
     tl_node_remove(loop);
     finish(f, again, 2);
 }
 
-/* a graph whose sizes are counted inside, with a loop inside, inlined twice: counts are not shared */
+/* a graph whose sizes are counted inside, with a loop inside, inlined twice: counts are not shared
+ */
 static void inlined_births_are_fresh(void **state)
 {
     fixture *f = *state;
     tl_graph *inner = tl_graph_new(f->m, TL_STR("inner"));
-    tl_value *mask = tl_graph_add_input(inner, type_of(f, TL_BOOL, 1, (int64_t[]){4}), TL_STR("mask"));
+    tl_value *mask =
+        tl_graph_add_input(inner, type_of(f, TL_BOOL, 1, (int64_t[]){4}), TL_STR("mask"));
     tl_builder b = tl_builder_at_end(inner);
     tl_value *at = tl_build1(&b, TL_OP_nonzero, mask, NULL);
     tl_value *flat = tl_build_reshape(&b, at, at->fact.type.dims, 1);
@@ -412,7 +417,8 @@ static void survives_lack_of_memory(void **state)
             f.g = tl_graph_new(f.m, TL_STR("main"));
             f.b = tl_builder_at_end(f.g);
             int64_t big[4000] = {0};
-            tl_value *x = tl_graph_add_input(f.g, type_of(&f, TL_F32, 2, (int64_t[]){2, 3}), TL_STR("x"));
+            tl_value *x =
+                tl_graph_add_input(f.g, type_of(&f, TL_F32, 2, (int64_t[]){2, 3}), TL_STR("x"));
             for (int i = 0; i < 500; i++)
                 x = tl_build2(&f.b, TL_OP_add, x, tl_build1(&f.b, TL_OP_neg, x, NULL), NULL);
             (void)tl_build_i64s(f.m, big, TL_COUNT(big));

@@ -602,7 +602,8 @@ bool tl_dim_eval(const tl_dim *d, const int64_t *values, int64_t *out)
     }
     if (b == 0 || (a == INT64_MIN && b == -1))
         return false;
-    int64_t q = tl_floordiv_i64(a, b);
-    *out = d->kind == TL_DIM_FLOORDIV ? q : a - q * b;
+    int64_t rest = a % b;
+    rest += rest != 0 && (rest < 0) != (b < 0) ? b : 0;
+    *out = d->kind == TL_DIM_FLOORDIV ? tl_floordiv_i64(a, b) : rest;
     return true;
 }

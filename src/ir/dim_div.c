@@ -10,6 +10,12 @@
 
 /* ---- division by a constant ---- */
 
+/* a - c floor(a / c) for c > 0, without the product, which may overflow. */
+static int64_t rest_of(int64_t a, int64_t c)
+{
+    return a % c < 0 ? a % c + c : a % c;
+}
+
 /* c q + rest = a with the coefficients of rest as small as possible. NULL: out of memory. */
 static const tl_dim *split_multiples(tl_dims *dims, const tl_dim *a, int64_t c, const tl_dim **rest)
 {
@@ -20,7 +26,7 @@ static const tl_dim *split_multiples(tl_dims *dims, const tl_dim *a, int64_t c, 
     uint32_t n_q = 0, n_r = 0;
     for (uint32_t i = 0; i < a->n_terms; i++) {
         int64_t k = a->terms[i].coefficient;
-        int64_t quotient = tl_floordiv_i64(k, c), remainder = k - quotient * c;
+        int64_t quotient = tl_floordiv_i64(k, c), remainder = rest_of(k, c);
         if (remainder > c - remainder) {
             quotient++;
             remainder -= c;
@@ -32,7 +38,7 @@ static const tl_dim *split_multiples(tl_dims *dims, const tl_dim *a, int64_t c, 
         n_r += remainder != 0;
     }
     int64_t constant = tl_floordiv_i64(a->constant, c);
-    *rest = tl_dim_sum(dims, a->constant - constant * c, r, n_r);
+    *rest = tl_dim_sum(dims, rest_of(a->constant, c), r, n_r);
     return tl_dim_sum(dims, constant, q, n_q);
 }
 

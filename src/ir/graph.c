@@ -88,6 +88,26 @@ tl_graph *tl_graph_new(tl_model *model, tl_str name)
     return graph;
 }
 
+/* An input of a type that no value has is poison. */
+static bool check_input_type(tl_graph *graph, const tl_type *type, tl_str name)
+{
+    tl_context *cx = graph->model->cx;
+    if (type->rank > TL_MAX_RANK) {
+        (void)tl_fail(cx, TL_U005, NULL, "input %.*s has rank %d, expected at most %d",
+                      TL_STR_ARG(name), type->rank, TL_MAX_RANK);
+        return false;
+    }
+    for (int i = 0; i < type->rank; i++) {
+        tl_interval range = type->dims[i]->range;
+        if (range.hi >= 0 && range.lo != INT64_MAX)
+            continue;
+        (void)tl_fail(cx, TL_M004, NULL, "input %.*s: axis %d has an impossible size",
+                      TL_STR_ARG(name), i);
+        return false;
+    }
+    return true;
+}
+
 tl_value *tl_graph_add_input(tl_graph *graph, tl_type type, tl_str name)
 {
     tl_model *model = graph->model;
@@ -95,9 +115,14 @@ tl_value *tl_graph_add_input(tl_graph *graph, tl_type type, tl_str name)
     if (!value || !tl_vec_push(model->arena, &graph->inputs, value))
         return model->poison;
     value->def_index = (uint32_t)(graph->inputs.n - 1);
+    tl_value_set_name(value, name);
+    if (!check_input_type(graph, &type, name)) {
+        value->fact = tl_fact_make((tl_type){.dtype = TL_F32});
+        value->poison = true;
+        return value;
+    }
     value->fact = tl_fact_make(tl_type_make(model->arena, type.dtype, type.rank, type.dims));
     value->fact.type.quant = type.quant;
-    tl_value_set_name(value, name);
     tl_value_attach_symbols(value);
     return value;
 }

@@ -62,7 +62,7 @@ static tl_status index_depth(tl_infer *x, size_t operand, int most, int *depth)
     TRY(tl_infer_need_rank_in(x, operand, 1, TL_MAX_RANK));
     if (!tl_dim_is_const(at->dims[at->rank - 1], &k))
         return tl_infer_fail(x, TL_U005, "the last axis of operand %zu is open", operand);
-    if (k > most)
+    if (k < 0 || k > most)
         return tl_infer_fail(x, TL_M004,
                              "the last axis of operand %zu has size %lld, expected at most %d",
                              operand, (long long)k, most);
@@ -227,9 +227,10 @@ static void range_values(tl_infer *x)
 {
     tl_interval start = tl_infer_range(x, 0), limit = tl_infer_range(x, 1);
     tl_interval delta = tl_infer_range(x, 2);
-    tl_interval up = {start.lo, TL_MAX(limit.hi == INT64_MAX ? limit.hi : limit.hi - 1, start.lo)};
-    tl_interval down = {TL_MIN(limit.lo == INT64_MIN ? limit.lo : limit.lo + 1, start.hi),
-                        start.hi};
+    tl_interval below = tl_interval_add(limit, tl_interval_point(-1));
+    tl_interval above = tl_interval_add(limit, tl_interval_point(1));
+    tl_interval up = {start.lo, TL_MAX(below.hi, start.lo)};
+    tl_interval down = {TL_MIN(above.lo, start.hi), start.hi};
     x->out[0].range = delta.lo >= 0 ? up : delta.hi <= 0 ? down : tl_interval_join(up, down);
     size_t n;
     const tl_dim **contents = tl_infer_new_contents(x, 0, &n);

@@ -90,8 +90,8 @@ tl_status infer_reduce_bool(tl_infer *x)
 /* Positions along an axis of size n. */
 static tl_interval positions(const tl_dim *n)
 {
-    int64_t hi = n->range.hi == INT64_MAX ? INT64_MAX : n->range.hi - 1;
-    return (tl_interval){0, TL_MAX(hi, 0)};
+    tl_interval last = tl_interval_add(n->range, tl_interval_point(-1));
+    return (tl_interval){0, TL_MAX(last.hi, 0)};
 }
 
 tl_status tl_infer_arg_along(tl_infer *x, int64_t axis_attr, bool keep, tl_dtype dtype)

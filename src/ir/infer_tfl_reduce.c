@@ -83,7 +83,7 @@ tl_status infer_tfl_topk(tl_infer *x)
     const tl_dim *k = tl_infer_element(x, 1, 0);
     int last = type->rank - 1;
     if (!k || k->range.lo < 0)
-        k = tl_infer_born(x, 0, last, tl_interval_meet(type->dims[last]->range, TL_INTERVAL_SIZE));
+        k = tl_infer_born(x, 0, last, (tl_interval){0, type->dims[last]->range.hi});
     TRY(tl_infer_topk_along(x, last, k, TL_I32));
     x->out[0].type.quant = type->quant;
     return TL_OK;
