@@ -11,8 +11,8 @@ typedef struct tl_pass_options {
      * NULL: nothing is expanded. */
     bool (*has_form)(void *user, const tl_node *node);
     void *has_form_user;
-    /* channels-last interface: every rank-4 input and output that is a channels-first image (nhwc), or
-     * only those named */
+    /* channels-last interface: every rank-4 input and output that is a channels-first image (nhwc),
+     * or only those named */
     bool nhwc;
     const tl_str *nhwc_names;
     size_t n_nhwc_names;
@@ -24,7 +24,8 @@ tl_status tl_pass_run(tl_model *model, const tl_pass_options *options);
 size_t tl_pass_count(void);
 const char *tl_pass_name(size_t index);
 
-/* One pass. Those below are also of use to others (the lowered graph is cleaned with dce, cse, fold). */
+/* One pass. Those below are also of use to others (the lowered graph is cleaned with dce, cse,
+ * fold). */
 tl_status tl_pass_dce(tl_model *model);  /* unused nodes, captures and constants */
 tl_status tl_pass_cse(tl_model *model);  /* equal nodes on equal operands; equal constants */
 tl_status tl_pass_fold(tl_model *model); /* nodes on constants, by the reference kernels */

@@ -4,7 +4,8 @@
 #include "pass/pass.h"
 #include "pass/rewrite.h"
 
-static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv, &tl_rules_idiom};
+static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv,
+                                               &tl_rules_idiom};
 static size_t rule_counts[256]; /* over all cases */
 
 /* What expands: everything, as if the target had nothing. */
@@ -61,7 +62,8 @@ static void every_rule_is_hit(void **state)
     for (size_t s = 0; s < TL_COUNT(rule_sets); s++)
         for (size_t i = 0; i < rule_sets[s]->n; i++, index++)
             if (!rule_counts[index])
-                fail_msg("no case in tests/pass/rewrite.txt hits rule %s", rule_sets[s]->rules[i].name);
+                fail_msg("no case in tests/pass/rewrite.txt hits rule %s",
+                         rule_sets[s]->rules[i].name);
 }
 
 /* ---- the left side of a rule's algebra, op(operand, ...), against its pattern ---- */
@@ -83,7 +85,8 @@ static void match_algebra(const tl_rule *rule, const tl_pattern *pattern, const 
     *p += optional;
     if (pattern->kind != TL_PATTERN_NODE) {
         if (optional != (pattern->kind == TL_PATTERN_OPTIONAL) || **p == '(')
-            fail_msg("rule %s: operand %s of the algebra does not fit the pattern", rule->name, name);
+            fail_msg("rule %s: operand %s of the algebra does not fit the pattern", rule->name,
+                     name);
         return;
     }
     assert_string_equal(name, tl_op_get(pattern->op)->name);

@@ -1,6 +1,6 @@
-/* Rewriting by rules. A rule is a row: its algebra as text, a pattern as nested constant data, a guard and
- * builder in C. Patterns match from the root down through first outputs of nodes; operands of commuting ops
- * are tried in both orders.
+/* Rewriting by rules. A rule is a row: its algebra as text, a pattern as nested constant data, a
+ * guard and builder in C. Patterns match from the root down through first outputs of nodes;
+ * operands of commuting ops are tried in both orders.
  *
  *   RULE(relu_relu, EXACT, "relu(relu(x)) = relu(x)", N(0, relu, N(1, relu, V(0))), build_inner)
  *
@@ -22,20 +22,22 @@ typedef enum tl_pattern_kind {
 
 typedef struct tl_pattern {
     tl_pattern_kind kind;
-    int slot;      /* values and nodes are numbered apart; a value slot met twice must be one value */
-    tl_op op;      /* NODE */
-    bool shared;   /* NODE: may have other uses too; absorbing it then duplicates its work */
+    int slot;    /* values and nodes are numbered apart; a value slot met twice must be one value */
+    tl_op op;    /* NODE */
+    bool shared; /* NODE: may have other uses too; absorbing it then duplicates its work */
     int n_in;
     const struct tl_pattern *in[TL_PATTERN_ARITY];
 } tl_pattern;
 
 /* File scope compound literals are static. */
 #define N_COUNT_(a, b, c, d, e, n, ...) n
-#define N_COUNT(...)    N_COUNT_(__VA_ARGS__, 5, 4, 3, 2, 1, 0)
+#define N_COUNT(...)                    N_COUNT_(__VA_ARGS__, 5, 4, 3, 2, 1, 0)
 #define N(number, name, ...) \
-    (&(const tl_pattern){TL_PATTERN_NODE, number, TL_OP_##name, false, N_COUNT(__VA_ARGS__), {__VA_ARGS__}})
+    (&(const tl_pattern){    \
+        TL_PATTERN_NODE, number, TL_OP_##name, false, N_COUNT(__VA_ARGS__), {__VA_ARGS__}})
 #define NS(number, name, ...) \
-    (&(const tl_pattern){TL_PATTERN_NODE, number, TL_OP_##name, true, N_COUNT(__VA_ARGS__), {__VA_ARGS__}})
+    (&(const tl_pattern){     \
+        TL_PATTERN_NODE, number, TL_OP_##name, true, N_COUNT(__VA_ARGS__), {__VA_ARGS__}})
 #define V(number) (&(const tl_pattern){TL_PATTERN_VALUE, number, TL_OP_COUNT, true, 0, {0}})
 #define K(number) (&(const tl_pattern){TL_PATTERN_CONST, number, TL_OP_COUNT, true, 0, {0}})
 #define O(number) (&(const tl_pattern){TL_PATTERN_OPTIONAL, number, TL_OP_COUNT, true, 0, {0}})
@@ -49,9 +51,9 @@ typedef struct tl_match {
 } tl_match;
 
 typedef enum tl_rule_tag {
-    TL_RULE_EXACT,         /* every bit stays */
-    TL_RULE_REASSOCIATES,  /* equal but for rounding */
-    TL_RULE_APPROXIMATES   /* the target's form differs by design, e.g. a polynomial */
+    TL_RULE_EXACT,        /* every bit stays */
+    TL_RULE_REASSOCIATES, /* equal but for rounding */
+    TL_RULE_APPROXIMATES  /* the target's form differs by design, e.g. a polynomial */
 } tl_rule_tag;
 
 typedef struct tl_rule {
@@ -71,12 +73,14 @@ typedef struct tl_rule_set {
 /* Every rule of the core graph, in order of preference. */
 extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom;
 
-/* Applies the sets until nothing matches. counts, may be NULL, has one element per rule of all sets in order.
- * TL_BUG naming the rules when they do not come to an end. */
-tl_status tl_rewrite(tl_model *model, const tl_rule_set *const *sets, size_t n_sets, bool exact, size_t *counts);
+/* Applies the sets until nothing matches. counts, may be NULL, has one element per rule of all sets
+ * in order. TL_BUG naming the rules when they do not come to an end. */
+tl_status tl_rewrite(tl_model *model, const tl_rule_set *const *sets, size_t n_sets, bool exact,
+                     size_t *counts);
 
 /* ---- for guards and builders ---- */
-/* The one number a constant consists of (a scalar, or equal elements known without reading a file). */
+/* The one number a constant consists of (a scalar, or equal elements known without reading a file).
+ */
 bool tl_match_number(const tl_match *m, const tl_value *constant, double *number);
 /* Number near x: |number - x| <= 1e-6 |x|, for coefficients that exporters round. */
 bool tl_match_near(const tl_match *m, const tl_value *constant, double x);

@@ -194,8 +194,41 @@ static tl_value *build_pool_pad(tl_builder *b, const tl_match *m)
     return tl_build1(b, m->root->op, m->x[0], &attrs);
 }
 
+/* ---- flattening into a fully connected layer ---- */
+
+/* A transpose that only moves axes which the reshape then merges into the one that is multiplied
+ * away: the rows of the weights are put in its order instead. */
+static tl_value *build_flat_weights(tl_builder *b, const tl_match *m)
+{
+    const tl_type *x = tl_type_of(m->x[0]), *flat = tl_type_of(m->node[1]->out[0]),
+                  *w = tl_type_of(m->x[1]);
+    tl_ints perm = tl_attrs_of(m->node[2], perm)->perm;
+    int first = flat->rank - 1, n = x->rank - first, back[TL_MAX_RANK];
+    if (w->rank != 2 || n < 2 || first < 1)
+        return NULL;
+    const tl_dim *split[TL_MAX_RANK];
+    for (int i = 0; i < first; i++)
+        if (perm.v[i] != i || x->dims[i] != flat->dims[i])
+            return NULL;
+    for (int i = 0; i < n; i++) {
+        int axis = (int)perm.v[first + i] - first; /* of x, among the merged */
+        split[i] = x->dims[first + axis];
+        if (!tl_dim_is_const(split[i], NULL))
+            return NULL;
+        back[axis] = i;
+    }
+    split[n] = w->dims[1];
+    back[n] = n;
+    tl_value *rows = tl_build_transpose(b, tl_build_reshape(b, m->x[1], split, n + 1), back);
+    tl_value *weights = tl_build_reshape(b, rows, w->dims, 2);
+    return tl_build2(b, TL_OP_matmul, tl_build_reshape(b, m->x[0], flat->dims, flat->rank), weights,
+                     NULL);
+}
+
 /* clang-format off */
 static const tl_rule rules[] = {
+    RULE(flatten_weights, REASSOCIATES, "matmul(reshape(transpose(x)), w) = matmul(reshape(x), w')",
+         N(0, matmul, N(1, reshape, N(2, transpose, V(0))), K(1)), build_flat_weights),
     RULE(conv_batch_norm, REASSOCIATES, "batch_norm(conv(x, w, b?), s, t, m, v) = conv(x, w s', b')",
          N(0, batch_norm, N(1, conv, V(0), K(1), O(2)), K(3), K(4), K(5), K(6)), build_batch_norm),
     RULE(conv_transpose_batch_norm, REASSOCIATES, "batch_norm(conv_transpose(x, w, b?), s, t, m, v) = conv_transpose(x, w s', b')",
