@@ -25,9 +25,10 @@ double tl_resample_position(const tl_resize_attrs *a, int k, int64_t n, int64_t 
     }
     case TL_resize_coord_tf_crop: {
         double start = 0, end = 1;
-        if ((size_t)(2 * k + 1) < a->roi.n) {
-            start = a->roi.v[2 * k];
-            end = a->roi.v[2 * k + 1];
+        size_t n_axes = a->roi.n / 2;
+        if ((size_t)k < n_axes) {
+            start = a->roi.v[k];
+            end = a->roi.v[n_axes + (size_t)k];
         }
         if (m == 1)
             return (start + end) * last / 2;
