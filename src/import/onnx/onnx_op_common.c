@@ -128,6 +128,8 @@ tl_value *onnx_dim_value(onnx_call *c, const tl_dim *d)
 
 const tl_dim *onnx_product(const onnx_call *c, const tl_value *x, int from, int to)
 {
+    if (from == to) /* a scalar has no dims to point into */
+        return tl_dim_const(c->dims, 1);
     return tl_dim_product(c->dims, tl_type_of(x)->dims + from, (size_t)(to - from));
 }
 
