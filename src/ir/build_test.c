@@ -112,6 +112,23 @@ static void replaces_and_infers_again(void **state)
     finish(f, &t, 1);
 }
 
+/* z = x + relu(x): never inferred with one operand of before and one of after */
+static void changes_arrive_in_order(void **state)
+{
+    fixture *f = *state;
+    tl_value *x = tl_graph_add_input(f->g, type_of(f, TL_F32, 1, (int64_t[]){4}), TL_STR("x"));
+    tl_value *w = tl_graph_add_input(f->g, type_of(f, TL_F32, 1, (int64_t[]){5}), TL_STR("w"));
+    tl_value *y = tl_build1(&f->b, TL_OP_relu, x, NULL);
+    tl_value *z = tl_build2(&f->b, TL_OP_add, x, y, NULL);
+    tl_replace_uses(x, w);
+    assert_int_equal(tl_context_status(f->cx), TL_OK);
+    assert_string_equal(text_of(f, z), "f32[5]");
+    assert_int_equal(tl_graph_set_input_type(f->g, 1, type_of(f, TL_F32, 1, (int64_t[]){7})),
+                     TL_OK);
+    assert_string_equal(text_of(f, z), "f32[7]");
+    finish(f, &z, 1);
+}
+
 static void poison_spreads_silently(void **state)
 {
     fixture *f = *state;
@@ -222,6 +239,25 @@ static void births_follow_replacements(void **state)
     assert_int_equal(tl_graph_reinfer(f->g), TL_OK);
     assert_ptr_equal(a->fact.type.dims[0], before);
     finish(f, (tl_value *[]){a, shape}, 2);
+}
+
+/* ... and a constant turns it into a number wherever nodes speak of it */
+static void births_end_in_constants(void **state)
+{
+    fixture *f = *state;
+    tl_value *x = tl_graph_add_input(f->g, type_of(f, TL_BOOL, 1, (int64_t[]){9}), TL_STR("x"));
+    tl_value *at = tl_build1(&f->b, TL_OP_nonzero, x, NULL);
+    const tl_dim *n = at->fact.type.dims[0];
+    tl_value *y = tl_build_broadcast_to(&f->b, tl_build_f32(f->m, 1), (const tl_dim *[]){n, n}, 2);
+    y = tl_build1(&f->b, TL_OP_neg, y, NULL);
+    assert_int_equal(y->fact.type.dims[0]->kind, TL_DIM_SYMBOL);
+    int64_t found[2] = {3, 7}, shape[2] = {2, 1};
+    tl_value *known =
+        tl_build_const(f->m, tl_const_bytes(&f->arena, TL_I64, 2, shape, found), TL_STR(""));
+    tl_replace_uses(at, known);
+    tl_node_remove(at->def);
+    assert_string_equal(text_of(f, y), "f32[2,2]");
+    finish(f, &y, 1);
 }
 
 static tl_graph *branch(fixture *f, tl_type type, tl_op op)
@@ -444,12 +480,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(builds_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(replaces_and_infers_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(changes_arrive_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(poison_spreads_silently, setup, teardown),
         cmocka_unit_test_setup_teardown(counts_and_absent_operands, setup, teardown),
         cmocka_unit_test_setup_teardown(trivial_builders_return_the_operand, setup, teardown),
         cmocka_unit_test_setup_teardown(moved_constants_are_constants, setup, teardown),
         cmocka_unit_test_setup_teardown(contents_of_constants_are_known, setup, teardown),
         cmocka_unit_test_setup_teardown(births_follow_replacements, setup, teardown),
+        cmocka_unit_test_setup_teardown(births_end_in_constants, setup, teardown),
         cmocka_unit_test_setup_teardown(branches_are_joined, setup, teardown),
         cmocka_unit_test_setup_teardown(loops_widen, setup, teardown),
         cmocka_unit_test_setup_teardown(inlined_graphs_stand_alone, setup, teardown),

@@ -5,19 +5,15 @@
  * those born on inputs become the sizes of the values that stand for the inputs. A copied model
  * keeps everything, ids too. */
 #include "ir/graph_private.h"
+#include "ir/substitute.h"
 
 /* ---- inlining ---- */
-
-typedef struct substitution {
-    const tl_symbol *symbol;
-    const tl_dim *value;
-} substitution;
 
 typedef struct inliner {
     tl_model *model;
     tl_arena scratch;
     tl_map values; /* value id + 1 -> new value */
-    TL_VEC(substitution) symbols;
+    tl_substitutions symbols;
 } inliner;
 
 static void bind(inliner *in, const tl_value *from, tl_value *to)
@@ -30,7 +26,7 @@ static void bind(inliner *in, const tl_value *from, tl_value *to)
         const tl_symbol *s = tl_dims_get_symbol(dims, i);
         if (s->born != from || s->axis >= to->fact.type.rank)
             continue;
-        substitution one = {s, to->fact.type.dims[s->axis]};
+        tl_substitution one = {s, to->fact.type.dims[s->axis]};
         (void)tl_vec_push(&in->scratch, &in->symbols, one);
     }
 }
@@ -41,41 +37,6 @@ static tl_value *copy_of(const inliner *in, tl_value *value)
         return value;
     tl_value *copy = tl_map_find_id(&in->values, (uint64_t)value->id + 1);
     return copy ? copy : value;
-}
-
-static const tl_dim *substituted(const inliner *in, const tl_dim *d)
-{
-    for (size_t i = 0; i < in->symbols.n && !tl_dim_is_const(d, NULL); i++)
-        d = tl_dim_substitute(in->model->dims, d, in->symbols.v[i].symbol, in->symbols.v[i].value);
-    return d;
-}
-
-static const tl_dim **substituted_list(inliner *in, const tl_dim *const *d, size_t n)
-{
-    const tl_dim **copy = TL_NEW_ARRAY(&in->scratch, const tl_dim *, n + 1);
-    for (size_t i = 0; copy && i < n; i++)
-        copy[i] = substituted(in, d[i]);
-    return copy;
-}
-
-/* Attributes with the dims inside substituted, in scratch. */
-static const void *substituted_attrs(inliner *in, const tl_node *node)
-{
-    tl_attrs_id id = tl_op_get(node->op)->attrs;
-    size_t n, size = tl_attrs_size(id);
-    const tl_field *fields = tl_attrs_fields(id, &n);
-    char *copy = size && in->symbols.n ? tl_arena_copy(&in->scratch, node->attrs, size) : NULL;
-    for (size_t i = 0; copy && i < n; i++) {
-        tl_dim_list list;
-        if (fields[i].kind != TL_FIELD_dims)
-            continue;
-        memcpy(&list, copy + fields[i].offset, sizeof(list));
-        list.v = substituted_list(in, list.v, list.n);
-        if (!list.v)
-            return NULL;
-        memcpy(copy + fields[i].offset, &list, sizeof(list));
-    }
-    return copy ? copy : node->attrs;
 }
 
 static tl_status inline_nodes(inliner *in, tl_builder *b, const tl_graph *graph);
@@ -93,11 +54,11 @@ static void copy_input(inliner *in, tl_graph *graph, const tl_value *input)
         if (!fresh)
             return;
         fresh->axis = s->axis;
-        substitution one = {s, tl_dim_symbol(dims, fresh)};
+        tl_substitution one = {s, tl_dim_symbol(dims, fresh)};
         (void)tl_vec_push(&in->scratch, &in->symbols, one);
     }
     tl_type type = input->fact.type;
-    type.dims = substituted_list(in, type.dims, (size_t)type.rank);
+    type.dims = tl_substitute_list(dims, &in->scratch, &in->symbols, type.dims, (size_t)type.rank);
     if (!type.dims)
         return;
     tl_value *copy = tl_graph_add_input(graph, type, input->name);
@@ -126,7 +87,7 @@ static tl_status inline_node(inliner *in, tl_builder *b, const tl_node *node)
 {
     tl_value **operands = TL_NEW_ARRAY(&in->scratch, tl_value *, (size_t)node->n_in + 1);
     tl_graph **graphs = TL_NEW_ARRAY(&in->scratch, tl_graph *, (size_t)node->n_graphs + 1);
-    const void *attrs = substituted_attrs(in, node);
+    const void *attrs = tl_substitute_attrs(in->model->dims, &in->scratch, &in->symbols, node);
     if (!operands || !graphs || !attrs)
         return tl_context_status(in->model->cx);
     for (size_t i = 0; i < node->n_in; i++)

@@ -1,5 +1,6 @@
 /* Graphs and their changes: use lists, inputs and outputs, replacing, moving, removing. */
 #include "ir/graph_private.h"
+#include "ir/substitute.h"
 
 /* ---- use lists ---- */
 
@@ -193,14 +194,66 @@ void tl_value_set_mark(tl_value *value, const tl_mark *mark)
 
 /* ---- changes ---- */
 
-/* Symbols that old gave birth to are measured on the replacement from now on. */
-static void move_births(tl_model *model, const tl_value *old, tl_value *replacement)
+/* New attributes, nothing inferred yet. */
+static void substitute_in(tl_graph *graph, const tl_substitutions *symbols)
 {
+    tl_model *model = graph->model;
+    TL_EACH_NODE(node, graph)
+    {
+        const void *attrs = tl_substitute_attrs(model->dims, model->arena, symbols, node);
+        node->attrs = attrs ? attrs : node->attrs;
+        for (uint32_t i = 0; i < node->n_graphs; i++)
+            substitute_in(node->graphs[i], symbols);
+    }
+}
+
+static void substitute_in_assumptions(tl_model *model, const tl_substitutions *symbols)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < model->assumptions.n; i++) {
+        tl_assumption one = model->assumptions.v[i];
+        one.a = tl_substitute_dim(model->dims, symbols, one.a);
+        one.b = tl_substitute_dim(model->dims, symbols, one.b);
+        if (one.a != one.b)
+            model->assumptions.v[n++] = one;
+    }
+    model->assumptions.n = n;
+}
+
+/* A graph whose attributes changed here and there, child graphs too. */
+static void reinfer_deep(tl_graph *graph)
+{
+    TL_EACH_NODE(node, graph)
+    {
+        (void)tl_node_infer(node, NULL);
+        for (uint32_t i = 0; i < node->n_graphs; i++)
+            reinfer_deep(node->graphs[i]);
+        if (node->n_graphs)
+            (void)tl_node_infer(node, NULL);
+    }
+}
+
+/* Symbols that old gave birth to are measured on the replacement from now on. A constant measures
+ * nothing: there they become numbers, and true comes back: all of the graph has to be inferred. */
+static bool move_births(tl_graph *graph, const tl_value *old, tl_value *replacement)
+{
+    tl_model *model = graph->model;
+    tl_substitutions numbers = {0};
     for (size_t i = 0; i < tl_dims_n_symbols(model->dims); i++) {
         tl_symbol *symbol = tl_dims_get_symbol(model->dims, i);
-        if (symbol->born == old && replacement->graph)
+        if (symbol->born != old)
+            continue;
+        tl_substitution one = {symbol, replacement->fact.type.dims[symbol->axis]};
+        if (replacement->constant)
+            (void)tl_vec_push(model->arena, &numbers, one);
+        else
             symbol->born = replacement;
     }
+    if (!numbers.n)
+        return false;
+    substitute_in(graph, &numbers);
+    substitute_in_assumptions(model, &numbers);
+    return true;
 }
 
 void tl_replace_uses(tl_value *old, tl_value *replacement)
@@ -210,16 +263,22 @@ void tl_replace_uses(tl_value *old, tl_value *replacement)
     TL_ASSERT(old->poison || replacement->poison ||
               (old->fact.type.dtype == replacement->fact.type.dtype &&
                old->fact.type.rank == replacement->fact.type.rank));
-    if (!tl_type_is_static(&old->fact.type) && old->graph)
-        move_births(old->graph->model, old, replacement);
+    tl_graph *graph = old->graph;
+    bool open = graph && !replacement->poison && !tl_type_is_static(&old->fact.type);
+    bool renumbered = open && move_births(graph, old, replacement);
     bool same = tl_fact_same(&old->fact, &replacement->fact) && old->poison == replacement->poison;
     while (old->uses) {
         tl_use *use = old->uses;
         tl_use_detach(use);
         tl_use_attach(use, use->user, replacement);
     }
-    if (!same)
+    if (!same && !renumbered)
         tl_value_changed(replacement);
+    if (!renumbered)
+        return;
+    reinfer_deep(graph);
+    if (graph->owner)
+        tl_node_refresh(graph->owner);
 }
 
 void tl_node_set_input(tl_node *node, size_t i, tl_value *value)

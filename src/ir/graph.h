@@ -83,6 +83,7 @@ struct tl_node {
     tl_value **out;
     tl_graph **graphs; /* child graphs */
     uint32_t n_in, n_out, n_graphs;
+    bool stale; /* to be inferred again; only while a change is under way */
     tl_node *prev, *next;
     const tl_origin *origin; /* or NULL */
 };

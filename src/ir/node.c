@@ -102,7 +102,9 @@ static void settle(tl_fact *fact)
 tl_status tl_node_infer_into(tl_node *node, tl_arena *arena, tl_fact *facts)
 {
     tl_model *model = node->graph->model;
-    tl_value **in = TL_NEW_ARRAY(arena, tl_value *, (size_t)node->n_in + 1);
+    tl_value *few[8], **in = few;
+    if (node->n_in > TL_COUNT(few))
+        in = TL_NEW_ARRAY(arena, tl_value *, node->n_in);
     if (!in)
         return tl_context_status(model->cx);
     for (size_t i = 0; i < node->n_in; i++)
@@ -181,65 +183,70 @@ tl_status tl_node_infer(tl_node *node, bool *changed)
     return TL_OK;
 }
 
-/* Nodes whose operands changed, in order of discovery; each at most once at a time. */
-typedef struct refresh_queue {
-    TL_VEC(tl_node *) nodes;
-    tl_map waiting; /* node id + 1 -> node */
-    tl_arena arena;
-} refresh_queue;
+/* ---- what follows from a change ---- */
 
-static void enqueue(refresh_queue *queue, tl_node *node)
+/* Users of value in graph that were not stale before: how many there are now. */
+static size_t mark_users(const tl_value *value, const tl_graph *graph)
 {
-    uint64_t key = (uint64_t)node->id + 1;
-    if (!node->graph || tl_map_find_id(&queue->waiting, key))
-        return;
-    if (tl_map_put_id(&queue->waiting, key, node))
-        (void)tl_vec_push(&queue->arena, &queue->nodes, node);
-}
-
-static void enqueue_users(refresh_queue *queue, const tl_value *value)
-{
-    for (tl_use *use = value->uses; use; use = use->next)
-        enqueue(queue, use->user);
-}
-
-static void refresh(refresh_queue *queue)
-{
-    for (size_t i = 0; i < queue->nodes.n; i++) {
-        tl_node *node = queue->nodes.v[i];
-        (void)tl_map_put_id(&queue->waiting, (uint64_t)node->id + 1, NULL);
-        if (node->op == TL_OP_ret) {
-            if (node->graph->owner && node->graph->owner->graph)
-                enqueue(queue, node->graph->owner);
+    size_t n = 0;
+    for (tl_use *use = value->uses; use; use = use->next) {
+        if (use->user->stale || use->user->graph != graph)
             continue;
-        }
+        use->user->stale = true;
+        n++;
+    }
+    return n;
+}
+
+/* Infers n stale nodes, all at or behind start, and whatever becomes stale by that. In the order of
+ * the graph, so that no node sees one operand of before and one of after the change. */
+static void refresh_from(tl_node *start, size_t n)
+{
+    bool returns_other = false;
+    for (tl_node *node = start; node && n; node = node->next) {
         bool changed;
+        if (!node->stale)
+            continue;
+        node->stale = false;
+        n--;
+        returns_other |= node->op == TL_OP_ret;
         (void)tl_node_infer(node,
                             &changed); /* a failure is recorded and has poisoned the outputs */
         for (size_t k = 0; changed && k < node->n_out; k++)
-            enqueue_users(queue, node->out[k]);
+            n += mark_users(node->out[k], node->graph);
     }
-    tl_arena_release(&queue->arena);
+    tl_node *owner = start->graph->owner;
+    if (returns_other && owner && owner->graph)
+        tl_node_refresh(owner);
 }
 
 void tl_value_changed(tl_value *value)
 {
+    if (value->graph) {
+        tl_node *start = value->def ? value->def : value->graph->first;
+        refresh_from(start, mark_users(value, value->graph));
+        return;
+    }
+    /* users of a constant may be in any graph: one graph at a time, until none is left */
+    TL_VEC(tl_graph *) graphs = {0};
+    tl_arena scratch;
     if (!value->uses)
         return;
-    refresh_queue queue = {0};
-    tl_arena_init(&queue.arena, value->uses->user->graph->model->cx);
-    tl_map_init(&queue.waiting, &queue.arena);
-    enqueue_users(&queue, value);
-    refresh(&queue);
+    tl_arena_init(&scratch, value->uses->user->graph->model->cx);
+    for (tl_use *use = value->uses; use; use = use->next)
+        if (!graphs.n || tl_vec_last(&graphs) != use->user->graph)
+            (void)tl_vec_push(&scratch, &graphs, use->user->graph);
+    for (size_t i = 0; i < graphs.n; i++)
+        refresh_from(graphs.v[i]->first, mark_users(value, graphs.v[i]));
+    tl_arena_release(&scratch);
 }
 
 void tl_node_refresh(tl_node *node)
 {
-    refresh_queue queue = {0};
-    tl_arena_init(&queue.arena, node->graph->model->cx);
-    tl_map_init(&queue.waiting, &queue.arena);
-    enqueue(&queue, node);
-    refresh(&queue);
+    if (!node->graph || node == node->graph->model->poison_node)
+        return;
+    node->stale = true;
+    refresh_from(node, 1);
 }
 
 tl_status tl_graph_reinfer(tl_graph *graph)
