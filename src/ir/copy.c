@@ -218,12 +218,13 @@ static tl_value *copy_value(copier *c, const tl_value *from, tl_graph *graph)
     if (!value || !tl_map_put_id(&c->values, (uint64_t)from->id + 1, value))
         return NULL;
     value->fact = copy_fact(c, &from->fact);
+    value->model = c->to;
     value->graph = graph;
     value->def = NULL;
     value->uses = NULL;
     value->name = tl_str_copy(arena, from->name);
     value->mark = NULL;
-    if (from->mark && graph)
+    if (from->mark)
         tl_value_set_mark(value, from->mark);
     return value;
 }

@@ -172,17 +172,15 @@ tl_status tl_graph_set_input_type(tl_graph *graph, size_t i, tl_type type)
 
 void tl_value_set_name(tl_value *value, tl_str name)
 {
-    tl_model *model = value->graph ? value->graph->model : NULL;
-    /* constants get their name when they are made, with the model at hand */
-    if (model && name.n)
-        value->name = tl_str_copy(model->arena, name);
+    if (name.n && value != value->model->poison)
+        value->name = tl_str_copy(value->model->arena, name);
 }
 
 void tl_value_set_mark(tl_value *value, const tl_mark *mark)
 {
-    if (!value->graph)
+    tl_arena *arena = value->model->arena;
+    if (value == value->model->poison)
         return;
-    tl_arena *arena = value->graph->model->arena;
     tl_mark *copy = tl_arena_copy(arena, mark, sizeof(*mark));
     if (!copy)
         return;

@@ -64,6 +64,7 @@ struct tl_use {
 struct tl_value {
     uint32_t id;          /* order of creation in the model; deterministic */
     tl_fact fact;
+    tl_model *model;
     tl_graph *graph;      /* NULL for constants */
     tl_node *def;         /* NULL for graph inputs and constants */
     uint32_t def_index;   /* which output of def, or which input of graph */

@@ -13,6 +13,7 @@ static bool make_stand_ins(tl_model *model)
     tl_value **out = TL_NEW_ARRAY(model->arena, tl_value *, POISON_OUTPUTS);
     if (!value || !node || !out)
         return false;
+    value->model = model;
     value->poison = true;
     value->fact.type.dtype = TL_F32;
     value->fact.range = TL_INTERVAL_ALL;

@@ -7,6 +7,7 @@ tl_value *tl_value_new(tl_model *model, tl_graph *graph)
     if (!value)
         return NULL;
     value->id = model->n_values++;
+    value->model = model;
     value->graph = graph;
     return value;
 }
