@@ -219,7 +219,7 @@ static const tl_dim *power(tl_dims *dims, const tl_dim *base, const tl_dim *expo
     return product;
 }
 
-const tl_dim *tl_infer_arith(tl_dims *dims, tl_op core_op, const tl_dim *a, const tl_dim *b)
+static const tl_dim *arith(tl_dims *dims, tl_op core_op, const tl_dim *a, const tl_dim *b)
 {
     int64_t p, q;
     const tl_dim *zero = tl_dim_const(dims, 0);
@@ -285,6 +285,16 @@ const tl_dim *tl_infer_arith(tl_dims *dims, tl_op core_op, const tl_dim *a, cons
     default:
         return NULL;
     }
+}
+
+const tl_dim *tl_infer_arith(tl_dims *dims, tl_op core_op, const tl_dim *a, const tl_dim *b)
+{
+    int64_t value;
+    const tl_dim *found = arith(dims, core_op, a, b);
+    /* dims saturate where integers wrap */
+    bool saturated = found && found != a && found != b && tl_dim_is_const(found, &value) &&
+                     (value == INT64_MIN || value == INT64_MAX);
+    return saturated ? NULL : found;
 }
 
 static bool is_comparison(tl_op op)
