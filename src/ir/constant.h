@@ -33,8 +33,8 @@ int64_t tl_const_count(const tl_const *c); /* elements */
 uint64_t tl_const_size(const tl_const *c); /* bytes, sub-byte types packed */
 tl_const_kind tl_const_get_kind(const tl_const *c);
 
-/* size must be that of dtype and shape; checked by the caller. Keeps a reference to file until
- * tl_const_release_files (done by the model). */
+/* The bytes at offset must be those of dtype and shape, checked by the caller. The file must outlive the
+ * constant: the model holds it (tl_model_add_file). */
 tl_const *tl_const_file(tl_arena *arena, tl_dtype dtype, int rank, const int64_t *shape, tl_file *file,
                         uint64_t offset);
 /* Copies data (size of dtype and shape). */
@@ -49,7 +49,7 @@ tl_const *tl_const_splat(tl_arena *arena, tl_dtype dtype, int rank, const int64_
 tl_const *tl_const_iota(tl_arena *arena, tl_dtype dtype, int64_t n, double start, double step);
 /* out axis i is axis perm[i] of c */
 tl_const *tl_const_transpose(tl_arena *arena, const tl_const *c, const int *perm);
-/* per axis: begin, size, stride (negative reads backwards from begin) */
+/* per axis: begin, size, stride (negative reads backwards from begin); elements must exist */
 tl_const *tl_const_slice(tl_arena *arena, const tl_const *c, const int64_t *begin, const int64_t *size,
                          const int64_t *stride);
 tl_const *tl_const_broadcast(tl_arena *arena, const tl_const *c, int rank, const int64_t *shape);
@@ -70,7 +70,8 @@ tl_status tl_const_read(tl_context *cx, const tl_const *c, int64_t first, int64_
 /* All elements, for small constants (at most TL_CONST_SMALL bytes, else a bug is recorded). */
 #define TL_CONST_SMALL (1u << 20)
 const void *tl_const_load(tl_context *cx, const tl_const *c, tl_arena *arena);
-/* Small constants as doubles or integers, whatever their type; NULL on failure or when too large. */
+/* Small constants as doubles or integers, whatever their type; NULL on failure or when too large
+ * (nothing is recorded then). */
 const double *tl_const_load_f64(tl_context *cx, const tl_const *c, tl_arena *arena);
 const int64_t *tl_const_load_i64(tl_context *cx, const tl_const *c, tl_arena *arena);
 /* True when every element is the same and that is known without reading data from a file (leaf kinds,
@@ -80,7 +81,8 @@ bool tl_const_is_splat(const tl_const *c, double *value);
 tl_status tl_const_hash(tl_context *cx, const tl_const *c, tl_arena *scratch, uint64_t *hash);
 tl_status tl_const_same(tl_context *cx, const tl_const *a, const tl_const *b, tl_arena *scratch,
                         bool *same);
-/* Calls visit for consecutive blocks of elements (at most block bytes each). */
+/* Calls visit for consecutive blocks of elements, of block_size bytes each but the last. Reads more at
+ * once where that is cheaper: scratch grows by up to 8 MB, whatever the size of c. */
 typedef tl_status (*tl_const_visit)(void *user, const void *data, int64_t first, int64_t n);
 tl_status tl_const_stream(tl_context *cx, const tl_const *c, size_t block_size, tl_arena *scratch,
                           tl_const_visit visit, void *user);
