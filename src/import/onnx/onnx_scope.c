@@ -113,19 +113,21 @@ bool onnx_is_defined_here(const onnx_importer *imp, tl_str name)
     return tl_map_has(&imp->scope->names, name);
 }
 
-/* Names and marks belong to values that a graph computes or receives; the first name stays. */
+/* The first name stays. Marks belong to values that a graph computes or receives. */
 static void label(onnx_importer *imp, tl_str name, tl_value *value)
 {
-    if (!value->graph || value->poison || value->mark)
+    if (value->poison || (value->name.n && (value->mark || !value->graph)))
         return;
     tl_str prefix = imp->scope->prefix;
     if (prefix.n)
         name = tl_str_from(
             tl_arena_printf(imp->arena, "%.*s%.*s", TL_STR_ARG(prefix), TL_STR_ARG(name)));
-    tl_mark mark = {.name = name, .exact = true, .rank = value->fact.type.rank};
-    tl_value_set_mark(value, &mark);
     if (!value->name.n)
         tl_value_set_name(value, name);
+    if (!value->graph || value->mark)
+        return;
+    tl_mark mark = {.name = name, .exact = true, .rank = value->fact.type.rank};
+    tl_value_set_mark(value, &mark);
 }
 
 void onnx_define(onnx_importer *imp, tl_str name, tl_value *value, size_t index)
