@@ -131,9 +131,17 @@ tl_value *tl_graph_add_input(tl_graph *graph, tl_type type, tl_str name)
 tl_value *tl_graph_add_capture(tl_graph *graph, const tl_value *outer)
 {
     tl_value *input = tl_graph_add_input(graph, outer->fact.type, outer->name);
-    if (!input->poison)
-        input->fact = outer->fact;
+    if (input == graph->model->poison)
+        return input;
+    input->fact = outer->fact;
+    input->poison = outer->poison;
     return input;
+}
+
+/* Failures of others, recorded before, are not those of this call. */
+static tl_status memory_status(const tl_model *model)
+{
+    return model->cx->out_of_memory ? tl_context_status(model->cx) : TL_OK;
 }
 
 tl_status tl_graph_set_outputs(tl_graph *graph, tl_value *const *outputs, size_t n)
@@ -147,7 +155,7 @@ tl_status tl_graph_set_outputs(tl_graph *graph, tl_value *const *outputs, size_t
         tl_use_attach(&ret->in[i], ret, outputs[i]);
     if (graph->owner)
         tl_node_refresh(graph->owner);
-    return tl_context_status(graph->model->cx);
+    return memory_status(graph->model);
 }
 
 tl_status tl_graph_set_input_type(tl_graph *graph, size_t i, tl_type type)
@@ -167,7 +175,7 @@ tl_status tl_graph_set_input_type(tl_graph *graph, size_t i, tl_type type)
     }
     tl_value_attach_symbols(input);
     tl_value_changed(input);
-    return tl_context_status(model->cx);
+    return memory_status(model);
 }
 
 void tl_value_set_name(tl_value *value, tl_str name)
@@ -298,7 +306,7 @@ tl_status tl_node_add_capture(tl_node *node, tl_value *value)
     tl_use_attach(&node->in[node->n_in - 1], node, value);
     for (size_t i = 0; i < node->n_graphs; i++)
         (void)tl_graph_add_capture(node->graphs[i], value);
-    return tl_context_status(node->graph->model->cx);
+    return memory_status(node->graph->model);
 }
 
 /* Input of the child graphs that operand i of their owner feeds; -1: none. */

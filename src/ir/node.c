@@ -269,7 +269,8 @@ tl_status tl_node_set_attrs(tl_node *node, const void *attrs)
         return tl_context_status(model->cx);
     node->attrs = copy;
     tl_node_refresh(node);
-    return tl_context_status(model->cx);
+    bool failed = node->n_out && node->out[0]->poison;
+    return failed ? tl_context_status(model->cx) : TL_OK;
 }
 
 /* ---- building ---- */
