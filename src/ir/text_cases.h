@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "ir/build.h"
 #include "ir/text.h"
 
 /* Changes the model in place. */
