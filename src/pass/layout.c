@@ -151,8 +151,8 @@ static layout_order wanted_order(const layout_pass *p, const tl_node *node, size
     const tl_value *x = tl_in(node, k);
     layout_order in = layout_identity(tl_type_of(x)->rank);
     if (node->n_out && node->n_graphs == 0)
-        if (!layout_operand(p->model->dims, node, k, &p->orders[node->id].out[label], hint_of(p, x),
-                            &in))
+        if (!layout_operand(p->model->dims, node, k, &p->orders[node->id].out[label],
+                            label ? hint_of(p, x) : NULL, &in))
             in = layout_identity(tl_type_of(x)->rank);
     return in;
 }
@@ -435,6 +435,23 @@ static void inherit_mark(layout_pass *p, const tl_value *old, tl_value *fresh,
             old->mark && old->mark->perm ? old->mark->perm[(int)order->axis[i]] : order->axis[i];
     *mark = (tl_mark){name, !old->mark || old->mark->exact, perm, order->rank};
     tl_value_set_mark(fresh, mark);
+}
+
+/* Nothing about the node changes but where its operands come from. */
+static bool runs_as_it_is(const layout_pass *p, const tl_node *node, int label)
+{
+    if (node->n_out == 0 || node->n_graphs)
+        return true;
+    if (node->op == TL_OP_transpose || !layout_is_identity(&p->orders[node->id].out[label]))
+        return false;
+    for (uint32_t k = 0; k < node->n_in; k++) {
+        if (!tl_in(node, k))
+            continue;
+        layout_order wanted = wanted_order(p, node, k, label);
+        if (!layout_is_identity(&wanted))
+            return false;
+    }
+    return true;
 }
 
 static void place_node(layout_pass *p, tl_node *node)

@@ -310,10 +310,10 @@ bool layout_operand(tl_dims *dims, const tl_node *node, size_t k, const layout_o
 {
     const tl_type *type_out = tl_type_of(node->out[0]), *type_in = tl_type_of(tl_in(node, k));
     axis_map map;
-    if (layout_is_identity(out) && node->op != TL_OP_transpose) {
-        *in = layout_identity(type_in->rank);
+    bool as_it_is = layout_is_identity(out) && node->op != TL_OP_transpose;
+    *in = layout_identity(type_in->rank);
+    if (as_it_is && !hint)
         return true;
-    }
     if (node->op == TL_OP_reshape)
         return carry_reshape(dims, type_in, type_out, out, in);
     if (node->op == TL_OP_gather && k == 1) { /* indices of rank 0 or 1 have one order */
