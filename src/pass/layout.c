@@ -461,21 +461,17 @@ static void place_node(layout_pass *p, tl_node *node)
     tl_value *operands[64], *outs[64];
     layout_order orders[64];
     layout_order out = node->n_out ? p->orders[node->id].out[label] : layout_identity(0);
-    bool as_it_is = node->n_out == 0 || node->n_graphs ||
-                    (layout_is_identity(&out) && node->op != TL_OP_transpose);
+    bool as_it_is = runs_as_it_is(p, node, label);
     for (uint32_t k = 0; k < node->n_in; k++) {
-        tl_value *x = tl_in(node, k);
-        if (!x) {
-            if (!as_it_is)
-                operands[k] = NULL;
-            continue;
+        tl_value *x = tl_in(node, k), *got = NULL;
+        layout_order wanted = {0};
+        if (x) {
+            wanted = wanted_order(p, node, k, label);
+            got = get_in_order(p, &b, x, &wanted, node);
         }
-        layout_order wanted = wanted_order(p, node, k, label);
-        tl_value *got = get_in_order(p, &b, x, &wanted, node);
-        if (as_it_is) {
-            if (got != x)
-                tl_node_set_input(node, k, got);
-        } else {
+        if (as_it_is && got != x)
+            tl_node_set_input(node, k, got);
+        if (!as_it_is) {
             operands[k] = got;
             orders[k] = wanted;
         }
