@@ -76,7 +76,7 @@ static void defaults(void **state)
     assert_int_equal(conv->groups, 1);
     assert_int_equal(conv->stride.n, 0);
     const tl_clip_attrs *clip = tl_attrs_default(TL_ATTRS_clip);
-    assert_true(clip->lo == -INFINITY && clip->hi == INFINITY);
+    assert_true(clip->lo == -(double)INFINITY && clip->hi == (double)INFINITY);
     assert_int_equal(((const tl_cast_attrs *)tl_attrs_default(TL_ATTRS_cast))->to, TL_F32);
     assert_non_null(tl_attrs_default(TL_ATTRS_none));
     for (int id = 0; id < TL_ATTRS_COUNT; id++) {

@@ -227,17 +227,12 @@ static void apply_muladd(const tl_const *c, int64_t first, int64_t n, uint8_t *d
 
 /* ---- quantise ---- */
 
-/* The scale of element i: along an axis, or along an axis in blocks. */
+/* The scale of element i where every `block` elements along the axis share one. */
 static int64_t scale_number(const tl_const *c, along_axis a, int64_t i)
 {
-    const tl_quant *quant = c->u.quant;
-    if (quant->n == 1)
-        return 0;
-    int64_t at = i / a.inner % a.size;
-    if (quant->block == 0)
-        return at;
-    int64_t n_blocks = (a.size + quant->block - 1) / quant->block, outer = i / a.inner / a.size;
-    return (outer * n_blocks + at / quant->block) * a.inner + i % a.inner;
+    int64_t block = c->u.quant->block, n_blocks = (a.size + block - 1) / block;
+    int64_t at = i / a.inner % a.size, outer = i / a.inner / a.size;
+    return (outer * n_blocks + at / block) * a.inner + i % a.inner;
 }
 
 /* Nearest integer, ties to even, |x| < 2^51: adding 1.5 2^52 leaves no bits for a fraction. */
@@ -247,55 +242,65 @@ static double round_small(double x)
 }
 
 typedef struct quantizer {
-    double scale, zero, lo, hi; /* lo, hi: bounds before the zero point is added */
+    double scale, zero, lo, hi; /* lo, hi: of the type */
     bool wide;                  /* of f64: the ratio is not rounded to float */
 } quantizer;
 
-static quantizer quantizer_of(const tl_const *c, int64_t k)
+static void set_scale(quantizer *q, const tl_quant *quant, int64_t k)
 {
-    int64_t lo, hi, zero = c->u.quant->zero[k];
-    tl_dtype_range(c->dtype, &lo, &hi);
-    return (quantizer){(double)c->u.quant->scale[k], (double)zero, (double)lo - (double)zero,
-                       (double)hi - (double)zero, c->x->dtype == TL_F64};
+    q->scale = (double)quant->scale[k];
+    q->zero = (double)quant->zero[k];
 }
 
-/* Bounds come first: they are integers, so rounding does not leave them; NaN becomes the lower one.
+/* Bounds come before rounding: they are integers, so it does not leave them; NaN becomes the lower.
  */
 static double quantize_one(const quantizer *q, double x)
 {
     double ratio = x / q->scale;
     ratio = q->wide ? ratio : (double)(float)ratio;
-    ratio = TL_MIN(TL_MAX(ratio, q->lo), q->hi);
+    ratio = TL_MIN(TL_MAX(ratio, q->lo - q->zero), q->hi - q->zero);
     return round_small(ratio) + q->zero;
 }
 
-static void quantize_i8(const quantizer *q, const float *x, int64_t n, int8_t *out)
+static void quantize_run(const quantizer *q, tl_dtype from, const uint8_t *x, tl_dtype to,
+                         int64_t n, uint8_t *dst)
 {
+    if (from == TL_F32 && to == TL_I8) {
+        const float *in = (const float *)(const void *)x;
+        int8_t *out = (int8_t *)dst;
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (int8_t)quantize_one(q, (double)in[i]);
+        return;
+    }
     for (int64_t i = 0; i < n; i++)
-        out[i] = (int8_t)quantize_one(q, (double)x[i]);
+        tl_dtype_set_f64(to, dst, i, quantize_one(q, tl_dtype_get_f64(from, x, i)));
 }
 
 static void apply_quantize(const tl_const *c, int64_t first, int64_t n, const uint8_t *x,
                            uint8_t *dst)
 {
-    along_axis a = along(c, c->u.quant->n == 1 ? -1 : c->u.quant->axis);
-    size_t x_size = tl_const_wide_size(c->x->dtype), size = tl_const_wide_size(c->dtype);
-    tl_dtype wide = tl_const_wide(c->dtype);
-    while (n > 0) {
-        int64_t k, run = run_of(a, first, n, &k);
-        if (c->u.quant->block != 0 && c->u.quant->n > 1)
-            run = 1;
-        quantizer q = quantizer_of(c, scale_number(c, a, first));
-        if (c->x->dtype == TL_F32 && wide == TL_I8)
-            quantize_i8(&q, (const float *)(const void *)x, run, (int8_t *)dst);
-        else
-            for (int64_t i = 0; i < run; i++)
-                tl_dtype_set_f64(wide, dst, i,
-                                 quantize_one(&q, tl_dtype_get_f64(c->x->dtype, x, i)));
-        first += run;
-        n -= run;
-        x += (size_t)run * x_size;
-        dst += (size_t)run * size;
+    const tl_quant *quant = c->u.quant;
+    bool blocks = quant->block != 0 && quant->n > 1;
+    along_axis a = along(c, quant->n == 1 ? -1 : quant->axis);
+    tl_dtype from = c->x->dtype, to = tl_const_wide(c->dtype);
+    int64_t x_size = (int64_t)tl_const_wide_size(from), size = (int64_t)tl_const_wide_size(to), k,
+            lo, hi;
+    tl_dtype_range(c->dtype, &lo, &hi);
+    quantizer q = {.lo = (double)lo, .hi = (double)hi, .wide = from == TL_F64};
+    for (int64_t at = 0; at < n;) {
+        int64_t run = run_of(a, first + at, n - at, &k);
+        if (blocks || a.inner > 1) {
+            run = blocks ? 1 : run;
+            set_scale(&q, quant, blocks ? scale_number(c, a, first + at) : k);
+            quantize_run(&q, from, x + at * x_size, to, run, dst + at * size);
+        } else { /* a scale per element */
+            run = TL_MIN(n - at, a.size - k);
+            for (int64_t i = 0; i < run; i++) {
+                set_scale(&q, quant, k + i);
+                quantize_run(&q, from, x + (at + i) * x_size, to, 1, dst + (at + i) * size);
+            }
+        }
+        at += run;
     }
 }
 
@@ -321,7 +326,7 @@ tl_status tl_const_read_map(tl_const_reader *r, const tl_const *c, int64_t first
         apply_map(c, first, n, x, dst);
         return TL_OK;
     }
-    int64_t chunk = TL_MIN(n, (int64_t)(TL_CONST_PIECE / from));
+    int64_t chunk = TL_MIN(n, (int64_t)(TL_CONST_BATCH / from));
     tl_arena_mark mark = tl_arena_get_mark(r->scratch);
     uint8_t *x = tl_arena_push_raw(r->scratch, (size_t)chunk, from);
     tl_status status = x ? TL_OK : tl_context_status(r->cx);

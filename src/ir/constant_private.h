@@ -46,9 +46,10 @@ struct tl_const {
     } u;
 };
 
-/* Limits of scratch memory; one gather, one map and one stream can be under way at once. */
+/* Limits of scratch memory: of a gather, and of a map or a stream of views. A quantised transposed file
+ * needs most: 1 batch of its operand, 1/4 of its result, 1 piece. */
 #define TL_CONST_PIECE (2u << 20)
-#define TL_CONST_BATCH (4u << 20)
+#define TL_CONST_BATCH (5u << 20)
 
 typedef struct tl_const_reader {
     tl_context *cx;

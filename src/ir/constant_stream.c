@@ -17,6 +17,20 @@ static bool has_view(const tl_const *c)
     return c->kind == TL_CONST_VIEW || (c->x && has_view(c->x));
 }
 
+/* Bytes of the widest element on the way. */
+static size_t widest(const tl_const *c)
+{
+    size_t size = tl_const_wide_size(c->dtype);
+    return c->x ? TL_MAX(size, widest(c->x)) : size;
+}
+
+/* Elements that are read at once for blocks of `block` elements. */
+static int64_t batch_elements(const tl_const *c, int64_t block)
+{
+    int64_t batch = has_view(c) ? (int64_t)(TL_CONST_BATCH / widest(c)) / block * block : block;
+    return TL_MIN(TL_MAX(batch, block), c->count);
+}
+
 /* Elements in a block of at most `bytes`, a multiple of 8 so that packed blocks end on a byte. */
 static int64_t block_elements(const tl_const *c, size_t bytes)
 {
@@ -34,10 +48,7 @@ static size_t storage_size(const tl_const *c, int64_t n)
 tl_status tl_const_stream(tl_context *cx, const tl_const *c, size_t block_size, tl_arena *scratch,
                           tl_const_visit visit, void *user)
 {
-    int64_t block = block_elements(c, block_size), batch = block;
-    if (has_view(c))
-        batch = TL_MAX(1, block_elements(c, TL_CONST_BATCH) / block) * block;
-    batch = TL_MIN(batch, c->count);
+    int64_t block = block_elements(c, block_size), batch = batch_elements(c, block);
     tl_arena_mark mark = tl_arena_get_mark(scratch);
     uint8_t *buffer = tl_arena_push_raw(scratch, storage_size(c, batch) + 1, 1);
     tl_status status = buffer ? TL_OK : tl_context_status(cx);
@@ -125,10 +136,8 @@ tl_status tl_const_same(tl_context *cx, const tl_const *a, const tl_const *b, tl
             memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
     if (!*same || a == b || same_leaf(a, b))
         return TL_OK;
-    int64_t block = block_elements(b, HASH_BLOCK);
-    int64_t batch = has_view(b) ? block_elements(b, TL_CONST_BATCH) / block * block : block;
     compare_state state = {.cx = cx, .a = a, .b = b, .scratch = scratch, .same = true};
-    state.batch = TL_MIN(batch, b->count);
+    state.batch = batch_elements(b, block_elements(b, HASH_BLOCK));
     tl_arena_mark mark = tl_arena_get_mark(scratch);
     state.buffer = tl_arena_push_raw(scratch, storage_size(b, state.batch) + 1, 1);
     tl_status status = state.buffer
