@@ -33,7 +33,7 @@ static void keep_dim(liveness *l, const tl_dim *d)
     }
     keep_dim(l, d->a);
     keep_dim(l, d->b);
-    for (uint32_t i = 0; i < d->n_terms; i++)
+    for (uint32_t i = 0; d->kind == TL_DIM_SUM && i < d->n_terms; i++)
         for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
             keep_dim(l, d->terms[i].atoms[k]);
 }

@@ -184,17 +184,25 @@ static layout_order seen_axes(const axis_map *map, const layout_order *out)
     return o;
 }
 
-static bool operand_by_map(const tl_type *type_out, const axis_map *map, const layout_order *out,
-                           const layout_order *hint, layout_order *in)
+/* Axes of size 1 count here: the node is built again with the operand's axes exactly so. */
+static bool same_axes(const layout_order *a, const layout_order *b)
+{
+    for (int i = 0; i < a->rank && i < b->rank; i++)
+        if (a->axis[i] != b->axis[i])
+            return false;
+    return a->rank == b->rank;
+}
+
+static bool operand_by_map(const axis_map *map, const layout_order *out, const layout_order *hint,
+                           layout_order *in)
 {
     layout_order wanted = seen_axes(map, out), identity = layout_identity(map->n), found;
-    if (hint && hint->rank == map->n &&
-        (found = mapped(map, hint), layout_alike(type_out, &found, &wanted))) {
+    if (hint && hint->rank == map->n && (found = mapped(map, hint), same_axes(&found, &wanted))) {
         *in = *hint;
         return true;
     }
     found = mapped(map, &identity);
-    if (layout_alike(type_out, &found, &wanted)) {
+    if (same_axes(&found, &wanted)) {
         *in = identity;
         return true;
     }
@@ -324,8 +332,7 @@ bool layout_operand(tl_dims *dims, const tl_node *node, size_t k, const layout_o
         *in = layout_identity(type_in->rank);
         return true;
     }
-    return can_run(node, out) && find_map(node, k, &map) &&
-           operand_by_map(type_out, &map, out, hint, in);
+    return can_run(node, out) && find_map(node, k, &map) && operand_by_map(&map, out, hint, in);
 }
 
 bool layout_result(tl_dims *dims, const tl_node *node, size_t k, const layout_order *in,
