@@ -224,7 +224,8 @@ static tl_status name_tensor(tl_emit_plan *plan, uint32_t g, tl_map *names, cons
             return plan_status(plan);
     }
     tensor->name = unique;
-    return tl_map_put(names, unique, TL_NEW(plan->arena, uint32_t)) ? TL_OK : plan_status(plan);
+    n_used = TL_NEW(plan->arena, uint32_t);
+    return n_used && tl_map_put(names, unique, n_used) ? TL_OK : plan_status(plan);
 }
 
 /* Inputs and outputs of an entry have its names; other values their own; those without one "%" and

@@ -41,8 +41,8 @@ static tl_str unique_name(tfl_reader *r, tl_map *taken, tl_str candidate)
         if (!name.p)
             return name;
     }
-    (void)tl_map_put(taken, name, TL_NEW(&r->scratch, uint32_t));
-    return name;
+    n_used = TL_NEW(&r->scratch, uint32_t);
+    return n_used && tl_map_put(taken, name, n_used) ? name : (tl_str){0};
 }
 
 /* One name per index: that of the signature (the next one when a tensor is there several times), of
@@ -77,8 +77,10 @@ static tl_status entry_names(tfl_scope *s, const int32_t *indices, uint32_t n,
             name = tl_str_from(tl_arena_printf(&r->scratch, "%s%u", stem, i));
         }
         (*out)[i] = unique_name(r, &taken, name);
+        if (r->cx->out_of_memory)
+            return tl_context_status(r->cx);
     }
-    return r->cx->out_of_memory ? tl_context_status(r->cx) : TL_OK;
+    return TL_OK;
 }
 
 static tl_status input_names(tfl_scope *s, tl_str **names)
