@@ -128,7 +128,8 @@ static const char *const models[] = {
     "const %c1 : f32[4] = {1, 2, 3, 4}\n"
     "const %c2 : i32[2] = {16, 16}\n"
     "entry \"main\"(%0 \"x\": f32[1,8,8,2]) -> (\"y\", \"z\", \"i\") {\n"
-    "  %1 = tfl_conv_2d(%0, %c0, %c1) padding=valid stride_w=2 stride_h=1 activation=relu dilation_h=2 : f32[1,4,3,4]\n"
+    "  %1 = tfl_conv_2d(%0, %c0, %c1) padding=valid stride_w=2 stride_h=1 activation=relu "
+    "dilation_h=2 : f32[1,4,3,4]\n"
     "  %2 = tfl_resize_bilinear(%1, %c2) half_pixel_centers=true : f32[1,16,16,4]\n"
     "  %3 = tfl_leaky_relu(%2) alpha=0.125 : f32[1,16,16,4]\n"
     "  %4 = tfl_softmax(%3) beta=1 : f32[1,16,16,4]\n"
@@ -141,7 +142,8 @@ static const char *const models[] = {
     "const %c0 \"w\" : i8[2,3]{axis=0 scale=[0.5,0.25] zero=[0,0]} = {1, 2, 3, 4, 5, 6}\n"
     "const %c1 \"b\" : i32[2]{axis=0 scale=[0.25,0.125] zero=[0,0]} = {7, 8}\n"
     "entry \"main\"(%0 \"x\": i8[1,3]{scale=0.5 zero=3}) -> (\"y\") {\n"
-    "  %1 = tfl_fully_connected(%0, %c0, %c1) quant={scale=0.75 zero=-1} : i8[1,2]{scale=0.75 zero=-1}\n"
+    "  %1 = tfl_fully_connected(%0, %c0, %c1) quant={scale=0.75 zero=-1} : i8[1,2]{scale=0.75 "
+    "zero=-1}\n"
     "  %2 = tfl_dequantize(%1) : f32[1,2]\n"
     "  %3 = tfl_quantize(%2) to=u8 quant={scale=0.5 zero=128} : u8[1,2]{scale=0.5 zero=128}\n"
     "  return %3\n"
@@ -169,7 +171,8 @@ static const char *const models[] = {
     "model \"m\"\n"
     "const %c0 : i32[] = {1}\n"
     "const %c1 : i32[] = {10}\n"
-    "entry \"main\"(%0 \"b\": bool[], %1 \"i\": i32[], %2 \"x\": f32[2]) -> (\"i2\", \"x2\", \"z\") {\n"
+    "entry \"main\"(%0 \"b\": bool[], %1 \"i\": i32[], %2 \"x\": f32[2]) -> (\"i2\", \"x2\", "
+    "\"z\") {\n"
     "  %3, %4 = tfl_while(%1, %2) : i32[], f32[2] {\n"
     "    graph(%5: i32[], %6: f32[2]) {\n"
     "      %7 = tfl_less(%5, %c1) : bool[]\n"
@@ -409,13 +412,14 @@ static void memory_may_run_out_anywhere(void **state)
 
 /* ---- options of the reader ---- */
 
-static const char *const chain = "model \"m\"\n"
-                                 "entry \"main\"(%0 \"x\": f32[n,3], %1 \"u\": f32[2]) -> (\"y\", \"v\") {\n"
-                                 "  %2 = tfl_relu(%0)\n"
-                                 "  %3 = tfl_exp(%2)\n"
-                                 "  %4 = tfl_neg(%1)\n"
-                                 "  return %3, %4\n"
-                                 "}\n";
+static const char *const chain =
+    "model \"m\"\n"
+    "entry \"main\"(%0 \"x\": f32[n,3], %1 \"u\": f32[2]) -> (\"y\", \"v\") {\n"
+    "  %2 = tfl_relu(%0)\n"
+    "  %3 = tfl_exp(%2)\n"
+    "  %4 = tfl_neg(%1)\n"
+    "  return %3, %4\n"
+    "}\n";
 
 static void cut_at_names(void **state)
 {
@@ -425,16 +429,17 @@ static void cut_at_names(void **state)
     tl_str bytes = emit(b, model, NULL, NULL);
     tl_model_release(model);
     tl_str middle = TL_STR("middle"), y = TL_STR("y");
-    tl_model *read = import_bytes(b, bytes, &(tl_import_options){.outputs = &middle, .n_outputs = 1});
+    tl_model *read =
+        import_bytes(b, bytes, &(tl_import_options){.outputs = &middle, .n_outputs = 1});
     assert_string_equal(print(b, read), "symbol n 0..\n"
                                         "entry \"main\"(%0 \"x\": f32[n,3]) -> (\"middle\") {\n"
                                         "  %1 = tfl_relu(%0) : f32[n,3]\n"
                                         "  return %1\n"
                                         "}\n");
     tl_model_release(read);
-    read = import_bytes(b, bytes,
-                        &(tl_import_options){
-                            .outputs = &y, .n_outputs = 1, .starts = &middle, .n_starts = 1});
+    read = import_bytes(
+        b, bytes,
+        &(tl_import_options){.outputs = &y, .n_outputs = 1, .starts = &middle, .n_starts = 1});
     const tl_entry *entry = &read->entries.v[0];
     assert_int_equal(entry->n_in, 1);
     assert_true(tl_str_is(entry->in_names[0], "middle"));

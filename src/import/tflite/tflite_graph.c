@@ -278,12 +278,11 @@ static tl_status check_supported(const tfl_operator *o)
     return TL_OK;
 }
 
-/* Place of messages and origin of the node: what our own files say of it, else its first result. */
-static const tl_origin *operator_origin(const tfl_operator *o)
+/* By its first result. */
+static const tl_origin *plain_origin(const tfl_operator *o)
 {
     tfl_reader *r = o->s->r;
-    const char *name = tl_tfl_builtin_name(o->code->code);
-    tl_origin origin = {.op = tl_str_from(name)};
+    tl_origin origin = {.op = tl_str_from(tl_tfl_builtin_name(o->code->code))};
     if (o->code->code == TL_TFL_CUSTOM)
         origin.op = o->code->custom;
     if (o->n_out)
@@ -291,9 +290,7 @@ static const tl_origin *operator_origin(const tfl_operator *o)
     if (!origin.node.n)
         origin.node = tl_str_from(
             tl_arena_printf(&r->scratch, "%u of subgraph %u", o->index, o->s->subgraph));
-    const tl_origin *made = tl_origin_make(r->model, &origin);
-    tfl_marked_origin(r, o->s->subgraph, o->index, &made);
-    return made;
+    return tl_origin_make(r->model, &origin);
 }
 
 static tl_status read_operator(tfl_scope *s, tl_builder *b, tl_fb_table table, uint32_t index)
@@ -308,8 +305,10 @@ static tl_status read_operator(tfl_scope *s, tl_builder *b, tl_fb_table table, u
     o.code = &r->codes[code];
     TRY(tfl_read_indices(r, table, TL_OPERATOR_INPUTS, s->n_tensors, true, &o.in, &o.n_in));
     TRY(tfl_read_indices(r, table, TL_OPERATOR_OUTPUTS, s->n_tensors, false, &o.out, &o.n_out));
-    b->origin = operator_origin(&o);
-    o.where = tl_origin_where(r->model, b->origin);
+    tfl_marked_origin(r, s->subgraph, index, &s->origin);
+    b->origin =
+        r->marks.present ? s->origin : plain_origin(&o); /* our own files say it themselves */
+    o.where = tl_origin_where(r->model, b->origin ? b->origin : plain_origin(&o));
     if (check_supported(&o) != TL_OK) {
         store_results(&o, tl_build_poison(b, o.n_out));
         return tl_fb_status(&r->fb);
@@ -357,7 +356,9 @@ static tl_status read_operators(tfl_scope *s, tl_fb_table subgraph)
     for (uint32_t i = 0; i < operators.n; i++) {
         if (i % 256 == 0)
             TRY(tl_check_cancel(r->cx));
-        if (!s->skip || !s->skip[i])
+        if (s->skip && s->skip[i])
+            tfl_marked_origin(r, s->subgraph, i, &s->origin);
+        else
             TRY(read_operator(s, &b, tl_fb_vec_table(&r->fb, operators, i), i));
     }
     return tl_fb_status(&r->fb);

@@ -70,8 +70,6 @@ static void read_origin(tfl_reader *r, tl_str line)
     (void)tl_vec_push(&r->scratch, &r->marks.origins, tl_origin_make(r->model, &origin));
 }
 
-static const tl_origin no_origin;
-
 static void read_from(tfl_reader *r, tl_str line)
 {
     uint32_t subgraph, k, number;
@@ -81,7 +79,7 @@ static void read_from(tfl_reader *r, tl_str line)
     const tl_origin **place = TL_NEW(&r->scratch, const tl_origin *);
     if (!place)
         return;
-    *place = number ? r->marks.origins.v[number - 1] : &no_origin;
+    *place = number ? r->marks.origins.v[number - 1] : NULL;
     (void)tl_map_put_id(&r->marks.from, place_key(subgraph, k), place);
 }
 
@@ -134,6 +132,7 @@ tl_status tfl_read_marks(tfl_reader *r)
     tl_str rest = {text, size}, line;
     if (!tl_str_split(&rest, '\n', &line) || !tl_str_is(line, TL_MARKS_FIRST))
         return TL_OK;
+    r->marks.present = true;
     while (tl_str_split(&rest, '\n', &line))
         read_line(r, line);
     return r->cx->out_of_memory ? tl_context_status(r->cx) : TL_OK;
@@ -247,5 +246,5 @@ void tfl_marked_origin(const tfl_reader *r, uint32_t subgraph, uint32_t k, const
 {
     const tl_origin *const *found = tl_map_find_id(&r->marks.from, place_key(subgraph, k));
     if (found)
-        *origin = *found == &no_origin ? NULL : *found;
+        *origin = *found;
 }

@@ -66,7 +66,8 @@ typedef struct tfl_marks {
     TL_VEC(tfl_entry_mark) entries;
     TL_VEC(const tl_origin *) origins;
     tl_map dims, values; /* subgraph << 32 | tensor -> rest of the line (tl_str *) */
-    tl_map from;         /* subgraph << 32 | operator -> origin or &origins (none) */
+    tl_map from;         /* subgraph << 32 | operator -> where its origin is (const tl_origin **) */
+    bool present;
 } tfl_marks;
 
 typedef struct tfl_reader {
@@ -101,6 +102,7 @@ typedef struct tfl_scope {
     const tfl_signature *signature; /* of an entry's graph, else NULL */
     bool first;                     /* entry that the options speak of */
     bool *skip;                     /* operators that a cut leaves out; NULL: none */
+    const tl_origin *origin;        /* of the last operator, from the marks */
 } tfl_scope;
 
 /* ---- tensors ---- */
@@ -138,7 +140,7 @@ tl_status tfl_read_marks(tfl_reader *r);
 /* Types of all inputs of an entry's graph; false when the marks say nothing that fits. */
 bool tfl_marked_types(tfl_scope *s, tl_type *types);
 void tfl_mark_value(tfl_reader *r, uint32_t subgraph, uint32_t t, tl_value *value);
-/* Sets *origin when the marks say something of operator k. */
+/* Sets *origin, that of operator k - 1, to that of operator k. */
 void tfl_marked_origin(const tfl_reader *r, uint32_t subgraph, uint32_t k, const tl_origin **origin);
 
 /* M003 with the file as place. */
