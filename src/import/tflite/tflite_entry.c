@@ -148,8 +148,8 @@ tl_status tfl_entry_types(tfl_scope *s, tl_type *types)
     for (uint32_t i = 0; i < s->n_inputs; i++) {
         const tfl_tensor *tensor = &s->tensors[s->inputs[i]];
         if (tensor->refusal)
-            return tl_fail(r->cx, TL_U003, &(tl_where){.file = tl_file_name(r->file)},
-                           "input %.*s has %s", TL_STR_ARG(tensor->name), tensor->refusal);
+            return tfl_refuse(r, &(tl_where){.file = tl_file_name(r->file), .place = "inputs"},
+                              tensor);
     }
     if (!(options && options->n_inputs) && tfl_marked_types(s, types))
         return TL_OK;

@@ -222,7 +222,12 @@ static void check_result(const tfl_operator *o, const tfl_tensor *tensor, tl_val
     const tl_type *type = &value->fact.type;
     if (value->poison)
         return;
-    if (!tensor->has_dtype || tensor->dtype != type->dtype) {
+    if (!tensor->has_dtype) {
+        (void)tfl_refuse(r, &o->where, tensor);
+        value->poison = true;
+        return;
+    }
+    if (tensor->dtype != type->dtype) {
         (void)tl_fail(r->cx, TL_U004, &o->where, "result %.*s is declared %s, expected %s",
                       TL_STR_ARG(tensor->name), tfl_type_text(r, tensor->code),
                       tl_dtype_name(type->dtype));

@@ -113,6 +113,8 @@ tl_type tfl_input_type(tfl_reader *r, const tfl_tensor *tensor, tl_str name);
 /* The value of tensor t for a reader at `where`: made when it is a constant; poison with a record when
  * there is none. */
 tl_value *tfl_tensor_value(tfl_scope *s, uint32_t t, const tl_where *where);
+/* Records why the tensor can be no value. */
+tl_status tfl_refuse(tfl_reader *r, const tl_where *where, const tfl_tensor *tensor);
 /* "STRING", "code 99" */
 const char *tfl_type_text(tfl_reader *r, int64_t code);
 

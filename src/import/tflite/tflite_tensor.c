@@ -209,10 +209,10 @@ static tl_value *read_constant(tfl_scope *s, const tfl_tensor *t, const tl_where
     return value;
 }
 
-static tl_value *refuse(tfl_reader *r, const tl_where *where, const char *what, tl_str name)
+tl_status tfl_refuse(tfl_reader *r, const tl_where *where, const tfl_tensor *tensor)
 {
-    (void)tl_fail(r->cx, TL_U003, where, "tensor %.*s has %s", TL_STR_ARG(name), what);
-    return r->model->poison;
+    return tl_fail(r->cx, tensor->has_dtype ? TL_U003 : TL_U004, where, "tensor %.*s has %s",
+                   TL_STR_ARG(tensor->name), tensor->refusal);
 }
 
 tl_value *tfl_tensor_value(tfl_scope *s, uint32_t t, const tl_where *where)
@@ -224,7 +224,8 @@ tl_value *tfl_tensor_value(tfl_scope *s, uint32_t t, const tl_where *where)
     int64_t count;
     uint64_t size;
     if (tensor->refusal) {
-        s->values[t] = refuse(r, where, tensor->refusal, tensor->name);
+        (void)tfl_refuse(r, where, tensor);
+        s->values[t] = r->model->poison;
     } else if (r->buffers[tensor->buffer].size ||
                (tensor_size(tensor, &count, &size) && count == 0)) {
         s->values[t] = read_constant(s, tensor, where);
