@@ -146,10 +146,12 @@ tl_status tl_lower(tl_model *model, const tl_lower_options *options)
     tl_arena_init(&arena, model->cx);
     tl_lowerer lw = {
         .model = model, .cx = model->cx, .dims = model->dims, .arena = &arena, .options = options};
+    tl_map_init(&lw.sizes, &arena);
     for (size_t i = 0; i < model->entries.n; i++)
         lower_graph(&lw, model->entries.v[i].graph);
     tl_arena_release(&arena);
     TRY(tl_context_status(model->cx));
     model->legal = TL_LEGAL_TFL;
+    TRY(tl_pass_cse(model));
     return tl_pass_dce(model);
 }

@@ -30,14 +30,23 @@ static tl_value *find_sized(tl_graph *graph, const tl_dim *d, int *axis)
     return tl_vec_last(&graph->inputs);
 }
 
+/* Size of x along axis, computed once, right behind x, so that every later node may use it. */
 static tl_value *size_along(tl_lowerer *lw, tl_value *x, int axis)
 {
-    tl_value *shape = tl_build1(&lw->b, TL_OP_tfl_shape, x, NULL);
+    uint64_t key = (uint64_t)x->id * TL_MAX_RANK + (uint64_t)axis;
+    tl_value *size = tl_map_find_id(&lw->sizes, key);
+    if (size)
+        return size;
+    tl_builder b = lw->b;
+    b.before = x->def ? x->def->next : x->graph->first;
+    tl_value *shape = tl_build1(&b, TL_OP_tfl_shape, x, NULL);
     tl_value *in[] = {shape, tl_lower_ints(lw, (int64_t[]){axis}, 1),
                       tl_lower_ints(lw, (int64_t[]){axis + 1}, 1),
                       tl_lower_ints(lw, (int64_t[]){1}, 1)};
     tl_tfl_strided_slice_attrs attrs = {.shrink_axis_mask = 1};
-    return tl_build(&lw->b, TL_OP_tfl_strided_slice, in, 4, &attrs);
+    size = tl_build(&b, TL_OP_tfl_strided_slice, in, 4, &attrs);
+    tl_map_put_id(&lw->sizes, key, size);
+    return size;
 }
 
 static tl_value *binary_dim(tl_lowerer *lw, tl_op op, tl_value *a, tl_value *b)
@@ -94,7 +103,7 @@ tl_value *tl_lower_dim(tl_lowerer *lw, const tl_dim *d)
     int axis;
     if (tl_dim_is_const(d, &known))
         return tl_lower_int(lw, known);
-    for (size_t i = 0; i < lw->node->n_in; i++)
+    for (size_t i = 0; i < lw->node->n_in && d->kind != TL_DIM_SYMBOL; i++)
         if (lw->node->in[i].value && find_axis(lw->node->in[i].value, d, &axis))
             return size_along(lw, lw->node->in[i].value, axis);
     tl_value *sized = find_sized(lw->b.graph, d, &axis);

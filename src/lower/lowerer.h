@@ -12,6 +12,7 @@ typedef struct tl_lowerer {
     tl_dims *dims;
     tl_arena *arena; /* for the time of tl_lower */
     const tl_lower_options *options;
+    tl_map sizes; /* i32 scalars by value id * TL_MAX_RANK + axis */
     tl_builder b; /* before the node under work, any op allowed */
     tl_node *node;
 } tl_lowerer;
