@@ -186,11 +186,19 @@ typedef struct demand {
 
 #define MAX_DEMANDS 8
 
+/* When two orders count as one: alike, or to the last axis of size 1. */
+typedef bool (*same_order)(const tl_type *type, const layout_order *a, const layout_order *b);
+
+static bool same_exactly(const tl_type *type, const layout_order *a, const layout_order *b)
+{
+    return a->rank == b->rank && !memcmp(a->axis, b->axis, (size_t)type->rank);
+}
+
 static demand *find_demand(layout_pass *p, demand *d, size_t *n, const tl_value *value,
-                           const layout_order *order, size_t n_uses)
+                           const layout_order *order, size_t n_uses, same_order same)
 {
     for (size_t i = 0; i < *n; i++)
-        if (layout_alike(tl_type_of(value), &d[i].order, order))
+        if (same(tl_type_of(value), &d[i].order, order))
             return &d[i];
     if (*n == MAX_DEMANDS)
         return NULL;
@@ -201,7 +209,7 @@ static demand *find_demand(layout_pass *p, demand *d, size_t *n, const tl_value 
     return fresh;
 }
 
-static size_t collect_demands(layout_pass *p, const tl_value *value, demand *d)
+static size_t collect_demands(layout_pass *p, const tl_value *value, demand *d, same_order alike)
 {
     size_t n = 0, n_uses = 0;
     for (const tl_use *use = value->uses; use; use = use->next)
@@ -209,9 +217,9 @@ static size_t collect_demands(layout_pass *p, const tl_value *value, demand *d)
     for (const tl_use *use = value->uses; use; use = use->next) {
         size_t k = (size_t)(use - use->user->in);
         layout_order q[2] = {wanted_order(p, use->user, k, 0), wanted_order(p, use->user, k, 1)};
-        bool same = layout_alike(tl_type_of(value), &q[0], &q[1]);
+        bool same = alike(tl_type_of(value), &q[0], &q[1]);
         for (int label = 0; label < 2; label++) {
-            demand *x = find_demand(p, d, &n, value, &q[label], n_uses);
+            demand *x = find_demand(p, d, &n, value, &q[label], n_uses, alike);
             if (!x || !x->consumers[0] || !x->consumers[1])
                 continue;
             x->always |= same;
@@ -235,17 +243,17 @@ static size_t fixed_one(const layout_pass *p)
 /* The terms of one value. Where a demand and its supply pull against each other (wanted under label
  * 1, made under label 0 of the producer), which no cut can express, the price is charged whatever
  * the producer does. */
-static void add_value_terms(layout_pass *p, layout_cut *cut, const tl_value *value)
+static void add_terms(layout_pass *p, layout_cut *cut, const tl_value *value, same_order same,
+                      int64_t price)
 {
     demand d[MAX_DEMANDS];
-    size_t n = collect_demands(p, value, d);
-    int64_t price = price_of(p, value);
+    size_t n = collect_demands(p, value, d, same);
     bool has_producer = value->def != NULL;
     size_t producer = has_producer ? p->variable[value->def->id] : fixed_zero(p);
     layout_order made[2] = {made_order(p, value, 0), made_order(p, value, 1)};
     for (size_t i = 0; i < n; i++) {
-        bool by[2] = {layout_alike(tl_type_of(value), &made[0], &d[i].order),
-                      layout_alike(tl_type_of(value), &made[1], &d[i].order)};
+        bool by[2] = {same(tl_type_of(value), &made[0], &d[i].order),
+                      same(tl_type_of(value), &made[1], &d[i].order)};
         if (by[0] && by[1])
             continue;
         if (d[i].always) {
@@ -264,8 +272,17 @@ static void add_value_terms(layout_pass *p, layout_cut *cut, const tl_value *val
     }
 }
 
-/* The true price of labels: every value once per order in which it is wanted and not made. */
-static int64_t value_price(layout_pass *p, const tl_value *value, const bool *labels)
+/* Moving costs the bytes; setting axes of size 1 elsewhere costs a reshape, hardly anything but not
+ * nothing. */
+static void add_value_terms(layout_pass *p, layout_cut *cut, const tl_value *value)
+{
+    add_terms(p, cut, value, layout_alike, price_of(p, value));
+    add_terms(p, cut, value, same_exactly, 1);
+}
+
+/* In how many orders a value is wanted that it is not made in; the true price of labels follows. */
+static int64_t orders_to_make(layout_pass *p, const tl_value *value, const bool *labels,
+                              same_order same)
 {
     layout_order seen[MAX_DEMANDS];
     size_t n = 0;
@@ -273,13 +290,20 @@ static int64_t value_price(layout_pass *p, const tl_value *value, const bool *la
     for (const tl_use *use = value->uses; use; use = use->next) {
         layout_order q = wanted_order(p, use->user, (size_t)(use - use->user->in),
                                       labels[p->variable[use->user->id]]);
-        bool known = layout_alike(tl_type_of(value), &made, &q);
+        bool known = same(tl_type_of(value), &made, &q);
         for (size_t i = 0; i < n; i++)
-            known |= layout_alike(tl_type_of(value), &seen[i], &q);
+            known |= same(tl_type_of(value), &seen[i], &q);
         if (!known && n < MAX_DEMANDS)
             seen[n++] = q;
     }
-    return n ? (int64_t)n * price_of(p, value) : 0;
+    return (int64_t)n;
+}
+
+static int64_t value_price(layout_pass *p, const tl_value *value, const bool *labels)
+{
+    int64_t moves = orders_to_make(p, value, labels, layout_alike);
+    return (moves ? moves * price_of(p, value) : 0) +
+           orders_to_make(p, value, labels, same_exactly);
 }
 
 static int64_t graph_price(layout_pass *p, tl_graph *graph, const bool *labels)
