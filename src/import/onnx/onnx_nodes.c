@@ -56,6 +56,17 @@ const onnx_attribute *onnx_node_attr(const onnx_importer *imp, const onnx_node *
     return NULL;
 }
 
+/* The row of the table for a node; NULL when there is none. */
+static const onnx_row *row_of(const onnx_importer *imp, const onnx_node *node)
+{
+    int64_t opset = onnx_opset_of(imp, node->domain);
+    if (onnx_is_default_domain(node->domain))
+        return onnx_find_row(node->op, opset);
+    const char *name =
+        tl_arena_printf(imp->arena, "%.*s.%.*s", TL_STR_ARG(node->domain), TL_STR_ARG(node->op));
+    return onnx_find_row(tl_str_from(name), TL_MAX(opset, 1));
+}
+
 /* ---- what is not supported ---- */
 
 void onnx_unsupported(onnx_importer *imp, const onnx_node *node)
@@ -94,9 +105,7 @@ static void survey_bodies(onnx_importer *imp, const onnx_node *node)
         for (size_t k = 0; graph && k < graph->nodes.n; k++) {
             const onnx_node *inner = &graph->nodes.v[k];
             imp->scope->b.origin = onnx_origin(imp, inner);
-            int64_t opset = onnx_opset_of(imp, inner->domain);
-            bool known = onnx_is_default_domain(inner->domain) && onnx_find_row(inner->op, opset);
-            if (!known && !onnx_find_function(imp, inner))
+            if (!row_of(imp, inner) && !onnx_find_function(imp, inner))
                 onnx_unsupported(imp, inner);
             survey_bodies(imp, inner);
         }
@@ -298,9 +307,7 @@ static void import_node(onnx_importer *imp, const onnx_node *node)
     for (size_t i = 0; i < n_in; i++)
         in[i] = operand(imp, node, node->inputs.v[i]);
     const onnx_function *function = onnx_find_function(imp, node);
-    const onnx_row *row = NULL;
-    if (!function && onnx_is_default_domain(node->domain))
-        row = onnx_find_row(node->op, onnx_opset_of(imp, node->domain));
+    const onnx_row *row = function ? NULL : row_of(imp, node);
     if (function) {
         call_function(imp, node, function, in, n_in, out, n_out);
     } else if (row && !any_poison(in, n_in)) {

@@ -44,6 +44,22 @@ const tl_dim *onnx_product(const onnx_call *c, const tl_value *x, int from, int 
 /* Sets output i when the node names it. */
 void onnx_set_out(onnx_call *c, size_t i, tl_value *value);
 
+/* ---- weights of a quantised model: a dequantised constant is moved below its dequantisation ---- */
+/* The constant behind w, or w itself. */
+tl_value *onnx_stored(tl_value *w);
+/* moved, which came from onnx_stored(w), as w's numbers. */
+tl_value *onnx_restored(onnx_call *c, tl_value *moved);
+
+/* ---- shared by plain and quantised operators ---- */
+/* Conv by the node's attributes; matmul by numpy's rule; x w is given as ONNX has it. NULL: recorded. */
+tl_value *onnx_build_conv(onnx_call *c, tl_value *x, tl_value *w, tl_value *bias);
+tl_value *onnx_build_matmul(onnx_call *c, tl_value *x, tl_value *y);
+/* Input x as f32, from integers with scale and zero point at the given inputs; axis: of a list of scales.
+ * NULL: recorded. */
+tl_value *onnx_dequantised(onnx_call *c, size_t x, size_t scale, size_t zero, int axis);
+/* The other way, to the type of the zero point. */
+tl_value *onnx_quantised(onnx_call *c, tl_value *x, size_t scale, size_t zero, int axis);
+
 /* ---- windows of convolutions and pools, onnx_op_window.c ---- */
 typedef struct onnx_window {
     size_t n; /* spatial axes */

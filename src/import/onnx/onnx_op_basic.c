@@ -151,6 +151,19 @@ void onnx_import_is_inf(onnx_call *c)
     c->out[0] = tl_build1(c->b, TL_OP_isinf, onnx_in(c, 0), &attrs);
 }
 
+/* x σ(alpha x) */
+void onnx_import_swish(onnx_call *c)
+{
+    tl_value *x = onnx_in(c, 0);
+    double alpha = onnx_attr_f(c, "alpha", 1.0);
+    if (alpha == 1) {
+        c->out[0] = tl_build1(c->b, TL_OP_silu, x, NULL);
+        return;
+    }
+    tl_value *gate = onnx_build(c, TL_OP_mul, x, onnx_scalar_like(c, x, alpha));
+    c->out[0] = onnx_build(c, TL_OP_mul, x, tl_build1(c->b, TL_OP_sigmoid, gate, NULL));
+}
+
 /* slope broadcasts to x from the right (unidirectional), as the core op wants it */
 void onnx_import_prelu(onnx_call *c)
 {

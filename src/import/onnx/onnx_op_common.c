@@ -138,3 +138,14 @@ void onnx_set_out(onnx_call *c, size_t i, tl_value *value)
     if (i < c->n_out)
         c->out[i] = value;
 }
+
+tl_value *onnx_stored(tl_value *w)
+{
+    tl_value *source = w->def && w->def->op == TL_OP_dequantize ? tl_in(w->def, 0) : NULL;
+    return source && source->constant ? source : w;
+}
+
+tl_value *onnx_restored(onnx_call *c, tl_value *moved)
+{
+    return tl_type_of(moved)->quant ? onnx_build_1(c, TL_OP_dequantize, moved) : moved;
+}

@@ -22,15 +22,19 @@ static tl_value *without_axes(onnx_call *c, tl_value *y, bool row, bool column)
 }
 
 /* numpy's rule: a vector on the left is a row, on the right a column, and leaves no axis behind. */
-void onnx_import_matmul(onnx_call *c)
+tl_value *onnx_build_matmul(onnx_call *c, tl_value *x, tl_value *y)
 {
-    tl_value *x = onnx_need_rank(c, 0, 1, TL_MAX_RANK), *y = onnx_need_rank(c, 1, 1, TL_MAX_RANK);
-    if (!x || !y)
-        return;
     bool row = onnx_rank(x) == 1, column = onnx_rank(y) == 1;
     tl_value *product =
         onnx_build(c, TL_OP_matmul, row ? with_axis(c, x, 0) : x, column ? with_axis(c, y, 1) : y);
-    c->out[0] = row || column ? without_axes(c, product, row, column) : product;
+    return row || column ? without_axes(c, product, row, column) : product;
+}
+
+void onnx_import_matmul(onnx_call *c)
+{
+    tl_value *x = onnx_need_rank(c, 0, 1, TL_MAX_RANK), *y = onnx_need_rank(c, 1, 1, TL_MAX_RANK);
+    if (x && y)
+        c->out[0] = onnx_build_matmul(c, x, y);
 }
 
 static tl_value *scaled(onnx_call *c, tl_value *x, double factor)
@@ -50,7 +54,7 @@ void onnx_import_gemm(onnx_call *c)
     if (onnx_attr_i(c, "transA", 0))
         a = tl_build_transpose(c->b, a, swap);
     if (onnx_attr_i(c, "transB", 0))
-        b = tl_build_transpose(c->b, b, swap);
+        b = onnx_restored(c, tl_build_transpose(c->b, onnx_stored(b), swap));
     tl_value *y = scaled(c, onnx_build(c, TL_OP_matmul, a, b), alpha);
     if (bias && beta != 0)
         y = onnx_build(c, TL_OP_add, y, scaled(c, bias, beta));

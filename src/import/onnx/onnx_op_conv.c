@@ -28,48 +28,56 @@ static bool read_kernel(onnx_call *c, const tl_value *w, onnx_window *window)
     return true;
 }
 
-/* x and w of a convolution with their window read; false when something is missing (recorded). */
-static bool read_conv(onnx_call *c, tl_value **x, tl_value **w, tl_value **bias, int64_t *groups,
+/* The attributes of a convolution of x with w; false when something is wrong (recorded). */
+static bool read_conv(onnx_call *c, const tl_value *x, const tl_value *w, int64_t *groups,
                       onnx_window *window)
 {
-    *x = onnx_need_rank(c, 0, 3, MAX_SPATIAL + 2);
-    *w = onnx_need(c, 1);
-    *bias = onnx_in(c, 2);
     *groups = onnx_attr_i(c, "group", 1);
-    if (!*x || !*w)
-        return false;
-    if (onnx_rank(*w) != onnx_rank(*x)) {
-        onnx_malformed(c, "weights: expected rank %d as the input, found %d", onnx_rank(*x),
-                       onnx_rank(*w));
+    if (onnx_rank(w) != onnx_rank(x)) {
+        onnx_malformed(c, "weights: expected rank %d as the input, found %d", onnx_rank(x),
+                       onnx_rank(w));
         return false;
     }
     if (*groups < 1) {
         onnx_malformed(c, "attribute group: expected 1 or more, found %lld", (long long)*groups);
         return false;
     }
-    return onnx_read_window(c, (size_t)onnx_rank(*x) - 2, window) && read_kernel(c, *w, window);
+    return onnx_read_window(c, (size_t)onnx_rank(x) - 2, window) && read_kernel(c, w, window);
 }
 
-void onnx_import_conv(onnx_call *c)
+tl_value *onnx_build_conv(onnx_call *c, tl_value *x, tl_value *w, tl_value *bias)
 {
-    tl_value *x, *w, *bias;
     onnx_window window;
     int64_t groups;
-    if (!read_conv(c, &x, &w, &bias, &groups, &window) || !onnx_resolve_auto_pad(c, x, &window))
-        return;
+    if (!read_conv(c, x, w, &groups, &window) || !onnx_resolve_auto_pad(c, x, &window))
+        return NULL;
     tl_conv_attrs attrs = {.stride = {window.n, window.stride},
                            .dilation = {window.n, window.dilation},
                            .pad_lo = {window.n, window.lo},
                            .pad_hi = {window.n, window.hi},
                            .groups = groups};
-    tl_value *in[3] = {onnx_to_last(c, x), onnx_to_last(c, w), bias};
-    c->out[0] = onnx_to_first(c, tl_build(c->b, TL_OP_conv, in, bias ? 3 : 2, &attrs));
+    tl_value *weights = onnx_restored(c, onnx_to_last(c, onnx_stored(w)));
+    tl_value *in[3] = {onnx_to_last(c, x), weights, bias};
+    return onnx_to_first(c, tl_build(c->b, TL_OP_conv, in, bias ? 3 : 2, &attrs));
+}
+
+void onnx_import_conv(onnx_call *c)
+{
+    tl_value *x = onnx_need_rank(c, 0, 3, MAX_SPATIAL + 2), *w = onnx_need(c, 1);
+    if (x && w)
+        c->out[0] = onnx_build_conv(c, x, w, onnx_in(c, 2));
 }
 
 /* w [g cg, og, *k] to [g og, *k, cg]. */
 static tl_value *transposed_weights(onnx_call *c, tl_value *w, int64_t groups)
 {
     int rank = onnx_rank(w), spatial = rank - 2;
+    if (groups == 1) {
+        int swap[TL_MAX_RANK] = {1};
+        for (int i = 1; i < rank; i++)
+            swap[i] = (i + 1) % rank;
+        return onnx_restored(c, tl_build_transpose(c->b, onnx_stored(w), swap));
+    }
     const tl_dim *dims[TL_MAX_RANK + 1] = {onnx_int(c, groups)};
     int perm[TL_MAX_RANK + 1] = {0, 2};
     dims[1] = tl_dim_divide_exactly(c->dims, onnx_size(w, 0), dims[0]);
@@ -145,11 +153,12 @@ static bool resolve_transposed_pads(onnx_call *c, const tl_value *x, onnx_window
 
 void onnx_import_conv_transpose(onnx_call *c)
 {
-    tl_value *x, *w, *bias;
+    tl_value *x = onnx_need_rank(c, 0, 3, MAX_SPATIAL + 2), *w = onnx_need(c, 1);
+    tl_value *bias = onnx_in(c, 2);
     onnx_window window;
     int64_t groups, extra[TL_MAX_RANK];
     const tl_dim *out_pad[TL_MAX_RANK];
-    if (!read_conv(c, &x, &w, &bias, &groups, &window) ||
+    if (!x || !w || !read_conv(c, x, w, &groups, &window) ||
         !onnx_attr_per_axis(c, "output_padding", window.n, 0, 0, extra))
         return;
     for (size_t i = 0; i < window.n; i++)

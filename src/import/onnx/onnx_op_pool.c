@@ -71,7 +71,9 @@ void onnx_import_pool(onnx_call *c)
                            .pad_hi = {w.n, w.hi},
                            .ceil = onnx_attr_i(c, "ceil_mode", 0) != 0,
                            .count_pad = onnx_attr_i(c, "count_include_pad", 0) != 0};
-    tl_value *last = onnx_to_last(c, x), *y;
+    /* the maximum of quantised numbers is that of their integers */
+    const tl_type *type = tl_type_of(x);
+    tl_value *last = onnx_to_last(c, type->quant ? onnx_build_1(c, TL_OP_dequantize, x) : x), *y;
     if (c->row->op != TL_OP_lp_pool || p == 2) {
         y = tl_build1(c->b, c->row->op, last, &attrs);
     } else {
@@ -80,7 +82,9 @@ void onnx_import_pool(onnx_call *c)
         attrs.ceil = false;
         y = lp_pool(c, last, attrs, p);
     }
-    c->out[0] = onnx_to_first(c, y);
+    y = onnx_to_first(c, y);
+    tl_quantize_attrs same = {type->dtype, type->quant};
+    c->out[0] = type->quant ? tl_build1(c->b, TL_OP_quantize, y, &same) : y;
 }
 
 /* Spatial axes of x [n, c, *s]. */

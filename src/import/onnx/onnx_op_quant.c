@@ -20,11 +20,12 @@ static bool stores_quantised(tl_dtype dtype)
     }
 }
 
-/* The parameters of one call. */
+/* An integer value and the inputs that hold its parameters. */
 typedef struct quant_call {
     tl_value *x, *scale, *zero; /* zero NULL: 0 */
-    int axis;                   /* -1: per tensor */
-    int64_t block;              /* 0: none */
+    size_t scale_at, zero_at;
+    int axis;      /* of a list of scales, as given; then -1: per tensor */
+    int64_t block; /* 0: none */
 } quant_call;
 
 static bool has_one_element(onnx_call *c, const tl_value *x)
@@ -35,12 +36,12 @@ static bool has_one_element(onnx_call *c, const tl_value *x)
 /* Granularity from the shape of the scale: [] or [1], [n] for axis, or x's with axis in blocks. */
 static bool read_granularity(onnx_call *c, quant_call *q)
 {
-    int rank = onnx_rank(q->x);
+    int rank = onnx_rank(q->x), given = q->axis;
     q->axis = -1;
     q->block = onnx_attr_i(c, "block_size", 0);
     if (q->block == 0 && has_one_element(c, q->scale))
         return true;
-    q->axis = rank == 1 ? 0 : onnx_axis(c, onnx_attr_i(c, "axis", 1), rank);
+    q->axis = rank == 1 ? 0 : onnx_axis(c, given, rank);
     if (q->axis < 0)
         return false;
     int expected = q->block ? rank : 1;
@@ -71,25 +72,23 @@ static bool has_type_form(onnx_call *c, const quant_call *q)
 
 static bool read_quant_call(onnx_call *c, quant_call *q)
 {
-    q->x = onnx_need(c, 0);
-    q->scale = onnx_need(c, 1);
-    q->zero = onnx_in(c, 2);
+    q->scale = onnx_need(c, q->scale_at);
+    q->zero = onnx_in(c, q->zero_at);
     if (!q->x || !q->scale || !read_granularity(c, q))
         return false;
-    if (!tl_dtype_is_float(tl_type_of(q->scale)->dtype)) {
-        onnx_malformed(c, "scale: expected a float type, found %s",
-                       tl_dtype_name(tl_type_of(q->scale)->dtype));
-        return false;
-    }
-    return true;
+    if (tl_dtype_is_float(tl_type_of(q->scale)->dtype))
+        return true;
+    onnx_malformed(c, "scale: expected a float type, found %s",
+                   tl_dtype_name(tl_type_of(q->scale)->dtype));
+    return false;
 }
 
 /* The parameters as part of a type; *quant NULL when they are not constant. False: recorded. */
 static bool constant_quant(onnx_call *c, const quant_call *q, const tl_quant **quant)
 {
     size_t n = 0, n_zero = 0;
-    const double *scale = onnx_const_floats(c, 1, &n);
-    const int64_t *zero = q->zero && scale ? onnx_const_ints(c, 2, &n_zero) : NULL;
+    const double *scale = onnx_const_floats(c, q->scale_at, &n);
+    const int64_t *zero = q->zero && scale ? onnx_const_ints(c, q->zero_at, &n_zero) : NULL;
     *quant = NULL;
     if (!scale || n == 0 || (q->zero && !zero) || !has_type_form(c, q))
         return true;
@@ -185,19 +184,29 @@ static tl_value *quantise_by_arithmetic(onnx_call *c, const quant_call *q, tl_dt
     return tl_build_cast(c->b, tl_build1(c->b, TL_OP_clip, y, &bounds), to);
 }
 
+tl_value *onnx_quantised(onnx_call *c, tl_value *x, size_t scale, size_t zero, int axis)
+{
+    quant_call q = {.x = x, .scale_at = scale, .zero_at = zero, .axis = axis};
+    tl_quantize_attrs attrs = {0};
+    if (x->poison || !read_quant_call(c, &q) || !quantised_type(c, &q, &attrs.to) ||
+        !constant_quant(c, &q, &attrs.quant))
+        return NULL;
+    if (!attrs.quant)
+        return quantise_by_arithmetic(c, &q, attrs.to);
+    return tl_build1(c->b, TL_OP_quantize, tl_build_cast(c->b, x, TL_F32), &attrs);
+}
+
+static int quant_axis(onnx_call *c)
+{
+    int64_t axis = onnx_attr_i(c, "axis", 1);
+    return axis < INT8_MIN || axis > INT8_MAX ? INT8_MAX : (int)axis;
+}
+
 void onnx_import_quantize(onnx_call *c)
 {
-    quant_call q;
-    tl_dtype to;
-    if (!read_quant_call(c, &q) || !quantised_type(c, &q, &to))
-        return;
-    tl_quantize_attrs attrs = {.to = to};
-    if (!constant_quant(c, &q, &attrs.quant))
-        return;
-    if (attrs.quant)
-        c->out[0] = tl_build1(c->b, TL_OP_quantize, tl_build_cast(c->b, q.x, TL_F32), &attrs);
-    else
-        c->out[0] = quantise_by_arithmetic(c, &q, to);
+    tl_value *x = onnx_need(c, 0);
+    if (x)
+        c->out[0] = onnx_quantised(c, x, 1, 2, quant_axis(c));
 }
 
 /* ---- dequantise ---- */
@@ -214,7 +223,7 @@ static tl_value *dequantise_by_arithmetic(onnx_call *c, const quant_call *q)
     return onnx_build(c, TL_OP_mul, y, spread(c, q, q->scale));
 }
 
-static tl_value *dequantised(onnx_call *c, const quant_call *q, const tl_quant *quant)
+static tl_value *dequantise(onnx_call *c, const quant_call *q, const tl_quant *quant)
 {
     const tl_quant *own = tl_type_of(q->x)->quant;
     if (own && quant && tl_quant_same(own, quant))
@@ -229,22 +238,28 @@ static tl_value *dequantised(onnx_call *c, const quant_call *q, const tl_quant *
     return dequantise_by_arithmetic(c, q);
 }
 
+tl_value *onnx_dequantised(onnx_call *c, size_t x, size_t scale, size_t zero, int axis)
+{
+    quant_call q = {.x = onnx_need(c, x), .scale_at = scale, .zero_at = zero, .axis = axis};
+    const tl_quant *quant;
+    if (!read_quant_call(c, &q))
+        return NULL;
+    if (!stores_quantised(tl_type_of(q.x)->dtype)) {
+        onnx_refuse(c, "quantised numbers of type %s", tl_dtype_name(tl_type_of(q.x)->dtype));
+        return NULL;
+    }
+    return constant_quant(c, &q, &quant) ? dequantise(c, &q, quant) : NULL;
+}
+
 void onnx_import_dequantize(onnx_call *c)
 {
-    quant_call q;
-    if (!read_quant_call(c, &q))
-        return;
-    tl_dtype from = tl_type_of(q.x)->dtype, to = tl_type_of(q.scale)->dtype;
+    tl_value *y = onnx_dequantised(c, 0, 1, 2, quant_axis(c));
     int64_t code = onnx_attr_i(c, "output_dtype", ONNX_UNDEFINED);
-    if (!stores_quantised(from) || (code != ONNX_UNDEFINED && !onnx_dtype(code, &to))) {
-        onnx_refuse(c, "types %s to %s", tl_dtype_name(from),
-                    code == ONNX_UNDEFINED ? tl_dtype_name(to) : onnx_type_name(code));
+    if (!y)
         return;
-    }
-    const tl_quant *quant;
-    if (!constant_quant(c, &q, &quant))
-        return;
-    tl_value *y = dequantised(c, &q, quant);
-    if (y)
+    tl_dtype to = tl_type_of(c->in[1])->dtype;
+    if (code == ONNX_UNDEFINED || onnx_dtype(code, &to))
         c->out[0] = tl_build_cast(c->b, y, to);
+    else
+        onnx_refuse(c, "attribute output_dtype, value %s", onnx_type_name(code));
 }
