@@ -105,7 +105,12 @@ tl_status tl_arrays_read(tl_context *cx, const char *path, tl_arrays **out)
         for (int k = 0; k < a->rank; k++)
             count *= a->shape[k];
         tl_dtype_size(a->dtype, count, &size);
-        tl_array array = {a->name.p, tl_dtype_name(a->dtype), a->rank, a->shape, a->data, size};
+        tl_array array = {tl_str_copy(&arrays->arena, a->name).p,
+                          tl_dtype_name(a->dtype),
+                          a->rank,
+                          a->shape,
+                          a->data,
+                          size};
         if (!tl_vec_push(&arrays->arena, &arrays->list, array))
             status = tl_context_status(cx);
     }
