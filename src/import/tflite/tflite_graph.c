@@ -188,17 +188,18 @@ static tl_graph *read_child(const tfl_operator *o, uint32_t which, tl_value *con
 {
     uint32_t skip = o->op == TL_OP_tfl_if ? 1 : 0;
     tfl_scope child = {.r = o->s->r, .subgraph = o->children[which]};
-    if (o->n_in < skip || tfl_read_graph(&child, in + skip, o->n_in - skip) != TL_OK)
+    if (tfl_read_graph(&child, in + skip, o->n_in - skip) != TL_OK)
         return NULL;
     return child.graph;
 }
 
+/* Operands of a control flow operator are all there. */
 static tl_status check_present(const tfl_operator *o, tl_value *const *in)
 {
+    bool present = o->n_in >= (uint32_t)tl_op_get(o->op)->in_min;
     for (uint32_t i = 0; i < o->n_in; i++)
-        if (!in[i])
-            return tl_fail(o->s->r->cx, TL_M003, &o->where, "operand %u is absent", i);
-    return TL_OK;
+        present &= in[i] != NULL;
+    return present ? TL_OK : tl_fail(o->s->r->cx, TL_M003, &o->where, "an operand is absent");
 }
 
 static tl_node *build_operator(tfl_operator *o, tl_builder *b, tl_value *const *in)
