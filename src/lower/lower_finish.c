@@ -266,18 +266,17 @@ static bool fuse_pad(tl_node *node)
 
 /* ---- copies ---- */
 
-/* The same value in a tensor of its own, in front of the graph's end. */
-static tl_value *copy_value(tl_graph *graph, tl_value *x)
+/* The same value in a tensor of its own. */
+static tl_value *copy_value(tl_builder *b, tl_value *x)
 {
     int64_t zeros[TL_MAX_RANK] = {0}, whole[TL_MAX_RANK];
-    tl_model *model = graph->model;
+    tl_model *model = b->model;
     size_t rank = (size_t)tl_type_of(x)->rank;
-    tl_builder b = tl_builder_at_end(graph);
     for (size_t i = 0; i < rank; i++)
         whole[i] = -1;
     if (rank == 0)
-        return tl_build2(&b, TL_OP_tfl_reshape, x, tl_build_i32s(model, zeros, 0), NULL);
-    return tl_build3(&b, TL_OP_tfl_slice, x, tl_build_i32s(model, zeros, rank),
+        return tl_build2(b, TL_OP_tfl_reshape, x, tl_build_i32s(model, zeros, 0), NULL);
+    return tl_build3(b, TL_OP_tfl_slice, x, tl_build_i32s(model, zeros, rank),
                      tl_build_i32s(model, whole, rank), NULL);
 }
 
@@ -291,8 +290,20 @@ static void copy_results(tl_graph *graph, bool loop_body)
              again = false;
         for (size_t k = 0; k < i && x->def; k++)
             again = again || ret->in[k].value == x;
-        if (other_input || again)
-            tl_node_set_input(ret, i, copy_value(graph, x));
+        if (other_input || again) {
+            tl_builder b = tl_builder_at_end(graph);
+            tl_node_set_input(ret, i, copy_value(&b, x));
+        }
+    }
+}
+
+/* What is overwritten in place must not be a view of what is still wanted. */
+static void copy_views(tl_graph *graph)
+{
+    TL_EACH_NODE(node, graph)
+    for (tl_node *view; (view = tl_runtime_overwritten_view(node));) {
+        tl_builder b = tl_builder_before(view);
+        tl_node_set_input(view, 0, copy_value(&b, tl_in(view, 0)));
     }
 }
 
@@ -323,6 +334,7 @@ static void finish_graph(const tl_lower_options *options, tl_graph *graph)
         if (!fuse_bias(options, node) && !fuse_activation(node))
             fuse_pad(node);
     }
+    copy_views(graph);
 }
 
 static tl_status prove_rules(const tl_model *model, const tl_profile *profile)

@@ -242,6 +242,42 @@ static bool is_too_new(const rule_case *c)
     return !release || tl_tfl_release_compare(release, c->profile->release) > 0;
 }
 
+static bool makes_view(tl_op op)
+{
+    return op == TL_OP_tfl_reshape || op == TL_OP_tfl_squeeze || op == TL_OP_tfl_expand_dims;
+}
+
+static bool works_in_place(tl_op op)
+{
+    return op == TL_OP_tfl_add || op == TL_OP_tfl_sub || op == TL_OP_tfl_mul || op == TL_OP_tfl_div;
+}
+
+/* The runtime counts the users of a tensor, not those of the tensors that share its memory. So r =
+ * ADD(t, 1) in the place of t, a view of r, and MUL(view, 3) in the place of that view leave r with
+ * the product, whoever else reads it. Measured with the plain and the reference kernels; the
+ * delegate is right. */
+tl_node *tl_runtime_overwritten_view(const tl_node *node)
+{
+    if (!works_in_place(node->op))
+        return NULL;
+    for (size_t i = 0; i < node->n_in; i++) {
+        tl_value *x = tl_in(node, i);
+        while (x && x->def && makes_view(x->def->op)) {
+            tl_node *view = x->def;
+            x = tl_in(view, 0);
+            bool shares = x->def && (makes_view(x->def->op) || works_in_place(x->def->op));
+            if (shares && !tl_has_one_use(x))
+                return view;
+        }
+    }
+    return NULL;
+}
+
+static bool overwrites_view(const rule_case *c)
+{
+    return tl_runtime_overwritten_view(c->node) != NULL;
+}
+
 /* ---- the table ---- */
 
 #define ANY TL_OP_COUNT
@@ -283,6 +319,8 @@ static const struct rule_row {
     {15, TL_RULE_SLOW, TL_OP_tfl_strided_slice, steps_backwards, "REVERSE_V2 is many times faster"},
     {16, TL_RULE_SLOW, TL_OP_tfl_fully_connected, weights_are_computed,
      "BATCH_MATMUL is several times faster where the weights are computed"},
+    {19, TL_RULE_WRONG, ANY, overwrites_view,
+     "the memory of a view is overwritten while the tensor that it views is still wanted"},
     {18, TL_RULE_REFUSED, ANY, is_too_new, "the op version is newer than the runtime"},
 };
 

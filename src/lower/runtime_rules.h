@@ -1,6 +1,6 @@
-/* What the runtime silently gets wrong, crashes on, refuses or runs slowly, as predicates over TFL ops.
- * Measured; the numbers are those of the table in runtime_rules.c. tl_lower_finish proves that nothing we
- * emit breaks one; `check` reports those that anyone's file breaks. */
+/* What the runtime silently gets wrong, crashes on, refuses or runs slowly, as predicates over TFL
+ * ops. Measured; the numbers are those of the table in runtime_rules.c. tl_lower_finish proves that
+ * nothing we emit breaks one; `check` reports those that anyone's file breaks. */
 #ifndef TL_LOWER_RUNTIME_RULES_H
 #define TL_LOWER_RUNTIME_RULES_H
 
@@ -28,6 +28,9 @@ typedef struct tl_rule_breaks {
 /* Appends every broken rule, in the order of the nodes. The list lives in arena. */
 tl_status tl_runtime_rules_check(const tl_model *model, const tl_profile *profile, tl_arena *arena,
                                  tl_rule_breaks *breaks);
+/* Rule 19: the node that makes a view (RESHAPE, ...) which `node` may overwrite in place although
+ * its source is still wanted; NULL when there is none. The view must be made of a copy. */
+tl_node *tl_runtime_overwritten_view(const tl_node *node);
 const char *tl_rule_kind_name(tl_rule_kind kind);
 
 #endif
