@@ -93,8 +93,9 @@ tl_value *tl_build_f32s(tl_model *model, const float *v, int rank, const int64_t
 /* ---- changes ---- */
 /* Whatever changes, the facts of all nodes behind it are inferred anew. */
 
-/* Every use of old (in any graph) becomes a use of new. Types must agree in dtype and rank. Symbols born
- * on old are from now on born on the replacement. */
+/* Every use of old (in any graph) becomes a use of replacement, but for those of the node that makes the
+ * replacement: f may be put behind a value by tl_replace_uses(x, f(x)). Types must agree in dtype and
+ * rank. Symbols born on old are from now on born on the replacement (on old where that is made from it). */
 void tl_replace_uses(tl_value *old, tl_value *replacement);
 void tl_node_set_input(tl_node *node, size_t i, tl_value *value);
 /* Appends an operand and, for GRAPHS ops, an input of the same type to every child graph. */

@@ -239,27 +239,71 @@ static void reinfer_deep(tl_graph *graph)
     }
 }
 
-/* Symbols that old gave birth to are measured on the replacement from now on. A constant measures
- * nothing: there they become numbers, and true comes back: all of the graph has to be inferred. */
-static bool move_births(tl_graph *graph, const tl_value *old, tl_value *replacement)
+/* True when value is computed from old, both in one graph. */
+static bool comes_from(const tl_value *value, const tl_value *old)
+{
+    tl_map from; /* value id + 1 -> value */
+    tl_arena scratch;
+    if (!value->def || value->graph != old->graph)
+        return false;
+    tl_arena_init(&scratch, old->model->cx);
+    tl_map_init(&from, &scratch);
+    bool found = tl_map_put_id(&from, (uint64_t)old->id + 1, &from), depends = false;
+    const tl_node *node = old->def ? old->def->next : old->graph->first;
+    for (; found && node && !depends; node = node->next) {
+        bool reached = false;
+        for (uint32_t i = 0; i < node->n_in && !reached; i++)
+            reached =
+                node->in[i].value && tl_map_find_id(&from, (uint64_t)node->in[i].value->id + 1);
+        depends = reached && node == value->def;
+        for (uint32_t k = 0; reached && k < node->n_out; k++)
+            found &= tl_map_put_id(&from, (uint64_t)node->out[k]->id + 1, &from);
+        if (node == value->def)
+            break;
+    }
+    tl_arena_release(&scratch);
+    return depends;
+}
+
+/* Symbols that old gave birth to are measured on the replacement from now on, unless that is made
+ * from old, which then stays; old gets others. A constant measures nothing: there they become
+ * numbers, and true comes back: all of the graph has to be inferred. */
+static bool move_births(tl_graph *graph, tl_value *old, tl_value *replacement)
 {
     tl_model *model = graph->model;
     tl_substitutions numbers = {0};
+    int derived = -1; /* not asked yet */
     for (size_t i = 0; i < tl_dims_n_symbols(model->dims); i++) {
         tl_symbol *symbol = tl_dims_get_symbol(model->dims, i);
         if (symbol->born != old)
             continue;
         tl_substitution one = {symbol, replacement->fact.type.dims[symbol->axis]};
-        if (replacement->constant)
+        if (replacement->constant) {
             (void)tl_vec_push(model->arena, &numbers, one);
-        else
-            symbol->born = replacement;
+            continue;
+        }
+        derived = derived < 0 ? comes_from(replacement, old) : derived;
+        symbol->born = derived ? symbol->born : replacement;
     }
+    if (derived == 0)
+        (void)tl_node_infer(old->def, NULL);
     if (!numbers.n)
         return false;
     substitute_in(graph, &numbers);
     substitute_in_assumptions(model, &numbers);
     return true;
+}
+
+/* Every use but that of the node which makes the replacement from old. */
+static void move_uses(tl_value *old, tl_value *replacement)
+{
+    for (tl_use *use = old->uses, *next; use; use = next) {
+        next = use->next;
+        if (replacement->def && use->user == replacement->def)
+            continue;
+        tl_use_detach(use);
+        tl_use_attach(use, use->user, replacement);
+    }
 }
 
 void tl_replace_uses(tl_value *old, tl_value *replacement)
@@ -270,14 +314,10 @@ void tl_replace_uses(tl_value *old, tl_value *replacement)
               (old->fact.type.dtype == replacement->fact.type.dtype &&
                old->fact.type.rank == replacement->fact.type.rank));
     tl_graph *graph = old->graph;
-    bool open = graph && !replacement->poison && !tl_type_is_static(&old->fact.type);
-    bool renumbered = open && move_births(graph, old, replacement);
+    bool open = old->def && !replacement->poison && !tl_type_is_static(&old->fact.type);
     bool same = tl_fact_same(&old->fact, &replacement->fact) && old->poison == replacement->poison;
-    while (old->uses) {
-        tl_use *use = old->uses;
-        tl_use_detach(use);
-        tl_use_attach(use, use->user, replacement);
-    }
+    bool renumbered = open && move_births(graph, old, replacement);
+    move_uses(old, replacement);
     if (!same && !renumbered)
         tl_value_changed(replacement);
     if (!renumbered)
