@@ -89,6 +89,26 @@ void onnx_import_clip(onnx_call *c)
     c->out[0] = x;
 }
 
+/* To a type of few bits: numbers that do not fit leave their low bits; the core op would saturate.
+ * y = x & mask, for signed types (y ^ sign) - sign. */
+static tl_value *cast_to_few_bits(onnx_call *c, tl_value *x, tl_dtype to)
+{
+    double sign = (double)(1 << (tl_dtype_bits(to) - 1));
+    x = tl_build_cast(c->b, x, TL_I32);
+    x = onnx_build(c, TL_OP_bitand, x, onnx_scalar_like(c, x, 2 * sign - 1));
+    if (tl_dtype_is_signed(to)) {
+        x = onnx_build(c, TL_OP_bitxor, x, onnx_scalar_like(c, x, sign));
+        x = onnx_build(c, TL_OP_sub, x, onnx_scalar_like(c, x, sign));
+    }
+    return tl_build_cast(c->b, x, to);
+}
+
+static tl_value *cast_to(onnx_call *c, tl_value *x, tl_dtype to)
+{
+    int from = tl_dtype_bits(tl_type_of(x)->dtype), bits = tl_dtype_bits(to);
+    return bits < 8 && from > bits ? cast_to_few_bits(c, x, to) : tl_build_cast(c->b, x, to);
+}
+
 void onnx_import_cast(onnx_call *c)
 {
     tl_dtype to;
@@ -97,13 +117,13 @@ void onnx_import_cast(onnx_call *c)
         onnx_refuse(c, "cast to %s", onnx_type_name(code));
         return;
     }
-    c->out[0] = tl_build_cast(c->b, onnx_in(c, 0), to);
+    c->out[0] = cast_to(c, onnx_in(c, 0), to);
 }
 
 void onnx_import_cast_like(onnx_call *c)
 {
     if (onnx_in(c, 0) && onnx_in(c, 1))
-        c->out[0] = tl_build_cast(c->b, c->in[0], tl_type_of(c->in[1])->dtype);
+        c->out[0] = cast_to(c, c->in[0], tl_type_of(c->in[1])->dtype);
 }
 
 void onnx_import_mod(onnx_call *c)
