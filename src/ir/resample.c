@@ -97,32 +97,52 @@ static void filter_taps(const tl_resize_attrs *a, double x, double stretch, int6
             weight[k] /= sum;
 }
 
-bool tl_resample_make(tl_arena *arena, const tl_resize_attrs *a, int k, int64_t n, int64_t m,
-                      tl_resample *out)
+/* How much wider than between neighbours the filter is. */
+static double stretch_of(const tl_resize_attrs *a, int k, int64_t n, int64_t m)
 {
-    double scale = scale_of(a, k, n, m), stretch = a->antialias && scale < 1 ? 1 / scale : 1;
+    double scale = scale_of(a, k, n, m);
+    return a->antialias && scale < 1 ? 1 / scale : 1;
+}
+
+int tl_resample_taps(const tl_resize_attrs *a, int k, int64_t n, int64_t m)
+{
+    double stretch = stretch_of(a, k, n, m);
     int base = a->mode == TL_resize_mode_nearest ? 1 : a->mode == TL_resize_mode_linear ? 2 : 4;
-    int taps = base == 1 || stretch == 1 ? base : 2 * (int)tl_ceil(base / 2.0 * stretch);
+    return base == 1 || stretch == 1 ? base : 2 * (int)tl_ceil(base / 2.0 * stretch);
+}
+
+void tl_resample_fill(const tl_resize_attrs *a, int k, int64_t n, int64_t m, tl_resample *out)
+{
+    int taps = tl_resample_taps(a, k, n, m);
+    double stretch = stretch_of(a, k, n, m);
     out->m = m;
     out->taps = taps;
-    out->index = TL_NEW_ARRAY(arena, int64_t, m * taps);
-    out->weight = TL_NEW_ARRAY(arena, double, m *taps);
-    if (!out->index || !out->weight)
-        return false;
     for (int64_t i = 0; i < m; i++) {
         double x = tl_resample_position(a, k, n, m, i);
         int64_t *index = out->index + i * taps;
         double *weight = out->weight + i * taps;
         if (a->coord == TL_resize_coord_tf_crop && (x < 0 || x > (double)(n - 1))) {
-            for (int t = 0; t < taps; t++)
+            for (int t = 0; t < taps; t++) {
                 index[t] = -1;
-            weight[0] = 1;
-        } else if (base == 1) {
+                weight[t] = t == 0;
+            }
+        } else if (a->mode == TL_resize_mode_nearest) {
             index[0] = clamp_index((int64_t)nearest(a, x), n);
             weight[0] = 1;
         } else {
             filter_taps(a, x, stretch, n, taps, index, weight);
         }
     }
+}
+
+bool tl_resample_make(tl_arena *arena, const tl_resize_attrs *a, int k, int64_t n, int64_t m,
+                      tl_resample *out)
+{
+    int taps = tl_resample_taps(a, k, n, m);
+    out->index = TL_NEW_ARRAY(arena, int64_t, m * taps);
+    out->weight = TL_NEW_ARRAY(arena, double, m *taps);
+    if (!out->index || !out->weight)
+        return false;
+    tl_resample_fill(a, k, n, m, out);
     return true;
 }

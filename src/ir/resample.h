@@ -14,8 +14,11 @@ typedef struct tl_resample {
     double *weight;
 } tl_resample;
 
-/* Spatial axis k of a resize from n to m samples, n and m >= 1. Arrays in arena; false when memory
- * is out. attrs->roi holds start and end of every axis in turn. */
+/* Spatial axis k of a resize from n to m samples, n and m >= 1; attrs->roi holds start and end of every
+ * axis in turn. Number of taps per sample, and then index and weight, which have room for m taps. */
+int tl_resample_taps(const tl_resize_attrs *attrs, int k, int64_t n, int64_t m);
+void tl_resample_fill(const tl_resize_attrs *attrs, int k, int64_t n, int64_t m, tl_resample *out);
+/* Both, with arrays in arena; false when memory is out. */
 bool tl_resample_make(tl_arena *arena, const tl_resize_attrs *attrs, int k, int64_t n, int64_t m,
                       tl_resample *out);
 /* Where sample i of m lies among n samples. */

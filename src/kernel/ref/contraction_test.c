@@ -125,11 +125,50 @@ static void convolutions_match(void **state)
     RUN_CASES(cases);
 }
 
+#define EQUATION(text) A(einsum, {text, sizeof(text) - 1})
+
+static void einsums_match(void **state)
+{
+    const kernel_case cases[] = {
+        {TL_OP_einsum,
+         EQUATION("ij,jk->ki"),
+         {"f32[2,3] 1 2 3 4 5 6", "f32[3,2] 1 2 3 4 5 6"},
+         {"f32[2,2] 22 49 28 64"}},
+        {TL_OP_einsum,
+         EQUATION("bij,bj->bi"),
+         {"f32[2,1,2] 1 2 3 4", "f32[2,2] 10 1 10 1"},
+         {"f32[2,1] 12 34"}},
+        {TL_OP_einsum, EQUATION("ii->i"), {"f32[2,2] 1 2 3 4"}, {"f32[2] 1 4"}},
+        {TL_OP_einsum, EQUATION("ii"), {"i32[2,2] 1 2 3 4"}, {"i32[] 5"}},
+        {TL_OP_einsum, EQUATION("ij->j"), {"f16[2,2] 1 2 3 4"}, {"f16[2] 4 6"}},
+        {TL_OP_einsum, EQUATION("i,j"), {"f32[2] 1 2", "f32[3] 1 2 3"}, {"f32[2,3] 1 2 3 2 4 6"}},
+        {TL_OP_einsum,
+         EQUATION("...i,...i->..."),
+         {"f32[2,1,2] 1 2 3 4", "f32[3,2] 1 0 0 1 1 1"},
+         {"f32[2,3] 1 2 3 3 4 7"}},
+        {TL_OP_einsum,
+         EQUATION("i,ij,j->"),
+         {"f32[2] 1 10", "f32[2,2] 1 2 3 4", "f32[2] 1 100"},
+         {"f32[] 4231"}},
+        {TL_OP_einsum,
+         EQUATION("i,i,i->i"),
+         {"i8[2] 1 2", "i8[2] 3 4", "i8[1] 100"},
+         {"i8[2] 44 32"}},
+        {TL_OP_einsum,
+         EQUATION("i->i"),
+         {"f32[64] 1", "f32[64] 1"},
+         {"!the equation has another number of operands"}},
+    };
+    (void)state;
+    RUN_CASES(cases);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_match),
         cmocka_unit_test(convolutions_match),
+        cmocka_unit_test(einsums_match),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
