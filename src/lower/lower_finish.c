@@ -323,6 +323,22 @@ static void settle_outputs(tl_graph *graph)
     }
 }
 
+/* A tensor has one name: an output that is an input, or another output too, becomes a tensor of its own. */
+static void part_outputs(tl_graph *graph)
+{
+    tl_node *ret = graph->last;
+    for (size_t i = 0; i < ret->n_in; i++) {
+        tl_value *x = ret->in[i].value;
+        bool taken = x->graph == graph && !x->def;
+        for (size_t k = 0; k < i; k++)
+            taken = taken || ret->in[k].value == x;
+        if (taken) {
+            tl_builder b = tl_builder_at_end(graph);
+            tl_node_set_input(ret, i, copy_value(&b, x));
+        }
+    }
+}
+
 static void finish_graph(const tl_lower_options *options, tl_graph *graph)
 {
     for (tl_node *node = graph->first, *next; node; node = next) {
@@ -366,6 +382,7 @@ tl_status tl_lower_finish(tl_model *model, const tl_lower_options *options)
     for (size_t i = 0; i < model->entries.n; i++) {
         finish_graph(options, model->entries.v[i].graph);
         settle_outputs(model->entries.v[i].graph);
+        part_outputs(model->entries.v[i].graph);
     }
     TRY(tl_context_status(model->cx));
     TRY(tl_pass_dce(model));

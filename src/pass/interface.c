@@ -85,12 +85,17 @@ static tl_status turn_input(tl_graph *graph, size_t index)
     const tl_dim *dims[4];
     for (int i = 0; i < 4; i++)
         dims[i] = old.dims[to_last[i]];
+    /* something of the new type stands in while the input has no user and changes */
     tl_builder b = tl_builder_before(graph->first);
-    tl_value *inner =
-        tl_build1(&b, TL_OP_transpose, value, &(tl_perm_attrs){{4, (const int64_t[]){0, 3, 1, 2}}});
-    tl_replace_uses(value, inner);
-    tl_node_set_input(inner->def, 0, value);
+    tl_value *zero = tl_build_scalar(model, old.dtype, 0);
+    tl_value *stand_in = tl_build_broadcast_to(&b, zero, dims, 4);
+    tl_perm_attrs perm = {{4, (const int64_t[]){0, 3, 1, 2}}};
+    tl_value *back = tl_build1(&b, TL_OP_transpose, stand_in, &perm);
+    tl_replace_uses(value, back);
     TRY(tl_graph_set_input_type(graph, index, tl_type_make(model->arena, old.dtype, 4, dims)));
+    tl_node_set_input(back->def, 0, value);
+    if (stand_in->def)
+        tl_node_remove(stand_in->def);
     TRY(set_last(model, value));
     return tl_graph_reinfer(graph);
 }

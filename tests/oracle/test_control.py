@@ -74,12 +74,12 @@ def test_if_with_captures_and_loop_with_state(tmp_path):
     support.tolite("convert", source, "-o", out)
     for sign in (1, -1):
         for n in (0, 1, 5):
-            feeds = {"x": np.full((2, 3), 0.5 * sign, np.float32), "n": np.int64(n)}
+            feeds = {"x": np.full((2, 3), 0.5 * sign, np.float32), "n": np.array(n)}
             expected = b.reference(proto, feeds)
             for delegate in (True, False):
                 runner = support.LiteRT(out, delegate)
                 for _ in range(2):
-                    support.assert_agree(runner([feeds["x"], np.asarray(feeds["n"])]), expected, f"n {n}")
+                    support.assert_agree(runner([feeds["x"], feeds["n"]]), expected, f"n {n}")
             np.savez(tmp_path / "in.npz", **feeds)
             for model in (source, out):
                 support.tolite("run", model, "--in", tmp_path / "in.npz", "--out", tmp_path / "y.npz")

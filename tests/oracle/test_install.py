@@ -30,7 +30,7 @@ def run(command, prefix, **environment):
 
 def test_example_with_pkg_config(prefix, tmp_path):
     config = {"PKG_CONFIG_PATH": str(libraries(prefix) / "pkgconfig")}
-    flags = run(["pkg-config", "--cflags", "--libs", "tolite"], prefix, **config).split()
+    flags = run(["pkg-config", "--define-prefix", "--cflags", "--libs", "tolite"], prefix, **config).split()
     run(["cc", "-std=c11", "-Wall", "-Werror", support.ROOT / "examples/c/classify.c", *flags, "-o", tmp_path / "classify"], prefix)
     pictures = [support.DIGITS / f"{d}.png" for d in range(10)]
     out = run([tmp_path / "classify", support.DIGITS / "digits.onnx", *pictures], prefix)
