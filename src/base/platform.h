@@ -47,6 +47,20 @@ static inline bool tl_add_i64(int64_t a, int64_t b, int64_t *out)
     return !__builtin_add_overflow(a, b, out);
 }
 
+/* Code for a processor feature in a file that is compiled for the base line: the caller has asked tl_os_cpu(). */
+#if defined(__x86_64__)
+#define TL_X86 1
+#define TL_TARGET(features) __attribute__((target(features)))
+#else
+#define TL_X86 0
+#define TL_TARGET(features)
+#endif
+/* A helper that has to become part of its caller, which may be compiled for another processor. */
+#define TL_INLINE static inline __attribute__((always_inline))
+/* Four lanes: what every processor of today has. */
+typedef float tl_f32x4 __attribute__((vector_size(16)));
+typedef int32_t tl_i32x4 __attribute__((vector_size(16)));
+
 /* Address sanitizer builds see the unused parts of arena blocks as out of bounds. */
 #if defined(__SANITIZE_ADDRESS__)
 #define TL_ASAN 1

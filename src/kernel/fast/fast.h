@@ -1,0 +1,55 @@
+/* Kernels for speed. Each computes what the reference kernel of its op means, for some types and
+ * shapes, to within rounding; results do not depend on the number of workers. A session asks once
+ * per node for the first kernel that fits; when none does, the reference kernel runs.
+ *
+ * The inner loops exist once per instruction set (isa.h), everything around them once. */
+#ifndef TL_KERNEL_FAST_FAST_H
+#define TL_KERNEL_FAST_FAST_H
+
+#include "base/os.h"
+#include "kernel/kernel.h"
+
+/* Calls task(arg, i, worker) for i in 0..n-1, in any order, from any of `count` threads (worker
+ * says which), and returns when all are done. */
+typedef void (*tl_task)(void *arg, size_t i, int worker);
+typedef struct tl_workers {
+    int count; /* >= 1 */
+    void *user;
+    void (*run)(void *user, size_t n, tl_task task, void *arg); /* NULL: count is 1, a plain loop */
+} tl_workers;
+void tl_workers_run(const tl_workers *workers, size_t n, tl_task task, void *arg);
+
+typedef struct tl_isa tl_isa;
+/* The best instruction set for a processor; masked fields give lower ones. */
+const tl_isa *tl_isa_find(tl_cpu cpu);
+const char *tl_isa_name(const tl_isa *isa);
+
+typedef struct tl_fast_call {
+    tl_call *call; /* shapes and data set; scratch for all workers in call->scratch */
+    const tl_isa *isa;
+    const tl_workers *workers;
+    const void *packed; /* what pack() made, or NULL */
+    float lo,
+        hi; /* results are clamped to this (on top of the op's own), when the kernel `clamps` */
+} tl_fast_call;
+
+typedef struct tl_fast_kernel {
+    const char *name;
+    bool (*fits)(const tl_node *node);
+    tl_status (*run)(const tl_fast_call *fast);  /* as tl_kernel_run */
+    size_t (*scratch)(const tl_fast_call *fast); /* NULL: none */
+    /* Constant operands in the form that run() wants. pack fills memory of pack_size bytes (aligned
+     * to 64). NULL: nothing is packed. */
+    size_t (*pack_size)(const tl_isa *isa, const tl_node *node);
+    tl_status (*pack)(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
+                      tl_arena *scratch);
+    unsigned
+        packs; /* bit i: operand i is read through the packed form only (its data may be missing) */
+    bool clamps;   /* honours lo and hi */
+    bool in_place; /* results[0] may be the memory of an operand of the same type and shape */
+} tl_fast_kernel;
+
+/* NULL: none fits. */
+const tl_fast_kernel *tl_fast_find(const tl_node *node);
+
+#endif

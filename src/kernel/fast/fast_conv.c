@@ -1,0 +1,374 @@
+/* Convolution as a product whose left rows are gathered by pointers: a row of the product is a
+ * pixel, its k elements are the runs of channels that the taps of the window read. Nothing is
+ * copied; taps in the padding point at zeros. Where the taps of a window row are neighbours in x
+ * they are one run. */
+#include "kernel/fast/fast_gemm.h"
+#include "kernel/fast/fast_private.h"
+#include "kernel/ref/window.h"
+
+/* ---- what a node asks for ---- */
+
+typedef struct filter_shape {
+    int64_t filters, depth, taps,
+        last; /* depth: channels per filter; last: taps of the last axis */
+} filter_shape;
+
+static filter_shape shape_of_filter(const tl_node *node)
+{
+    const tl_const *w = node->in[1].value->constant;
+    const int64_t *shape = tl_const_shape(w);
+    int rank = tl_const_rank(w);
+    bool depthwise =
+        node->op == TL_OP_tfl_depthwise_conv_2d; /* [1, kh, kw, o], else [o, *k, depth] */
+    filter_shape f = {.filters = shape[depthwise ? rank - 1 : 0],
+                      .depth = depthwise ? 1 : shape[rank - 1],
+                      .taps = 1,
+                      .last = shape[rank - 2]};
+    for (int i = 1; i < rank - 1; i++)
+        f.taps *= shape[i];
+    return f;
+}
+
+static bool static_channels(const tl_node *node, int64_t *channels)
+{
+    const tl_type *x = tl_type_of(node->in[0].value);
+    return tl_dim_is_const(x->dims[x->rank - 1], channels);
+}
+
+static bool fits_convolution(const tl_node *node, int64_t *channels, filter_shape *f)
+{
+    float lo, hi;
+    if (!tl_fast_all_f32(node) || !node->in[1].value || !tl_fast_constant(node, 1) ||
+        !tl_fast_constant(node, 2))
+        return false;
+    if (node->op == TL_OP_tfl_conv_2d &&
+        !tl_fast_activation(tl_attrs_of(node, tfl_conv)->activation, &lo, &hi))
+        return false;
+    if (node->op == TL_OP_tfl_depthwise_conv_2d &&
+        !tl_fast_activation(tl_attrs_of(node, tfl_depthwise)->activation, &lo, &hi))
+        return false;
+    *f = shape_of_filter(node);
+    return static_channels(node, channels) && *channels > 0 && f->depth > 0 && f->filters > 0 &&
+           f->taps > 0 && *channels % f->depth == 0 && f->filters % (*channels / f->depth) == 0;
+}
+
+static tl_status window_of(const tl_fast_call *fast, tl_ref_window *w, float *lo, float *hi)
+{
+    tl_call *call = fast->call;
+    const void *attrs = call->attrs;
+    TRY(tl_ref_window_init(call, w, &call->in[0], &call->out[0]));
+    for (int i = 0; i < w->n; i++)
+        w->kernel[i] = call->in[1].shape[i + 1];
+    *lo = fast->lo;
+    *hi = fast->hi;
+    if (call->op == TL_OP_conv) {
+        const tl_conv_attrs *a = attrs;
+        return tl_ref_window_lists(call, w, a->stride, a->dilation, a->pad_lo);
+    }
+    bool depthwise = call->op == TL_OP_tfl_depthwise_conv_2d;
+    const tl_tfl_conv_attrs *a = depthwise ? NULL : attrs;
+    const tl_tfl_depthwise_attrs *d = depthwise ? attrs : NULL;
+    w->stride[0] = a ? a->stride_h : d->stride_h;
+    w->stride[1] = a ? a->stride_w : d->stride_w;
+    w->dilation[0] = a ? a->dilation_h : d->dilation_h;
+    w->dilation[1] = a ? a->dilation_w : d->dilation_w;
+    tl_ref_window_padding(w, a ? a->padding : d->padding);
+    tl_fast_activation(a ? a->activation : d->activation, lo, hi);
+    return TL_OK;
+}
+
+/* ---- packing: one product per group, then zeros for taps in the padding ---- */
+
+static bool conv_fits(const tl_node *node)
+{
+    int64_t channels;
+    filter_shape f;
+    return node->op != TL_OP_tfl_depthwise_conv_2d && fits_convolution(node, &channels, &f);
+}
+
+static size_t group_size(const tl_isa *isa, const filter_shape *f, int64_t groups)
+{
+    return tl_gemm_packed_size(isa, (size_t)(f->taps * f->depth), (size_t)(f->filters / groups));
+}
+
+static size_t conv_pack_size(const tl_isa *isa, const tl_node *node)
+{
+    filter_shape f = shape_of_filter(node);
+    int64_t channels = 1;
+    static_channels(node, &channels);
+    int64_t groups = channels / f.depth;
+    return ((size_t)groups * group_size(isa, &f, groups) + (size_t)(f.last * f.depth)) *
+           sizeof(float);
+}
+
+static tl_status conv_pack(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
+                           tl_arena *scratch)
+{
+    filter_shape f = shape_of_filter(node);
+    int64_t channels = 1, k = f.taps * f.depth;
+    static_channels(node, &channels);
+    int64_t groups = channels / f.depth, n = f.filters / groups, width = 2 * isa->lanes;
+    float *rows = tl_arena_push_raw(scratch, (size_t)(width * k), sizeof *rows);
+    float *bias = tl_arena_push_raw(scratch, (size_t)f.filters, sizeof *bias), *out = packed;
+    if (!rows || !bias)
+        return tl_context_status(cx);
+    TRY(tl_fast_read(cx, tl_in(node, 2), 0, f.filters, bias, scratch));
+    for (int64_t g = 0; g < groups; g++, out += group_size(isa, &f, groups))
+        for (int64_t first = 0; first < n; first += width) {
+            int64_t count = TL_MIN(width, n - first);
+            TRY(tl_fast_read(cx, tl_in(node, 1), (g * n + first) * k, count * k, rows, scratch));
+            tl_gemm_pack_panel(isa, (size_t)k, (size_t)first, (size_t)n, rows, 1, (size_t)k,
+                               bias + g * n + first, out);
+        }
+    memset(out, 0, (size_t)(f.last * f.depth) * sizeof *out);
+    return TL_OK;
+}
+
+/* ---- rows of the product ---- */
+
+typedef struct conv_rows {
+    tl_ref_window w; /* with three spatial axes, outer ones of size 1 */
+    const float *x;  /* channel 0 of the group */
+    const float *zeros;
+    size_t depth;
+    bool joins; /* the taps of a window row are neighbours in x */
+} conv_rows;
+
+/* Windows of one or two axes as windows of three. */
+static void three_axes(tl_ref_window *w)
+{
+    while (w->n < TL_REF_SPATIAL) {
+        for (int i = w->n++; i > 0; i--) {
+            w->in[i] = w->in[i - 1];
+            w->out[i] = w->out[i - 1];
+            w->kernel[i] = w->kernel[i - 1];
+            w->stride[i] = w->stride[i - 1];
+            w->dilation[i] = w->dilation[i - 1];
+            w->pad[i] = w->pad[i - 1];
+        }
+        w->in[0] = w->out[0] = w->kernel[0] = w->stride[0] = w->dilation[0] = 1;
+        w->pad[0] = 0;
+    }
+}
+
+typedef struct conv_pixel {
+    int64_t at[TL_REF_SPATIAL]; /* first place of its window, may be negative */
+    const float *image;
+} conv_pixel;
+
+static void find_pixels(const conv_rows *r, int64_t m, int rows, conv_pixel *pixels)
+{
+    const tl_ref_window *w = &r->w;
+    int64_t x = m % w->out[2], y = m / w->out[2] % w->out[1], z = m / (w->out[2] * w->out[1]);
+    int64_t batch = z / w->out[0], image = w->in[0] * w->in[1] * w->in[2] * w->channels;
+    z %= w->out[0];
+    for (int i = 0; i < rows; i++) {
+        pixels[i] = (conv_pixel){{z * w->stride[0] - w->pad[0], y * w->stride[1] - w->pad[1],
+                                  x * w->stride[2] - w->pad[2]},
+                                 r->x + batch * image};
+        if (++x == w->out[2]) {
+            x = 0;
+            if (++y == w->out[1]) {
+                y = 0;
+                if (++z == w->out[0]) {
+                    z = 0;
+                    batch++;
+                }
+            }
+        }
+    }
+}
+
+/* Where the window row (kz, ky) of a pixel begins; NULL: in the padding. Column 0 of x, that is. */
+static const float *window_row(const tl_ref_window *w, const conv_pixel *p, int64_t kz, int64_t ky)
+{
+    int64_t z = p->at[0] + kz * w->dilation[0], y = p->at[1] + ky * w->dilation[1];
+    bool inside = z >= 0 && z < w->in[0] && y >= 0 && y < w->in[1];
+    return inside ? p->image + (z * w->in[1] + y) * w->in[2] * w->channels : NULL;
+}
+
+static bool rows_join(const conv_rows *r, const conv_pixel *pixels, int rows)
+{
+    bool join = r->joins;
+    for (int i = 0; join && i < rows; i++)
+        join = pixels[i].at[2] >= 0 && pixels[i].at[2] + r->w.kernel[2] <= r->w.in[2];
+    return join;
+}
+
+static tl_gemm_runs gather_rows(const void *user, int64_t m, int rows, const float **a)
+{
+    const conv_rows *r = user;
+    const tl_ref_window *w = &r->w;
+    conv_pixel pixels[16];
+    find_pixels(r, m, rows, pixels);
+    bool join = rows_join(r, pixels, rows);
+    int64_t steps = join ? 1 : w->kernel[2];
+    for (int64_t kz = 0; kz < w->kernel[0]; kz++)
+        for (int64_t ky = 0; ky < w->kernel[1]; ky++, a += steps * rows)
+            for (int i = 0; i < rows; i++) {
+                const float *row = window_row(w, &pixels[i], kz, ky);
+                for (int64_t kx = 0; kx < steps; kx++) {
+                    int64_t x = pixels[i].at[2] + kx * w->dilation[2];
+                    bool inside = row && x >= 0 && x < w->in[2];
+                    a[kx * rows + i] = inside ? row + x * w->channels : r->zeros;
+                }
+            }
+    size_t run = r->depth * (size_t)(join ? w->kernel[2] : 1);
+    return (tl_gemm_runs){(size_t)(w->kernel[0] * w->kernel[1] * steps), run};
+}
+
+/* ---- the kernel ---- */
+
+static tl_status conv_setup(const tl_fast_call *fast, conv_rows *r, tl_gemm *g)
+{
+    tl_call *call = fast->call;
+    *g = (tl_gemm){.isa = fast->isa, .rows = gather_rows, .rows_user = r};
+    TRY(window_of(fast, &r->w, &g->lo, &g->hi));
+    three_axes(&r->w);
+    const tl_tensor *filter = &call->in[1], *out = &call->out[0];
+    int64_t taps = r->w.kernel[0] * r->w.kernel[1] * r->w.kernel[2];
+    r->depth = (size_t)filter->shape[filter->rank - 1];
+    r->joins = r->depth == (size_t)r->w.channels && r->w.dilation[2] == 1;
+    g->m = r->w.batch * r->w.out[0] * r->w.out[1] * r->w.out[2];
+    g->k = (size_t)taps * r->depth;
+    g->max_taps = (size_t)taps;
+    g->n = filter->shape[0] / (r->w.channels / (int64_t)r->depth);
+    g->ldc = (size_t)out->shape[out->rank - 1];
+    return TL_OK;
+}
+
+static size_t conv_scratch(const tl_fast_call *fast)
+{
+    conv_rows r;
+    tl_gemm g;
+    return conv_setup(fast, &r, &g) == TL_OK ? tl_gemm_scratch(&g, fast->workers) : 0;
+}
+
+static tl_status conv_run(const tl_fast_call *fast)
+{
+    tl_call *call = fast->call;
+    conv_rows r;
+    tl_gemm g;
+    TRY(conv_setup(fast, &r, &g));
+    size_t group = tl_gemm_packed_size(fast->isa, g.k, (size_t)g.n),
+           groups = (size_t)r.w.channels / r.depth;
+    g.packed = fast->packed;
+    g.c = call->out[0].data;
+    r.x = call->in[0].data;
+    r.zeros = g.packed + groups * group;
+    for (size_t i = 0; i < groups; i++, g.packed += group, g.c += g.n, r.x += r.depth)
+        tl_gemm_run(&g, fast->workers, call->scratch);
+    return TL_OK;
+}
+
+const tl_fast_kernel tl_fast_conv = {.name = "conv",
+                                     .fits = conv_fits,
+                                     .run = conv_run,
+                                     .scratch = conv_scratch,
+                                     .pack_size = conv_pack_size,
+                                     .pack = conv_pack,
+                                     .packs = 1u << 1 | 1u << 2,
+                                     .clamps = true};
+
+/* ---- depthwise: bias[padded], then [taps][padded] ---- */
+
+static bool depthwise_fits(const tl_node *node)
+{
+    int64_t channels;
+    filter_shape f;
+    return fits_convolution(node, &channels, &f) && f.depth == 1 && f.filters == channels &&
+           channels > 1 && tl_type_of(node->in[0].value)->rank <= 4;
+}
+
+static size_t padded_channels(const tl_isa *isa, int64_t channels)
+{
+    size_t lanes = (size_t)isa->lanes;
+    return ((size_t)channels + lanes - 1) / lanes * lanes;
+}
+
+static size_t depthwise_pack_size(const tl_isa *isa, const tl_node *node)
+{
+    filter_shape f = shape_of_filter(node);
+    return (size_t)(f.taps + 1) * padded_channels(isa, f.filters) * sizeof(float);
+}
+
+static tl_status depthwise_pack(tl_context *cx, const tl_isa *isa, const tl_node *node,
+                                void *packed, tl_arena *scratch)
+{
+    filter_shape f = shape_of_filter(node);
+    size_t padded = padded_channels(isa, f.filters);
+    bool taps_first = node->op == TL_OP_tfl_depthwise_conv_2d;
+    size_t by_tap = taps_first ? (size_t)f.filters : 1, by_filter = taps_first ? 1 : (size_t)f.taps;
+    float *all = tl_arena_push_raw(scratch, (size_t)(f.filters * f.taps), sizeof *all),
+          *out = packed;
+    if (!all)
+        return tl_context_status(cx);
+    memset(out, 0, depthwise_pack_size(isa, node));
+    TRY(tl_fast_read(cx, tl_in(node, 2), 0, f.filters, out, scratch));
+    TRY(tl_fast_read(cx, tl_in(node, 1), 0, f.filters * f.taps, all, scratch));
+    for (size_t t = 0; t < (size_t)f.taps; t++)
+        for (size_t c = 0; c < (size_t)f.filters; c++)
+            out[(t + 1) * padded + c] = all[t * by_tap + c * by_filter];
+    return TL_OK;
+}
+
+typedef struct depthwise_job {
+    const tl_fast_call *fast;
+    tl_ref_window w;
+    float lo, hi;
+} depthwise_job;
+
+#define MAX_WINDOW_ROWS 64
+
+static void depthwise_rows(const void *user, int64_t first, int64_t end, int worker)
+{
+    const depthwise_job *job = user;
+    const tl_ref_window *w = &job->w;
+    const float *rows[MAX_WINDOW_ROWS], *in = job->fast->call->in[0].data;
+    float *y = job->fast->call->out[0].data;
+    (void)worker;
+    tl_dw_row row = {.x = rows,
+                     .w = job->fast->packed,
+                     .c = (size_t)w->channels,
+                     .padded = padded_channels(job->fast->isa, w->channels),
+                     .iw = w->in[2],
+                     .ow = w->out[2],
+                     .kh = (int)w->kernel[1],
+                     .kw = (int)w->kernel[2],
+                     .stride = w->stride[2],
+                     .dilation = w->dilation[2],
+                     .pad = w->pad[2],
+                     .lo = job->lo,
+                     .hi = job->hi};
+    for (int64_t i = first; i < end; i++) {
+        int64_t batch = i / w->out[1], oy = i % w->out[1];
+        for (int64_t ky = 0; ky < w->kernel[1]; ky++) {
+            int64_t iy = oy * w->stride[1] + ky * w->dilation[1] - w->pad[1];
+            bool inside = iy >= 0 && iy < w->in[1];
+            rows[ky] = inside ? in + (batch * w->in[1] + iy) * w->in[2] * w->channels : NULL;
+        }
+        row.y = y + i * w->out[2] * w->channels;
+        job->fast->isa->depthwise(&row);
+    }
+}
+
+static tl_status depthwise_run(const tl_fast_call *fast)
+{
+    depthwise_job job = {.fast = fast};
+    TRY(window_of(fast, &job.w, &job.lo, &job.hi));
+    three_axes(&job.w);
+    if (job.w.kernel[1] > MAX_WINDOW_ROWS)
+        return tl_ref_fail(fast->call, "a window of more than 64 rows");
+    int64_t rows = job.w.batch * job.w.out[1];
+    int64_t work = rows * job.w.out[2] * job.w.channels * job.w.kernel[1] * job.w.kernel[2];
+    tl_fast_parts(fast->workers, rows, work, depthwise_rows, &job);
+    return TL_OK;
+}
+
+const tl_fast_kernel tl_fast_depthwise = {.name = "depthwise",
+                                          .fits = depthwise_fits,
+                                          .run = depthwise_run,
+                                          .pack_size = depthwise_pack_size,
+                                          .pack = depthwise_pack,
+                                          .packs = 1u << 1 | 1u << 2,
+                                          .clamps = true};

@@ -1,0 +1,262 @@
+/* Fast kernels against reference kernels: every instruction set of this machine, one worker and
+ * several, odd sizes. A row is an op, its operands ("3,5" an input of that shape, "c3,5" a
+ * constant, "_" absent) and its attributes. */
+#include <stdlib.h>
+
+#include "base/testing.h"
+#include "ir/build.h"
+#include "ir/scan.h"
+#include "kernel/fast/isa.h"
+
+typedef struct fast_row {
+    const char *op, *operands, *attrs;
+    float lo, hi; /* both 0: results are not clamped */
+} fast_row;
+
+static const fast_row fast_rows[] = {
+#include "kernel/fast/fast_test.def"
+};
+
+/* ---- values ---- */
+
+static float next_random(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (float)((double)(*seed >> 40) / (1 << 23) - 1.0);
+}
+
+static float *random_floats(int64_t n, uint64_t seed)
+{
+    float *x = calloc((size_t)n + 64, sizeof *x);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = 2 * next_random(&seed);
+    return x;
+}
+
+/* ---- nodes ---- */
+
+typedef struct fast_case {
+    tl_context *cx;
+    tl_arena arena;
+    tl_model *model;
+    tl_node *node;
+    tl_tensor in[8], out[4];
+    float *data[64]; /* to be freed */
+    size_t n_data;
+} fast_case;
+
+static float *keep(fast_case *c, float *data)
+{
+    c->data[c->n_data++] = data;
+    return data;
+}
+
+static tl_value *add_operand(fast_case *c, tl_graph *graph, tl_str text, size_t k)
+{
+    bool constant = tl_str_starts(text, "c");
+    tl_tensor *t = &c->in[k];
+    tl_str part;
+    if (tl_str_is(text, "_"))
+        return NULL;
+    if (constant)
+        text = (tl_str){text.p + 1, text.n - 1};
+    *t = (tl_tensor){.dtype = TL_F32};
+    while (tl_str_split(&text, ',', &part))
+        assert_true(tl_str_to_i64(part, &t->shape[t->rank++]));
+    t->data = keep(c, random_floats(tl_tensor_count(t), k + 1));
+    if (constant)
+        return tl_build_const(
+            c->model, tl_const_bytes(&c->arena, TL_F32, t->rank, t->shape, t->data), TL_STR(""));
+    return tl_graph_add_input(
+        graph, tl_type_static(&c->arena, c->model->dims, TL_F32, t->rank, t->shape), TL_STR(""));
+}
+
+/* Integers of a constant operand: "i1,2" is the vector {1, 2}. */
+static tl_value *add_integers(fast_case *c, tl_str text, size_t k)
+{
+    int64_t v[16], n = 0;
+    int32_t *narrow = (int32_t *)(void *)keep(c, calloc(16, sizeof *narrow));
+    tl_str part;
+    text = (tl_str){text.p + 1, text.n - 1};
+    while (tl_str_split(&text, ',', &part))
+        assert_true(tl_str_to_i64(part, &v[n++]));
+    for (int64_t i = 0; i < n; i++)
+        narrow[i] = (int32_t)v[i];
+    c->in[k] = (tl_tensor){.dtype = TL_I32, .rank = 1, .shape = {n}, .data = narrow};
+    return tl_build_i32s(c->model, v, (size_t)n);
+}
+
+static void build_case(fast_case *c, const fast_row *row)
+{
+    tl_op op;
+    const void *attrs;
+    tl_value *in[8];
+    size_t n_in = 0;
+    tl_str rest = tl_str_from(row->operands), part;
+    c->model = tl_model_new(c->cx, &c->arena);
+    tl_graph *graph = tl_graph_new(c->model, TL_STR("main"));
+    assert_true(tl_op_find(tl_str_from(row->op), &op));
+    for (; tl_str_split(&rest, ' ', &part); n_in++)
+        in[n_in] = tl_str_starts(part, "i") ? add_integers(c, part, n_in)
+                                            : add_operand(c, graph, part, n_in);
+    tl_scan scan = tl_scan_start(c->cx, &c->arena, "test", tl_str_from(row->attrs));
+    assert_true(tl_attrs_scan(&scan, c->model->dims, tl_op_get(op)->attrs, &attrs));
+    tl_builder b = tl_builder_at_end(graph);
+    b.legal = 0;
+    c->node = tl_build_node(&b, op, in, n_in, attrs, 1, NULL, 0);
+    if (tl_context_status(c->cx) != TL_OK)
+        fail_msg("%s %s: %s", row->op, row->operands, c->cx->diags.v[0]->what);
+    for (size_t i = 0; i < c->node->n_out; i++) {
+        const tl_type *type = tl_type_of(c->node->out[i]);
+        c->out[i] = (tl_tensor){.dtype = type->dtype, .rank = type->rank};
+        assert_true(tl_type_shape(type, c->out[i].shape));
+    }
+}
+
+static tl_call call_of(fast_case *c)
+{
+    return (tl_call){.op = c->node->op,
+                     .attrs = c->node->attrs,
+                     .in = c->in,
+                     .n_in = c->node->n_in,
+                     .out = c->out,
+                     .n_out = c->node->n_out};
+}
+
+static float *new_result(fast_case *c)
+{
+    int64_t n = tl_tensor_count(&c->out[0]);
+    float *x = malloc(((size_t)n + 1) * sizeof *x);
+    for (int64_t i = 0; i <= n; i++)
+        x[i] = 1e30f;
+    c->out[0].data = keep(c, x);
+    return x;
+}
+
+static void *aligned_scratch(fast_case *c, size_t size)
+{
+    char *p = (char *)keep(c, malloc(size + 128));
+    memset(p, 0xff, size + 128);
+    return p + (64 - (uintptr_t)p % 64);
+}
+
+static float *run_reference(fast_case *c, const fast_row *row)
+{
+    tl_call call = call_of(c);
+    const tl_kernel *kernel = tl_kernel_ref(call.op);
+    float *y = new_result(c);
+    call.scratch = aligned_scratch(c, kernel->scratch ? kernel->scratch(&call) : 0);
+    if (kernel->run(&call) != TL_OK)
+        fail_msg("%s: %s", row->op, call.error);
+    for (int64_t i = 0, n = tl_tensor_count(&c->out[0]); i < n && row->lo != row->hi; i++)
+        y[i] = y[i] < row->lo ? row->lo : y[i] > row->hi ? row->hi : y[i];
+    return y;
+}
+
+/* Several workers on one thread, tasks backwards. */
+static void run_backwards(void *user, size_t n, tl_task task, void *arg)
+{
+    (void)user;
+    for (size_t i = n; i-- > 0;)
+        task(arg, i, (int)(i % 3));
+}
+
+static float *run_fast(fast_case *c, const fast_row *row, const tl_fast_kernel *kernel,
+                       const tl_isa *isa, const tl_workers *workers)
+{
+    tl_call call = call_of(c);
+    tl_fast_call fast = {
+        .call = &call, .isa = isa, .workers = workers, .lo = row->lo, .hi = row->hi};
+    float *y = new_result(c);
+    if (row->lo == row->hi) {
+        fast.lo = -INFINITY;
+        fast.hi = INFINITY;
+    }
+    assert_true(kernel->clamps || row->lo == row->hi);
+    size_t size = kernel->pack_size ? kernel->pack_size(isa, c->node) : 0;
+    if (size) {
+        void *packed = aligned_scratch(c, size);
+        assert_int_equal(kernel->pack(c->cx, isa, c->node, packed, &c->arena), TL_OK);
+        fast.packed = packed;
+    }
+    call.scratch = aligned_scratch(c, kernel->scratch ? kernel->scratch(&fast) : 0);
+    if (kernel->run(&fast) != TL_OK)
+        fail_msg("%s: %s", row->op, call.error);
+    return y;
+}
+
+static void compare(fast_case *c, const fast_row *row, const char *what, const float *expected,
+                    const float *y)
+{
+    int64_t n = tl_tensor_count(&c->out[0]);
+    double top = 1, worst = 0;
+    int64_t at = 0;
+    for (int64_t i = 0; i < n; i++)
+        top = fabs((double)expected[i]) > top ? fabs((double)expected[i]) : top;
+    for (int64_t i = 0; i < n; i++) {
+        double d = fabs((double)expected[i] - (double)y[i]);
+        if (!(d <= worst)) {
+            worst = d;
+            at = i;
+        }
+    }
+    if (!(worst <= 2e-6 * top))
+        fail_msg("%s %s %s, %s: element %lld is %.9g, expected %.9g", row->op, row->operands,
+                 row->attrs, what, (long long)at, (double)y[at], (double)expected[at]);
+    assert_true(y[n] == 1e30f); /* nothing written behind the end */
+}
+
+static const tl_isa *const all_isas[] = {
+    &tl_isa_generic,
+#if TL_X86
+    &tl_isa_avx2,
+    &tl_isa_avx512,
+#endif
+};
+
+static bool usable(const tl_isa *isa)
+{
+    tl_cpu cpu = tl_os_cpu();
+    return isa == &tl_isa_generic ||
+           (tl_str_is(TL_STR("avx2"), isa->name) ? cpu.avx2_fma : cpu.avx512);
+}
+
+static void check_row(const fast_row *row)
+{
+    fast_case c = {.cx = tl_context_create(NULL, NULL)};
+    static const tl_workers one = {.count = 1}, three = {.count = 3, .run = run_backwards};
+    tl_arena_init(&c.arena, c.cx);
+    build_case(&c, row);
+    const tl_fast_kernel *kernel = tl_fast_find(c.node);
+    if (!kernel)
+        fail_msg("%s %s: no fast kernel", row->op, row->operands);
+    float *expected = run_reference(&c, row);
+    for (size_t i = 0; i < TL_COUNT(all_isas); i++) {
+        if (!usable(all_isas[i]))
+            continue;
+        float *y = run_fast(&c, row, kernel, all_isas[i], &one);
+        compare(&c, row, all_isas[i]->name, expected, y);
+        float *z = run_fast(&c, row, kernel, all_isas[i], &three);
+        assert_memory_equal(y, z, (size_t)tl_tensor_count(&c.out[0]) * sizeof *y);
+    }
+    for (size_t i = 0; i < c.n_data; i++)
+        free(c.data[i]);
+    tl_model_release(c.model);
+    tl_arena_release(&c.arena);
+    tl_context_destroy(c.cx);
+}
+
+static void fast_kernels_agree_with_reference(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TL_COUNT(fast_rows); i++)
+        check_row(&fast_rows[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fast_kernels_agree_with_reference),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,88 @@
+/* The inner loops that exist once per instruction set. */
+#ifndef TL_KERNEL_FAST_ISA_H
+#define TL_KERNEL_FAST_ISA_H
+
+#include "kernel/fast/fast.h"
+
+/* rows x cols results of a product: c[i][j] = clamp(bias[j] + Σ a[i][k] b[k][j]). The k elements of a row lie
+ * in `taps` runs of `run` neighbours. Sums are taken in the order of k, whatever the shape of the tile. */
+typedef struct tl_gemm_tile {
+    const float *const *a; /* [taps][rows] */
+    size_t taps, run;
+    const float *b; /* a panel: bias[width], b[taps * run][width]; width: see tl_panel_width */
+    float *c;       /* rows are ldc apart */
+    size_t ldc;
+    int rows, cols; /* rows <= isa->rows, cols <= panel */
+    float lo, hi;
+} tl_gemm_tile;
+
+/* One row of a depthwise convolution: y[o, c] = clamp(bias[c] + Σ x[row k][o stride + t dilation - pad, c] w) */
+typedef struct tl_dw_row {
+    const float *const *x; /* [kh] rows [iw, c]; NULL: all padding */
+    const float *w;        /* bias[padded], then [kh][kw][padded] */
+    float *y;              /* [ow, c] */
+    size_t c, padded;      /* padded: c rounded up to lanes */
+    int64_t iw, ow;
+    int kh, kw;
+    int64_t stride, dilation, pad;
+    float lo, hi;
+} tl_dw_row;
+
+/* clang-format off */
+/* y = f(x), with parameters a and b */
+#define TL_FAST_UNARY(F) \
+    F(clamp) F(scale) F(abs) F(neg) F(square) F(sqrt) F(rsqrt) F(reciprocal) F(exp) F(log) F(sigmoid) F(tanh) F(erf) \
+    F(silu) F(gelu) F(gelu_tanh) F(hard_swish) F(hard_sigmoid) F(leaky_relu) F(elu) F(softplus) F(mish) \
+    F(round) F(floor) F(ceil)
+#define TL_FAST_BINARY(F) \
+    F(add) F(sub) F(mul) F(div) F(min) F(max) F(squared_difference) F(prelu)
+#define F(name) TL_FAST_##name,
+typedef enum tl_fast_unary { TL_FAST_UNARY(F) TL_FAST_UNARY_COUNT } tl_fast_unary;
+#undef F
+#define F(name) TL_FAST2_##name,
+typedef enum tl_fast_binary { TL_FAST_BINARY(F) TL_FAST_BINARY_COUNT } tl_fast_binary;
+#undef F
+/* clang-format on */
+
+typedef enum tl_fast_fold { TL_FAST_FOLD_sum, TL_FAST_FOLD_max, TL_FAST_FOLD_min } tl_fast_fold;
+
+struct tl_isa {
+    const char *name;
+    int lanes; /* floats in a vector */
+    int rows;  /* most rows of a tile */
+    void (*gemm)(const tl_gemm_tile *tile);
+    void (*depthwise)(const tl_dw_row *row);
+    void (*unary)(tl_fast_unary f, size_t n, const float *x, float *y, float a, float b);
+    /* an operand with step 0 is one element for all */
+    void (*binary)(tl_fast_binary f, size_t n, const float *x, int x_step, const float *y, int y_step,
+                   float *out, float lo, float hi);
+    /* y[i] = clamp(scale fold over k of rows[k][i]) */
+    void (*fold_rows)(tl_fast_fold f, size_t n_rows, const float *const *rows, size_t n, float *y,
+                      float scale, float lo, float hi);
+    /* fold over all elements */
+    float (*fold)(tl_fast_fold f, size_t n, const float *x);
+    void (*softmax)(size_t n, const float *x, float *y, float beta);
+    void (*log_softmax)(size_t n, const float *x, float *y);
+    /* (x - mean) / sqrt(variance + eps) scale + bias, or with rms x / sqrt(mean square + eps) scale; scale and
+     * bias may be NULL */
+    void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float eps, bool rms,
+                       float *y);
+    /* y = (p[0] (1 - wx) + p[1] wx) (1 - wy) + (p[2] (1 - wx) + p[3] wx) wy */
+    void (*blend)(size_t n, const float *const *p, float wx, float wy, float *y);
+    /* y[j][i] = x[i][j] for rows x cols floats; rows of x are x_stride apart, those of y y_stride */
+    void (*transpose)(size_t rows, size_t cols, const float *x, size_t x_stride, float *y, size_t y_stride);
+};
+
+extern const tl_isa tl_isa_generic;
+#if TL_X86
+extern const tl_isa tl_isa_avx2, tl_isa_avx512;
+#endif
+
+/* Panels of b hold two vectors of columns; the last one may hold one vector only. */
+static inline size_t tl_panel_width(const tl_isa *isa, size_t cols_left)
+{
+    size_t lanes = (size_t)isa->lanes;
+    return cols_left <= lanes ? lanes : 2 * lanes;
+}
+
+#endif
