@@ -252,6 +252,23 @@ bool tl_scan_i64(tl_scan *s, int64_t *out)
     return true;
 }
 
+bool tl_scan_u64(tl_scan *s, uint64_t *out)
+{
+    tl_scan_space(s);
+    size_t n = 0;
+    *out = 0;
+    for (int c; c = peek(s, n), c >= '0' && c <= '9'; n++) {
+        uint64_t digit = (uint64_t)(c - '0');
+        if (*out > (UINT64_MAX - digit) / 10)
+            return tl_scan_fail(s, "an integer below 2^64");
+        *out = *out * 10 + digit;
+    }
+    if (n == 0 || s->failed)
+        return tl_scan_fail(s, "an integer");
+    s->pos += n;
+    return true;
+}
+
 bool tl_scan_f64(tl_scan *s, double *out)
 {
     static const struct {

@@ -35,6 +35,8 @@ tl_str tl_scan_peek_word(tl_scan *s);
 /* A JSON string; expected is used in the message. */
 bool tl_scan_quoted(tl_scan *s, tl_str *out);
 bool tl_scan_i64(tl_scan *s, int64_t *out);
+/* Decimal digits alone, so that 1..5 can follow. */
+bool tl_scan_u64(tl_scan *s, uint64_t *out);
 /* Also inf, -inf, nan, true (1), false (0). */
 bool tl_scan_f64(tl_scan *s, double *out);
 
@@ -43,7 +45,7 @@ bool tl_scan_is_word(tl_str s);
 
 /* What other files print, read back. False: recorded. */
 bool tl_dim_scan(tl_scan *s, tl_dims *dims, bool make_symbols, const tl_dim **out);
-bool tl_type_scan(tl_scan *s, tl_dims *dims, tl_type *out);
+bool tl_type_scan(tl_scan *s, tl_dims *dims, bool make_symbols, tl_type *out);
 bool tl_dtype_scan(tl_scan *s, tl_dtype *out);
 bool tl_quant_scan(tl_scan *s, const tl_quant **out);
 /* Any of the fields of id, in any order, over the defaults. */

@@ -225,7 +225,7 @@ static bool at_quant(tl_scan *s)
     return yes;
 }
 
-bool tl_type_scan(tl_scan *s, tl_dims *dims, tl_type *out)
+bool tl_type_scan(tl_scan *s, tl_dims *dims, bool make_symbols, tl_type *out)
 {
     const tl_dim *d[TL_MAX_RANK];
     int rank = 0;
@@ -235,7 +235,7 @@ bool tl_type_scan(tl_scan *s, tl_dims *dims, tl_type *out)
     for (bool more = !tl_scan_take(s, "]"); more;) {
         if (rank == TL_MAX_RANK)
             return tl_scan_fail_at(s, s->pos, "expected at most %d axes", TL_MAX_RANK);
-        if (!tl_dim_scan(s, dims, false, &d[rank++]))
+        if (!tl_dim_scan(s, dims, make_symbols, &d[rank++]))
             return false;
         more = tl_scan_take(s, ",");
         if (!more && !tl_scan_expect(s, "]"))

@@ -32,7 +32,7 @@ static int teardown(void **state)
 static bool scan(fixture *f, const char *text, tl_type *type)
 {
     tl_scan s = tl_scan_start(f->cx, &f->arena, "t", tl_str_from(text));
-    return tl_type_scan(&s, f->dims, type) && (tl_scan_at_end(&s) || tl_scan_fail(&s, "the end"));
+    return tl_type_scan(&s, f->dims, false, type) && (tl_scan_at_end(&s) || tl_scan_fail(&s, "the end"));
 }
 
 static const char *print(fixture *f, const tl_type *type)
