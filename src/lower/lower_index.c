@@ -196,31 +196,104 @@ void tl_lower_make_gather_nd(tl_lowerer *lw, const tl_node *node, tl_value **out
 
 /* ---- scatter ---- */
 
-/* Whether no tuple of constant indices occurs twice; only small ones are looked at. */
-static bool are_unique(tl_context *cx, const tl_value *i, int64_t k)
-{
-    int64_t v[512];
+/* Where every update goes, as row numbers of x seen as rows of what one update replaces: known when
+ * the indices are constant. */
+typedef struct scatter_rows {
+    int64_t *v;
     size_t n;
-    if (k <= 0 || !tl_lower_known(cx, i, v, TL_COUNT(v), &n))
-        return false;
-    for (size_t a = 0; a + (size_t)k <= n; a += (size_t)k)
-        for (size_t b = 0; b < a; b += (size_t)k)
-            if (!memcmp(&v[a], &v[b], (size_t)k * sizeof *v))
-                return false;
-    return true;
+} scatter_rows;
+
+/* Number of leading axes that one index addresses: those of its tuple, or all, element by element.
+ */
+static int indexed_axes(const tl_node *node)
+{
+    int64_t k = 0;
+    if (node->op == TL_OP_scatter_elements)
+        return tl_type_of(node->in[0].value)->rank;
+    return tuple_length(node, &k) ? (int)k : 0;
 }
 
-/* Sums are what SCATTER_ND does. Replacing relies on the source's promise that no index occurs
- * twice; the other reductions read and write each element once, so they need it proved. */
-static bool takes_scatter(const tl_lower_options *options, const tl_node *node, int64_t k)
+static int64_t row_of_tuple(const int64_t *tuple, const int64_t *shape, int k)
+{
+    int64_t row = 0;
+    for (int a = 0; a < k; a++)
+        row = row * shape[a] + tuple[a] + (tuple[a] < 0 ? shape[a] : 0);
+    return row;
+}
+
+static int64_t row_of_element(int64_t at, int64_t index, int axis, const int64_t *shape,
+                              const int64_t *sizes, int rank)
+{
+    int64_t tuple[TL_MAX_RANK];
+    for (int a = rank - 1; a >= 0; a--) {
+        tuple[a] = a == axis ? index : at % sizes[a];
+        at /= sizes[a];
+    }
+    return row_of_tuple(tuple, shape, rank);
+}
+
+static bool find_rows(const tl_node *node, tl_arena *arena, scatter_rows *rows)
+{
+    const tl_value *x = node->in[0].value, *i = node->in[1].value;
+    int64_t shape[TL_MAX_RANK], sizes[TL_MAX_RANK];
+    int k = indexed_axes(node), axis = data_axis(tl_attrs_of(node, scatter)->axis, node);
+    bool tuples = node->op == TL_OP_scatter_nd;
+    if (!i->constant || k == 0 || !tl_type_shape(tl_type_of(x), shape) ||
+        !tl_type_shape(tl_type_of(i), sizes))
+        return false;
+    const int64_t *data = tl_const_load_i64(node->graph->model->cx, i->constant, arena);
+    rows->n = (size_t)tl_const_count(i->constant) / (size_t)(tuples ? k : 1);
+    rows->v = data ? TL_NEW_ARRAY(arena, int64_t, rows->n + 1) : NULL;
+    for (size_t r = 0; rows->v && r < rows->n; r++)
+        rows->v[r] = tuples ? row_of_tuple(data + r * (size_t)k, shape, k)
+                            : row_of_element((int64_t)r, data[r], axis, shape, sizes, k);
+    return rows->v != NULL;
+}
+
+/* Positions of the last update of every row, in order. */
+static size_t last_updates(tl_arena *arena, const scatter_rows *rows, int64_t *keep)
+{
+    tl_map seen;
+    size_t n = 0;
+    tl_map_init(&seen, arena);
+    for (size_t r = rows->n; r-- > 0;) {
+        if (tl_map_find_id(&seen, (uint64_t)rows->v[r]))
+            continue;
+        tl_map_put_id(&seen, (uint64_t)rows->v[r], rows->v);
+        keep[n++] = (int64_t)r;
+    }
+    for (size_t a = 0; a < n / 2; a++) {
+        int64_t swap = keep[a];
+        keep[a] = keep[n - 1 - a];
+        keep[n - 1 - a] = swap;
+    }
+    return n;
+}
+
+static bool are_unique(const tl_node *node)
+{
+    tl_arena arena;
+    scatter_rows rows;
+    tl_arena_init(&arena, node->graph->model->cx);
+    int64_t *keep =
+        find_rows(node, &arena, &rows) ? TL_NEW_ARRAY(&arena, int64_t, rows.n + 1) : NULL;
+    bool unique = keep && last_updates(&arena, &rows, keep) == rows.n;
+    tl_arena_release(&arena);
+    return unique;
+}
+
+/* Sums are what SCATTER_ND does. Replacing at run-time indices relies on the source's promise that
+ * none occurs twice; the other reductions read and write each element once, so they need it proved.
+ */
+static bool takes_scatter(const tl_lower_options *options, const tl_node *node)
 {
     tl_scatter_reduce reduce = tl_attrs_of(node, scatter)->reduce;
-    bool once = reduce == TL_scatter_reduce_add || reduce == TL_scatter_reduce_replace ||
-                are_unique(node->graph->model->cx, node->in[1].value, k);
-    return once && takes_data(options, node, TL_OP_tfl_scatter_nd);
+    return takes_data(options, node, TL_OP_tfl_scatter_nd) &&
+           (reduce == TL_scatter_reduce_add || reduce == TL_scatter_reduce_replace ||
+            are_unique(node));
 }
 
-/* x with the tuples i[…, k] (i32, none negative) combined with updates */
+/* x with the tuples i[…, k] (i32, none negative, none twice but for add) combined with updates */
 static tl_value *scatter(tl_lowerer *lw, tl_scatter_reduce reduce, tl_value *x, tl_value *i,
                          tl_value *updates)
 {
@@ -253,26 +326,58 @@ static tl_value *scatter(tl_lowerer *lw, tl_scatter_reduce reduce, tl_value *x, 
     return tl_build3(&lw->b, TL_OP_where, mask, placed, x, NULL);
 }
 
+/* x and updates as rows, all at constant row numbers */
+static tl_value *scatter_rows_of(tl_lowerer *lw, const tl_node *node, tl_value *x,
+                                 tl_value *updates, const scatter_rows *rows)
+{
+    tl_scatter_reduce reduce = tl_attrs_of(node, scatter)->reduce;
+    const tl_type *type = tl_type_of(x);
+    int k = indexed_axes(node), rank = type->rank - k + 1;
+    const tl_dim *dims[TL_MAX_RANK + 1];
+    int64_t *keep = TL_NEW_ARRAY(lw->arena, int64_t, rows->n + 1), *at = rows->v;
+    if (!keep)
+        return lw->model->poison;
+    for (int a = 1; a < rank; a++)
+        dims[a] = type->dims[k + a - 1];
+    dims[0] = tl_lower_const(lw, (int64_t)rows->n);
+    updates = tl_build_reshape(&lw->b, updates, dims, rank);
+    size_t n = reduce == TL_scatter_reduce_replace ? last_updates(lw->arena, rows, keep) : rows->n;
+    if (n < rows->n) {
+        tl_gather_attrs rows_kept = {.axis = 0, .may_be_negative = false};
+        updates = tl_build2(&lw->b, TL_OP_gather, updates, tl_lower_ints(lw, keep, n), &rows_kept);
+        for (size_t r = 0; r < n; r++)
+            at[r] = rows->v[keep[r]];
+    }
+    dims[0] = tl_dim_product(lw->dims, type->dims, (size_t)k);
+    tl_value *i =
+        tl_build_reshape_i(&lw->b, tl_lower_ints(lw, at, n), (int64_t[]){(int64_t)n, 1}, 2);
+    tl_value *y = scatter(lw, reduce, tl_build_reshape(&lw->b, x, dims, rank), i, updates);
+    return y->poison ? y : tl_build_reshape(&lw->b, y, type->dims, type->rank);
+}
+
 bool tl_lower_takes_scatter_nd(const tl_lower_options *options, const tl_node *node)
 {
-    int64_t k;
-    return tuple_length(node, &k) && k > 0 && takes_scatter(options, node, k);
+    return indexed_axes(node) > 0 && takes_scatter(options, node);
 }
 
 void tl_lower_make_scatter_nd(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
-    int64_t k;
-    tuple_length(node, &k);
-    tl_value *x = data_operand(lw, node, TL_OP_tfl_scatter_nd);
-    tl_dtype dtype = x->poison ? TL_F32 : tl_type_of(x)->dtype;
-    tl_value *i = plain_tuples(lw, node->in[1].value, node->in[0].value, 0, k, true);
-    tl_value *updates = tl_lower_cast(lw, node->in[2].value, dtype);
-    out[0] = data_result(lw, node, scatter(lw, tl_attrs_of(node, scatter)->reduce, x, i, updates));
+    scatter_rows rows;
+    tl_value *x = data_operand(lw, node, TL_OP_tfl_scatter_nd), *y;
+    tl_value *updates = tl_lower_cast(lw, node->in[2].value, tl_type_of(x)->dtype);
+    if (find_rows(node, lw->arena, &rows)) {
+        y = scatter_rows_of(lw, node, x, updates, &rows);
+    } else {
+        tl_value *i =
+            plain_tuples(lw, node->in[1].value, node->in[0].value, 0, indexed_axes(node), true);
+        y = scatter(lw, tl_attrs_of(node, scatter)->reduce, x, i, updates);
+    }
+    out[0] = data_result(lw, node, y);
 }
 
 bool tl_lower_takes_scatter_elements(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_scatter(options, node, tl_type_of(node->in[0].value)->rank == 1 ? 1 : 0);
+    return takes_scatter(options, node);
 }
 
 /* The position of every element of i in x, flat: Σ over axes of index × stride of x */
@@ -300,13 +405,18 @@ void tl_lower_make_scatter_elements(tl_lowerer *lw, const tl_node *node, tl_valu
 {
     const tl_scatter_attrs *attrs = tl_attrs_of(node, scatter);
     int axis = data_axis(attrs->axis, node);
+    scatter_rows rows;
     tl_value *x = data_operand(lw, node, TL_OP_tfl_scatter_nd);
-    tl_value *i = plain_indices(lw, node->in[1].value, tl_size_of(node->in[0].value, axis), true);
-    if (x->poison || i->poison) {
-        out[0] = lw->model->poison;
+    tl_value *updates = tl_lower_cast(lw, node->in[2].value, tl_type_of(x)->dtype);
+    if (find_rows(node, lw->arena, &rows)) {
+        out[0] = data_result(lw, node, scatter_rows_of(lw, node, x, updates, &rows));
         return;
     }
-    tl_value *updates = tl_lower_cast(lw, node->in[2].value, tl_type_of(x)->dtype);
+    tl_value *i = plain_indices(lw, node->in[1].value, tl_size_of(node->in[0].value, axis), true);
+    if (i->poison) {
+        out[0] = i;
+        return;
+    }
     const tl_dim *n = tl_type_count(lw->dims, tl_type_of(x)),
                  *m = tl_type_count(lw->dims, tl_type_of(i));
     const tl_dim *tuples[] = {m, tl_lower_const(lw, 1)};

@@ -249,7 +249,12 @@ static bool makes_view(tl_op op)
 
 static bool works_in_place(tl_op op)
 {
-    return op == TL_OP_tfl_add || op == TL_OP_tfl_sub || op == TL_OP_tfl_mul || op == TL_OP_tfl_div;
+    static const tl_op ops[] = {TL_OP_tfl_add, TL_OP_tfl_sub,     TL_OP_tfl_mul,
+                                TL_OP_tfl_div, TL_OP_tfl_softmax, TL_OP_tfl_dynamic_update_slice};
+    for (size_t i = 0; i < TL_COUNT(ops); i++)
+        if (ops[i] == op)
+            return true;
+    return false;
 }
 
 /* The runtime counts the users of a tensor, not those of the tensors that share its memory. So r =
