@@ -129,6 +129,28 @@ static bool runs_in(const layout_pass *p, const tl_node *node, const layout_orde
     return true;
 }
 
+/* The order for label 1: what spread to the result, or what follows from the operand. Where the two
+ * differ in axes of size 1 alone the operand's is taken, because they may have a size there (a mean
+ * that keeps its axes). */
+static bool other_order(const layout_pass *p, const tl_node *node, layout_order *out)
+{
+    const layout_order *last = hint_of(p, node->out[0]), *in = NULL;
+    layout_order follows;
+    if (tl_in(node, 0))
+        in = hint_of(p, tl_in(node, 0));
+    bool known =
+        in && layout_result(p->model->dims, node, 0, in, &follows) && runs_in(p, node, &follows);
+    if (known && (!last || layout_alike(tl_type_of(node->out[0]), &follows, last) ||
+                  !runs_in(p, node, last))) {
+        *out = follows;
+        return true;
+    }
+    if (!last || !runs_in(p, node, last))
+        return false;
+    *out = *last;
+    return true;
+}
+
 static void choose_orders(layout_pass *p, tl_graph *graph)
 {
     p->n_nodes = 0;
@@ -138,10 +160,9 @@ static void choose_orders(layout_pass *p, tl_graph *graph)
         if (node->n_out == 0)
             continue;
         node_orders *o = &p->orders[node->id];
-        const layout_order *last = &p->last[node->out[0]->id];
         o->out[0] = o->out[1] = layout_identity(tl_type_of(node->out[0])->rank);
-        if (last->rank >= 0 && runs_in(p, node, last))
-            o->out[1] = *last;
+        if (node->n_graphs == 0 && !layout_is_spatial(node->op) && other_order(p, node, &o->out[1]))
+            p->last[node->out[0]->id] = o->out[1];
     }
 }
 
