@@ -1,5 +1,5 @@
 /* Handlers: elementwise operators, comparisons, casts, constants. */
-#include "import/onnx/onnx_call.h"
+#include "import/onnx/onnx_op.h"
 
 void onnx_import_eltwise(onnx_call *c)
 {
@@ -9,6 +9,44 @@ void onnx_import_eltwise(onnx_call *c)
         return;
     }
     c->out[0] = tl_build(c->b, c->row->op, c->in, c->n_in, NULL);
+}
+
+/* x with axes of size 1 behind its own: they stand at `axis` and on of a tensor of that rank. */
+static tl_value *aligned_at(onnx_call *c, tl_value *x, int axis, int rank)
+{
+    const tl_dim *dims[TL_MAX_RANK];
+    int n = 0;
+    for (; n < onnx_rank(x); n++)
+        dims[n] = onnx_size(x, n);
+    for (int i = axis + onnx_rank(x); i < rank; i++)
+        dims[n++] = onnx_int(c, 1);
+    return tl_build_reshape(c->b, x, dims, n);
+}
+
+/* Before opset 7 the second operand was laid along the axes of the first from `axis` on. */
+void onnx_import_eltwise_axis(onnx_call *c)
+{
+    tl_value *x = onnx_need(c, 0), *y = onnx_need(c, 1);
+    if (!x || !y)
+        return;
+    if (onnx_attr_i(c, "broadcast", 0) && onnx_find_attr(c, "axis")) {
+        int axis = onnx_axis(c, onnx_attr_i(c, "axis", 0), onnx_rank(x));
+        if (axis < 0)
+            return;
+        y = aligned_at(c, y, axis, onnx_rank(x));
+    }
+    c->out[0] = onnx_build(c, c->row->op, x, y);
+}
+
+/* Before opset 7 the slope was one number, or one for each channel. */
+void onnx_import_prelu_channel(onnx_call *c)
+{
+    tl_value *x = onnx_need(c, 0), *slope = onnx_need_rank(c, 1, 0, 1);
+    if (!x || !slope)
+        return;
+    if (onnx_rank(slope) == 1 && !tl_dim_is(onnx_size(slope, 0), 1))
+        slope = aligned_at(c, slope, 1, onnx_rank(x));
+    c->out[0] = onnx_build(c, TL_OP_prelu, x, slope);
 }
 
 void onnx_import_alpha(onnx_call *c)
