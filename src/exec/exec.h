@@ -1,16 +1,18 @@
-/* The inside of a session. A graph becomes a list of steps over slots; a slot is where a value of the
- * graph lives. Memory is counted blocks of a slab: a value holds its block until its last use, values that
- * are the same data share one. Child graphs have slots of their own, to which the owner's are lent. */
+/* The inside of a session. A graph becomes a list of steps over slots; a slot is where a value of
+ * the graph lives. Memory is counted blocks of a slab: a value holds its block until its last use,
+ * values that are the same data share one. Child graphs have slots of their own, to which the
+ * owner's are lent. */
 #ifndef TL_EXEC_EXEC_H
 #define TL_EXEC_EXEC_H
 
 #include "exec/session.h"
+#include "exec/workers.h"
 
 /* ---- memory ---- */
 
 typedef struct exec_block {
     struct exec_block *next; /* of all blocks of the slab */
-    void *data;              /* aligned to TL_EXEC_ALIGN, TL_EXEC_SLACK readable bytes behind size */
+    void *data; /* aligned to TL_EXEC_ALIGN, TL_EXEC_SLACK readable bytes behind size */
     size_t size, allocated;
     uint32_t refs; /* 0: idle */
 } exec_block;
@@ -44,17 +46,29 @@ typedef struct exec_slot {
     exec_block *block; /* NULL: a constant, or no value now */
     const tl_value *value;
     exec_birth *births;
+    bool wanted; /* a constant that somebody reads as it is */
 } exec_slot;
 
 typedef struct exec_graph exec_graph;
 
+typedef enum exec_kind {
+    EXEC_KERNEL,
+    EXEC_VIEW,    /* the result is the operand's data in another shape */
+    EXEC_CONTROL, /* has child graphs */
+    EXEC_NOTHING  /* done by the step that makes the operand */
+} exec_kind;
+
 typedef struct exec_step {
     const tl_node *node;
-    const tl_kernel *kernel; /* NULL: control flow */
+    exec_kind kind;
+    const tl_kernel *kernel;    /* reference */
+    const tl_fast_kernel *fast; /* NULL: the reference kernel runs */
+    tl_fast_call fast_call;
     tl_call call;
     tl_tensor *operands; /* call.in */
     exec_slot **in;      /* NULL: absent */
     exec_slot **out;
+    size_t n_in, n_out;
     exec_slot **dying; /* whose last use this is */
     size_t n_dying;
     exec_graph *graphs[2];
@@ -78,11 +92,15 @@ struct tl_session {
     tl_session_options options;
     tl_arena arena, weights;
     exec_slab slab;
+    exec_workers *workers; /* NULL: the caller alone */
+    tl_workers view;
+    const tl_isa *isa;
     exec_graph *graph;
     TL_VEC(exec_slot *) slots; /* of all graphs, without constants */
-    int64_t *symbols;          /* by id; INT64_MIN: not bound */
-    exec_slot *given;          /* visible inputs, then state */
-    exec_slot *results;        /* visible outputs */
+    TL_VEC(exec_slot *) constants;
+    int64_t *symbols;   /* by id; INT64_MIN: not bound */
+    exec_slot *given;   /* visible inputs, then state */
+    exec_slot *results; /* visible outputs */
     tl_node_time *times;
     size_t n_nodes;
 };

@@ -110,7 +110,7 @@ static tl_status step_fail(tl_session *s, const exec_step *step, const char *wha
 static int64_t broadcast_size(const exec_step *step, int from_last)
 {
     int64_t size = 1;
-    for (size_t k = 0; k < step->call.n_in; k++) {
+    for (size_t k = 0; k < step->n_in; k++) {
         const tl_tensor *t = &step->operands[k];
         if (t->data && from_last < t->rank && t->shape[t->rank - 1 - from_last] != 1)
             size = t->shape[t->rank - 1 - from_last];
@@ -122,7 +122,7 @@ static int64_t broadcast_size(const exec_step *step, int from_last)
 static tl_status set_shapes(tl_session *s, exec_step *step)
 {
     bool births = tl_op_has(step->node->op, TL_TRAIT_BIRTHS), known = true;
-    for (size_t i = 0; i < step->call.n_out; i++) {
+    for (size_t i = 0; i < step->n_out; i++) {
         tl_tensor *t = &step->call.out[i];
         const tl_type *type = tl_type_of(step->out[i]->value);
         *t = (tl_tensor){.dtype = type->dtype, .rank = type->rank, .quant = type->quant};
@@ -139,35 +139,78 @@ static tl_status set_shapes(tl_session *s, exec_step *step)
     return TL_OK;
 }
 
-static tl_status make_results(tl_session *s, exec_step *step)
+static bool same_shape(const tl_tensor *a, const tl_tensor *b)
 {
-    TRY(set_shapes(s, step));
-    for (size_t i = 0; i < step->call.n_out; i++) {
-        exec_slot *slot = step->out[i];
-        memcpy(slot->t.shape, step->call.out[i].shape, sizeof slot->t.shape);
-        TRY(tl_exec_slot_hold(s, slot));
-        TRY(tl_exec_bind(s, slot));
-        step->call.out[i] = slot->t;
+    return a->dtype == b->dtype && a->rank == b->rank &&
+           !memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape);
+}
+
+/* An operand that dies here and whose memory nobody shares may become the result. */
+static exec_slot *replaceable(const exec_step *step, const tl_tensor *result)
+{
+    for (size_t i = 0; i < step->n_dying; i++) {
+        exec_slot *slot = step->dying[i];
+        if (slot->block && slot->block->refs == 1 && same_shape(&slot->t, result))
+            return slot;
     }
-    return TL_OK;
+    return NULL;
+}
+
+/* Memory for result i, whose shape is set: an operand's or new. */
+static tl_status place_result(tl_session *s, exec_step *step, size_t i)
+{
+    exec_slot *slot = step->out[i];
+    const exec_slot *old = NULL;
+    if (step->kind == EXEC_VIEW)
+        old = step->in[0];
+    else if (i == 0 && step->fast && step->fast->in_place)
+        old = replaceable(step, &step->call.out[0]);
+    if (old)
+        tl_exec_slot_set(slot, old);
+    slot->t.rank = step->call.out[i].rank;
+    memcpy(slot->t.shape, step->call.out[i].shape, sizeof slot->t.shape);
+    if (!old)
+        TRY(tl_exec_slot_hold(s, slot));
+    step->call.out[i] = slot->t;
+    return tl_exec_bind(s, slot);
+}
+
+static size_t scratch_size(const exec_step *step)
+{
+    if (step->fast)
+        return step->fast->scratch ? step->fast->scratch(&step->fast_call) : 0;
+    return step->kernel->scratch ? step->kernel->scratch(&step->call) : 0;
+}
+
+static tl_status call_kernel(tl_session *s, exec_step *step)
+{
+    exec_block *scratch = NULL;
+    size_t size = scratch_size(step);
+    if (size) {
+        if (!(scratch = tl_exec_take(&s->slab, size)))
+            return tl_context_status(s->cx);
+        step->call.scratch = scratch->data;
+    }
+    tl_status status =
+        step->fast ? step->fast->run(&step->fast_call) : step->kernel->run(&step->call);
+    tl_exec_drop(scratch);
+    return status == TL_OK ? TL_OK
+                           : step_fail(s, step, step->call.error ? step->call.error : "failed");
 }
 
 static tl_status run_kernel(tl_session *s, exec_step *step)
 {
-    exec_block *scratch = NULL;
-    for (size_t i = 0; i < step->call.n_in; i++)
+    for (size_t i = 0; i < step->n_in; i++)
         step->operands[i] = step->in[i] ? step->in[i]->t : (tl_tensor){0};
     step->call.error = NULL;
-    TRY(make_results(s, step));
-    if (step->kernel->scratch) {
-        if (!(scratch = tl_exec_take(&s->slab, step->kernel->scratch(&step->call))))
-            return tl_context_status(s->cx);
-        step->call.scratch = scratch->data;
+    TRY(set_shapes(s, step));
+    for (size_t i = 0; i < step->n_out; i++)
+        TRY(place_result(s, step, i));
+    if (step->kind == EXEC_VIEW) {
+        bool fits = tl_tensor_count(&step->operands[0]) == tl_tensor_count(&step->call.out[0]);
+        return fits ? TL_OK : step_fail(s, step, "the shapes hold different numbers of elements");
     }
-    tl_status status = step->kernel->run(&step->call);
-    tl_exec_drop(scratch);
-    return status == TL_OK ? TL_OK
-                           : step_fail(s, step, step->call.error ? step->call.error : "failed");
+    return call_kernel(s, step);
 }
 
 /* ---- control flow ---- */
@@ -192,13 +235,13 @@ static tl_status run_if(tl_session *s, exec_step *step)
 static void feed_child(exec_graph *g, const exec_step *step)
 {
     for (size_t i = 0; i < g->n_inputs; i++)
-        tl_exec_slot_set(g->inputs[i], i < step->node->n_out ? &step->carried[i] : step->in[i]);
+        tl_exec_slot_set(g->inputs[i], i < step->n_out ? &step->carried[i] : step->in[i]);
 }
 
 static tl_status run_while(tl_session *s, exec_step *step)
 {
     exec_graph *cond = step->graphs[0], *body = step->graphs[1];
-    size_t n = step->node->n_out;
+    size_t n = step->n_out;
     for (size_t i = 0; i < n; i++)
         tl_exec_slot_set(&step->carried[i], step->in[i]);
     for (;;) {
@@ -228,7 +271,7 @@ static tl_status run_control(tl_session *s, exec_step *step)
 {
     bool choice = step->node->op == TL_OP_if || step->node->op == TL_OP_tfl_if;
     TRY(choice ? run_if(s, step) : run_while(s, step));
-    for (uint32_t i = 0; i < step->node->n_out; i++)
+    for (size_t i = 0; i < step->n_out; i++)
         TRY(tl_exec_bind(s, step->out[i]));
     return TL_OK;
 }
@@ -238,8 +281,9 @@ static tl_status run_control(tl_session *s, exec_step *step)
 static tl_status run_step(tl_session *s, exec_step *step)
 {
     TRY(tl_check_cancel(s->cx));
-    TRY(step->kernel ? run_kernel(s, step) : run_control(s, step));
-    for (uint32_t i = 0; s->options.observe && i < step->node->n_out; i++)
+    if (step->kind != EXEC_NOTHING)
+        TRY(step->kind == EXEC_CONTROL ? run_control(s, step) : run_kernel(s, step));
+    for (size_t i = 0; s->options.observe && i < step->n_out; i++)
         s->options.observe(s->options.observe_user, step->node->out[i], &step->out[i]->t);
     for (size_t i = 0; i < step->n_dying; i++)
         tl_exec_slot_clear(step->dying[i]);

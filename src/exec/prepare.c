@@ -12,10 +12,11 @@ typedef struct preparing {
     bool *used;        /* by id: a later step (or the graph's end) uses it */
 } preparing;
 
+/* ---- slots ---- */
+
 static tl_status load_constant(tl_session *s, const tl_const *c, tl_tensor *t, tl_arena *scratch)
 {
     size_t size = (size_t)tl_const_size(c);
-    memcpy(t->shape, tl_const_shape(c), (size_t)t->rank * sizeof *t->shape);
     if (size >= SIZE_MAX - TL_EXEC_SLACK)
         return tl_oom(s->cx);
     t->data = tl_arena_push_aligned(&s->weights, size + TL_EXEC_SLACK, TL_EXEC_ALIGN);
@@ -41,8 +42,22 @@ static tl_status slot_of(preparing *p, const tl_value *value, exec_slot **out)
     slot->t = (tl_tensor){.dtype = type->dtype, .rank = type->rank, .quant = type->quant};
     *out = p->slots[value->id] = slot;
     if (value->constant)
-        return load_constant(s, value->constant, &slot->t, &p->scratch);
-    return tl_vec_push(&s->arena, &s->slots, slot) ? TL_OK : tl_context_status(s->cx);
+        memcpy(slot->t.shape, tl_const_shape(value->constant),
+               (size_t)slot->t.rank * sizeof *slot->t.shape);
+    bool kept = value->constant ? tl_vec_push(&s->arena, &s->constants, slot)
+                                : tl_vec_push(&s->arena, &s->slots, slot);
+    return kept ? TL_OK : tl_context_status(s->cx);
+}
+
+/* Constants that are only read in packed form stay in the file. */
+static tl_status load_constants(preparing *p)
+{
+    for (size_t i = 0; i < p->s->constants.n; i++) {
+        exec_slot *slot = p->s->constants.v[i];
+        if (slot->wanted)
+            TRY(load_constant(p->s, slot->value->constant, &slot->t, &p->scratch));
+    }
+    return TL_OK;
 }
 
 static tl_status new_slots(preparing *p, size_t n, exec_slot ***out)
@@ -56,10 +71,57 @@ static tl_status prepare_graph(preparing *p, const tl_graph *graph, exec_graph *
 static tl_status prepare_control(preparing *p, const tl_node *node, exec_step *step)
 {
     TL_ASSERT(node->n_graphs == 2);
+    step->kind = EXEC_CONTROL;
+    for (size_t i = 0; i < step->n_in; i++)
+        if (step->in[i])
+            step->in[i]->wanted = true;
     for (uint32_t i = 0; i < 2; i++)
         TRY(prepare_graph(p, node->graphs[i], &step->graphs[i]));
     step->carried = TL_NEW_ARRAY(&p->s->arena, exec_slot, node->n_out + 1);
     return step->carried ? TL_OK : tl_context_status(p->s->cx);
+}
+
+static bool is_view(tl_op op)
+{
+    return op == TL_OP_reshape || op == TL_OP_tfl_reshape || op == TL_OP_tfl_squeeze ||
+           op == TL_OP_tfl_expand_dims;
+}
+
+/* The packed form of the constants that a fast kernel wants; *packs: which operands it replaces. */
+static tl_status pack_operands(preparing *p, exec_step *step, unsigned *packs)
+{
+    tl_session *s = p->s;
+    const tl_fast_kernel *fast = step->fast;
+    size_t size = fast->pack_size ? fast->pack_size(s->isa, step->node) : 0;
+    *packs = 0;
+    if (!size)
+        return TL_OK;
+    void *packed = tl_arena_push_aligned(&s->weights, size + TL_EXEC_SLACK, TL_EXEC_ALIGN);
+    if (!packed)
+        return tl_context_status(s->cx);
+    tl_arena_mark mark = tl_arena_get_mark(&p->scratch);
+    TRY(fast->pack(s->cx, s->isa, step->node, packed, &p->scratch));
+    tl_arena_rewind(&p->scratch, mark);
+    step->fast_call.packed = packed;
+    *packs = fast->packs;
+    return TL_OK;
+}
+
+static tl_status prepare_fast(preparing *p, exec_step *step)
+{
+    unsigned packs = 0;
+    if (!p->s->options.reference && (step->fast = tl_fast_find(step->node))) {
+        step->fast_call = (tl_fast_call){.call = &step->call,
+                                         .isa = p->s->isa,
+                                         .workers = &p->s->view,
+                                         .lo = -INFINITY,
+                                         .hi = INFINITY};
+        TRY(pack_operands(p, step, &packs));
+    }
+    for (size_t i = 0; i < step->n_in; i++)
+        if (step->in[i] && !(packs >> TL_MIN(i, (size_t)31) & 1))
+            step->in[i]->wanted = true;
+    return TL_OK;
 }
 
 static tl_status prepare_kernel(preparing *p, const tl_node *node, exec_step *step)
@@ -70,6 +132,7 @@ static tl_status prepare_kernel(preparing *p, const tl_node *node, exec_step *st
         tl_where where = tl_origin_where(s->model, node->origin);
         return tl_fail(s->cx, TL_U001, &where, "op %s cannot be run", tl_op_get(node->op)->name);
     }
+    step->kind = is_view(node->op) && !s->options.reference ? EXEC_VIEW : EXEC_KERNEL;
     step->operands = TL_NEW_ARRAY(&s->arena, tl_tensor, node->n_in + 1);
     tl_tensor *results = TL_NEW_ARRAY(&s->arena, tl_tensor, node->n_out + 1);
     if (!step->operands || !results)
@@ -81,12 +144,14 @@ static tl_status prepare_kernel(preparing *p, const tl_node *node, exec_step *st
                            .out = results,
                            .n_out = node->n_out,
                            .symbols = s->symbols};
-    return TL_OK;
+    return prepare_fast(p, step);
 }
 
 static tl_status prepare_step(preparing *p, const tl_node *node, exec_step *step)
 {
     step->node = node;
+    step->n_in = node->n_in;
+    step->n_out = node->n_out;
     TRY(new_slots(p, node->n_in, &step->in));
     TRY(new_slots(p, node->n_out, &step->out));
     for (uint32_t i = 0; i < node->n_in; i++)
@@ -96,6 +161,67 @@ static tl_status prepare_step(preparing *p, const tl_node *node, exec_step *step
     return tl_op_has(node->op, TL_TRAIT_GRAPHS) ? prepare_control(p, node, step)
                                                 : prepare_kernel(p, node, step);
 }
+
+/* ---- clamps that the step before can do ---- */
+
+static bool clamp_of(const tl_node *node, float *lo, float *hi)
+{
+    *lo = 0;
+    *hi = INFINITY;
+    switch (node->op) {
+    case TL_OP_relu:
+    case TL_OP_tfl_relu:
+        return true;
+    case TL_OP_tfl_relu6:
+        *hi = 6;
+        return true;
+    case TL_OP_tfl_relu_0_to_1:
+        *hi = 1;
+        return true;
+    case TL_OP_tfl_relu_n1_to_1:
+        *lo = -1;
+        *hi = 1;
+        return true;
+    case TL_OP_clip:
+        *lo = (float)tl_attrs_of(node, clip)->lo;
+        *hi = (float)tl_attrs_of(node, clip)->hi;
+        return *lo <= *hi;
+    default:
+        return false;
+    }
+}
+
+static exec_step *step_of(exec_graph *g, size_t from, const tl_node *node)
+{
+    for (size_t k = from; k < g->n_steps; k++)
+        if (g->steps[k].node == node)
+            return &g->steps[k];
+    return NULL;
+}
+
+/* conv, then relu: the convolution clamps its results, which become those of the relu. */
+static void join_clamps(exec_graph *g)
+{
+    for (size_t k = 0; k < g->n_steps; k++) {
+        exec_step *step = &g->steps[k];
+        float lo, hi;
+        if (step->kind != EXEC_KERNEL || !step->fast || !step->fast->clamps || step->n_out != 1)
+            continue;
+        const tl_value *value = step->out[0]->value;
+        if (!tl_has_one_use(value) || !clamp_of(value->uses->user, &lo, &hi) ||
+            value->uses->user->graph != g->graph)
+            continue;
+        exec_step *next = step_of(g, k + 1, value->uses->user);
+        TL_ASSERT(next);
+        step->fast_call.lo = lo;
+        step->fast_call.hi = hi;
+        step->out[0] = next->out[0];
+        next->kind = EXEC_NOTHING;
+        next->n_in = next->n_out = 0;
+    }
+}
+
+/* ---- graphs ---- */
 
 static void note_dying(preparing *p, exec_step *step, exec_slot *slot)
 {
@@ -113,10 +239,10 @@ static tl_status find_deaths(preparing *p, exec_graph *graph)
             p->used[graph->outputs[i]->value->id] = true;
     for (size_t k = graph->n_steps; k-- > 0;) {
         exec_step *step = &graph->steps[k];
-        TRY(new_slots(p, step->node->n_in + step->node->n_out, &step->dying));
-        for (uint32_t i = 0; i < step->node->n_out; i++)
+        TRY(new_slots(p, step->n_in + step->n_out, &step->dying));
+        for (size_t i = 0; i < step->n_out; i++)
             note_dying(p, step, step->out[i]);
-        for (uint32_t i = 0; i < step->node->n_in; i++)
+        for (size_t i = 0; i < step->n_in; i++)
             note_dying(p, step, step->in[i]);
     }
     return TL_OK;
@@ -145,6 +271,10 @@ static tl_status prepare_graph(preparing *p, const tl_graph *graph, exec_graph *
         TRY(prepare_step(p, node, &g->steps[k++]));
     for (size_t i = 0; i < g->n_outputs; i++)
         TRY(slot_of(p, tl_graph_output(graph, i), &g->outputs[i]));
+    for (size_t i = 0; i < g->n_outputs; i++)
+        g->outputs[i]->wanted = true;
+    if (!s->options.observe && !s->options.reference)
+        join_clamps(g);
     return find_deaths(p, g);
 }
 
@@ -215,7 +345,7 @@ static size_t births_of_graph(const exec_graph *g, exec_birth **births)
     for (size_t i = 0; i < g->n_inputs; i++)
         n += collect_births(g->inputs[i], births ? births + n : NULL);
     for (size_t k = 0; k < g->n_steps; k++)
-        for (uint32_t i = 0; i < g->steps[k].node->n_out; i++)
+        for (size_t i = 0; i < g->steps[k].n_out; i++)
             n += collect_births(g->steps[k].out[i], births ? births + n : NULL);
     return n;
 }
@@ -241,6 +371,7 @@ static tl_status prepare_all(preparing *p)
     if (!p->slots || !p->used || !s->symbols)
         return tl_context_status(s->cx);
     TRY(prepare_graph(p, s->entry->graph, &s->graph));
+    TRY(load_constants(p));
     TRY(find_births(p));
     return gather_births(s, s->graph);
 }

@@ -5,10 +5,22 @@
 
 #include <string.h>
 
+static tl_status start_workers(tl_session *s)
+{
+    int n = s->options.n_threads ? s->options.n_threads : s->cx->n_threads;
+    n = n ? n : tl_os_processors();
+    if (n > 1 && !s->options.reference)
+        TRY(tl_exec_workers_new(s->cx, n, &s->workers));
+    s->view = tl_exec_workers_view(s->workers);
+    s->isa = tl_isa_find(tl_os_cpu());
+    return TL_OK;
+}
+
 static tl_status create_parts(tl_session *s)
 {
     const tl_entry *entry = s->entry;
     size_t n_given = entry->n_in + entry->n_state;
+    TRY(start_workers(s));
     TRY(tl_exec_prepare(s));
     s->given = TL_NEW_ARRAY(&s->arena, exec_slot, n_given + 1);
     s->results = TL_NEW_ARRAY(&s->arena, exec_slot, entry->n_out + 1);
@@ -50,6 +62,7 @@ void tl_session_free(tl_session *s)
 {
     if (!s)
         return;
+    tl_exec_workers_free(s->workers);
     tl_exec_slab_release(&s->slab);
     tl_arena_release(&s->weights);
     tl_arena_release(&s->arena);
@@ -200,8 +213,10 @@ tl_status tl_session_run(tl_session *s)
     for (size_t i = 0, n = tl_dims_n_symbols(s->model->dims); i < n; i++)
         s->symbols[i] = INT64_MIN;
     tl_status status = feed_inputs(s);
+    tl_exec_workers_begin(s->workers);
     if (status == TL_OK)
         status = tl_exec_graph_run(s, s->graph);
+    tl_exec_workers_end(s->workers);
     if (status == TL_OK)
         keep_outputs(s);
     for (size_t i = 0; i < s->slots.n; i++)

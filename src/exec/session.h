@@ -1,8 +1,9 @@
-/* Runs one entry of a model, CORE or TFL ops alike. A session owns its memory plan, packed weights and
- * workers; after the first run with given input shapes nothing is allocated. Deterministic: the result
- * does not depend on the number of threads.
+/* Runs one entry of a model, CORE or TFL ops alike. A session owns its memory plan, packed weights
+ * and workers; after the first run with given input shapes nothing is allocated. Deterministic: the
+ * result does not depend on the number of threads.
  *
- * State (entry->n_state) starts at zero and is carried from run to run; tl_session_reset clears it. */
+ * State (entry->n_state) starts at zero and is carried from run to run; tl_session_reset clears it.
+ */
 #ifndef TL_EXEC_SESSION_H
 #define TL_EXEC_SESSION_H
 

@@ -270,6 +270,8 @@ const tl_fast_kernel tl_fast_conv = {.name = "conv",
                                      .packs = 1u << 1 | 1u << 2,
                                      .clamps = true};
 
+#define MAX_WINDOW_ROWS 64
+
 /* ---- depthwise: bias[padded], then [taps][padded] ---- */
 
 static bool depthwise_fits(const tl_node *node)
@@ -318,8 +320,6 @@ typedef struct depthwise_job {
     float lo, hi;
 } depthwise_job;
 
-#define MAX_WINDOW_ROWS 64
-
 static void depthwise_rows(const void *user, int64_t first, int64_t end, int worker)
 {
     const depthwise_job *job = user;
@@ -357,8 +357,6 @@ static tl_status depthwise_run(const tl_fast_call *fast)
     depthwise_job job = {.fast = fast};
     TRY(window_of(fast, &job.w, &job.lo, &job.hi));
     three_axes(&job.w);
-    if (job.w.kernel[1] > MAX_WINDOW_ROWS)
-        return tl_ref_fail(fast->call, "a window of more than 64 rows");
     int64_t rows = job.w.batch * job.w.out[1];
     int64_t work = rows * job.w.out[2] * job.w.channels * job.w.kernel[1] * job.w.kernel[2];
     tl_fast_parts(fast->workers, rows, work, depthwise_rows, &job);
