@@ -510,8 +510,10 @@ static bool make_plan(onnx_call *c, loop_plan *plan)
     plan->trips = as_scalar(c, onnx_in(c, 0));
     if (plan->trips && known_scalar(c, plan->trips, &known) && known == INT64_MAX)
         plan->trips = NULL;
-    if (plan->trips)
-        plan->trips = tl_build_cast(c->b, plan->trips, TL_I64);
+    if (plan->trips) {
+        tl_value *constant = onnx_evaluate(c->importer, plan->trips);
+        plan->trips = tl_build_cast(c->b, constant ? constant : plan->trips, TL_I64);
+    }
     if (plan->trips && plan->trips->fact.shape_value)
         plan->n_trips =
             tl_dim_max(c->dims, plan->trips->fact.shape_value[0], tl_dim_const(c->dims, 0));
