@@ -36,7 +36,7 @@ def reference(proto, inputs):
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session.run(None, inputs)
+    return session.run(None, {name: np.asarray(x) for name, x in inputs.items()})
 
 
 def cnn(channels=8, seed=0):
