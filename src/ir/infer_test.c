@@ -369,7 +369,7 @@ static tl_value *make_operand(bench *t, tl_scan *s)
     int64_t v[TL_SHAPE_VALUE_MAX], shape[TL_MAX_RANK];
     if (tl_scan_take_word(s, "_"))
         return NULL;
-    assert_true(tl_type_scan(s, t->m->dims, &type));
+    assert_true(tl_type_scan(s, t->m->dims, false, &type));
     if (!tl_scan_take(s, "="))
         return tl_graph_add_input(t->b.graph, type, TL_STR("x"));
     assert_true(tl_scan_take(s, "("));
