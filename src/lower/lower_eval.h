@@ -117,8 +117,10 @@ static bool eval_node(eval *e, const tl_node *node)
             eval_alloc(e, &out[i]);
         size_t scratch = kernel->scratch ? kernel->scratch(&call) : 0;
         call.scratch = tl_arena_push_aligned(e->arena, scratch + 64, 64);
-        if (kernel->run(&call) != TL_OK)
+        if (kernel->run(&call) != TL_OK) {
+            print_message("%s: %s\n", tl_op_get(node->op)->name, call.error);
             return false;
+        }
     }
     for (size_t i = 0; i < node->n_out; i++) {
         e->tensors[node->out[i]->id] = out[i];

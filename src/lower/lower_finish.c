@@ -323,7 +323,8 @@ static void settle_outputs(tl_graph *graph)
     }
 }
 
-/* A tensor has one name: an output that is an input, or another output too, becomes a tensor of its own. */
+/* A tensor has one name: an output that is an input, or another output too, becomes a tensor of its
+ * own. */
 static void part_outputs(tl_graph *graph)
 {
     tl_node *ret = graph->last;

@@ -35,23 +35,27 @@ static tl_value *from_start(tl_lowerer *lw, tl_value *i, tl_value *n)
     return tl_build3(&lw->b, TL_OP_where, negative, from_end, i, NULL);
 }
 
-/* Indices of a constant from the start; NULL when they are none or many. */
-static tl_value *known_from_start(tl_lowerer *lw, const tl_value *i, const tl_dim *n)
+/* A constant's indices from the start; element k counts along an axis of size n[k % n_axes]. NULL
+ * when the value is no small constant or a size is open. */
+static tl_value *known_from_start(tl_lowerer *lw, const tl_value *i, const tl_dim *const *n,
+                                  size_t n_axes)
 {
-    int64_t v[256], size, shape[TL_MAX_RANK];
+    int64_t v[1024], size[TL_MAX_RANK], shape[TL_MAX_RANK];
     size_t count;
-    if (!tl_dim_is_const(n, &size) || !tl_lower_known(lw->cx, i, v, TL_COUNT(v), &count) ||
-        !tl_type_shape(tl_type_of(i), shape))
+    for (size_t k = 0; k < n_axes; k++)
+        if (!tl_dim_is_const(n[k], &size[k]))
+            return NULL;
+    if (!tl_lower_known(lw->cx, i, v, TL_COUNT(v), &count) || !tl_type_shape(tl_type_of(i), shape))
         return NULL;
     for (size_t k = 0; k < count; k++)
-        v[k] += v[k] < 0 ? size : 0;
+        v[k] += v[k] < 0 ? size[k % n_axes] : 0;
     return tl_build_reshape_i(&lw->b, tl_lower_ints(lw, v, count), shape, tl_type_of(i)->rank);
 }
 
 /* Indices along an axis of size n, as i32, none negative */
 static tl_value *plain_indices(tl_lowerer *lw, tl_value *i, const tl_dim *n, bool may_be_negative)
 {
-    tl_value *known = may_be_negative ? known_from_start(lw, i, n) : NULL;
+    tl_value *known = may_be_negative ? known_from_start(lw, i, &n, 1) : NULL;
     if (known)
         return known;
     i = tl_lower_i32(lw, i);
@@ -131,10 +135,12 @@ void tl_lower_make_gather_elements(tl_lowerer *lw, const tl_node *node, tl_value
 static tl_value *plain_tuples(tl_lowerer *lw, tl_value *i, const tl_value *x, int first, int64_t k,
                               bool negative)
 {
+    const tl_dim *const *sizes = &tl_type_of(x)->dims[first];
+    tl_value *known = negative ? known_from_start(lw, i, sizes, (size_t)k) : NULL;
+    if (known)
+        return known;
     i = tl_lower_i32(lw, i);
-    if (!negative || i->poison)
-        return i;
-    return from_start(lw, i, tl_lower_dims(lw, &tl_type_of(x)->dims[first], (size_t)k));
+    return negative && !i->poison ? from_start(lw, i, tl_lower_dims(lw, sizes, (size_t)k)) : i;
 }
 
 static bool tuple_length(const tl_node *node, int64_t *k)
@@ -293,9 +299,19 @@ static bool takes_scatter(const tl_lower_options *options, const tl_node *node)
             are_unique(node));
 }
 
-/* x with the tuples i[…, k] (i32, none negative, none twice but for add) combined with updates */
+/* i32 of the first k dims of x, above 0 where an update was placed */
+static tl_value *count_updates(tl_lowerer *lw, const tl_type *x, tl_value *i, size_t k)
+{
+    const tl_type *tuples = tl_type_of(i);
+    tl_value *one = tl_lower_int(lw, 1);
+    tl_value *ones = tl_build_broadcast_to(&lw->b, one, tuples->dims, tuples->rank - 1);
+    return tl_build3(&lw->b, TL_OP_tfl_scatter_nd, i, ones, tl_lower_dims(lw, x->dims, k), NULL);
+}
+
+/* x with the tuples i[…, k] (i32, none negative, none twice but for add) combined with updates;
+ * mask: bool of the first k dims, true where an update goes, NULL: not known */
 static tl_value *scatter(tl_lowerer *lw, tl_scatter_reduce reduce, tl_value *x, tl_value *i,
-                         tl_value *updates)
+                         tl_value *updates, tl_value *mask)
 {
     static const tl_op combine[] = {[TL_scatter_reduce_mul] = TL_OP_mul,
                                     [TL_scatter_reduce_min] = TL_OP_min,
@@ -313,17 +329,28 @@ static tl_value *scatter(tl_lowerer *lw, tl_scatter_reduce reduce, tl_value *x, 
     tl_value *placed = tl_build(&lw->b, TL_OP_tfl_scatter_nd, in, 3, NULL);
     if (reduce == TL_scatter_reduce_add)
         return tl_build2(&lw->b, TL_OP_add, x, placed, NULL);
-    /* a mask over the indexed axes: 1 where something was placed */
     const tl_dim *dims[TL_MAX_RANK];
     for (int a = 0; a < type->rank; a++)
         dims[a] = a < k ? type->dims[a] : tl_lower_const(lw, 1);
-    tl_value *one = tl_lower_int(lw, 1);
-    in[1] = tl_build_broadcast_to(&lw->b, one, tuples->dims, tuples->rank - 1);
-    in[2] = tl_lower_dims(lw, type->dims, (size_t)k);
-    tl_value *hits = tl_build(&lw->b, TL_OP_tfl_scatter_nd, in, 3, NULL);
-    tl_value *mask = tl_build2(&lw->b, TL_OP_greater, hits, tl_lower_int(lw, 0), NULL);
+    if (!mask)
+        mask = tl_build2(&lw->b, TL_OP_greater, count_updates(lw, type, i, (size_t)k),
+                         tl_lower_int(lw, 0), NULL);
     mask = tl_build_reshape(&lw->b, mask, dims, type->rank);
     return tl_build3(&lw->b, TL_OP_where, mask, placed, x, NULL);
+}
+
+/* bool[n] constant, true at the rows; NULL when n is open or large. */
+static tl_value *row_mask(tl_lowerer *lw, const tl_dim *n, const scatter_rows *rows)
+{
+    int64_t size;
+    if (!tl_dim_is_const(n, &size) || size > TL_CONST_SMALL)
+        return NULL;
+    uint8_t *hit = TL_NEW_ARRAY(lw->model->arena, uint8_t, size + 1);
+    for (size_t r = 0; hit && r < rows->n; r++)
+        if (rows->v[r] >= 0 && rows->v[r] < size)
+            hit[rows->v[r]] = 1;
+    tl_const *c = hit ? tl_const_adopt(lw->model->arena, TL_BOOL, 1, &size, hit) : NULL;
+    return c ? tl_build_const(lw->model, c, (tl_str){0}) : lw->model->poison;
 }
 
 /* x and updates as rows, all at constant row numbers */
@@ -351,7 +378,8 @@ static tl_value *scatter_rows_of(tl_lowerer *lw, const tl_node *node, tl_value *
     dims[0] = tl_dim_product(lw->dims, type->dims, (size_t)k);
     tl_value *i =
         tl_build_reshape_i(&lw->b, tl_lower_ints(lw, at, n), (int64_t[]){(int64_t)n, 1}, 2);
-    tl_value *y = scatter(lw, reduce, tl_build_reshape(&lw->b, x, dims, rank), i, updates);
+    tl_value *mask = row_mask(lw, dims[0], rows);
+    tl_value *y = scatter(lw, reduce, tl_build_reshape(&lw->b, x, dims, rank), i, updates, mask);
     return y->poison ? y : tl_build_reshape(&lw->b, y, type->dims, type->rank);
 }
 
@@ -370,7 +398,7 @@ void tl_lower_make_scatter_nd(tl_lowerer *lw, const tl_node *node, tl_value **ou
     } else {
         tl_value *i =
             plain_tuples(lw, node->in[1].value, node->in[0].value, 0, indexed_axes(node), true);
-        y = scatter(lw, tl_attrs_of(node, scatter)->reduce, x, i, updates);
+        y = scatter(lw, tl_attrs_of(node, scatter)->reduce, x, i, updates, NULL);
     }
     out[0] = data_result(lw, node, y);
 }
@@ -422,7 +450,8 @@ void tl_lower_make_scatter_elements(tl_lowerer *lw, const tl_node *node, tl_valu
     const tl_dim *tuples[] = {m, tl_lower_const(lw, 1)};
     i = tl_build_reshape(&lw->b, flat_positions(lw, i, x, axis), tuples, 2);
     updates = tl_build_reshape(&lw->b, updates, &m, 1);
-    tl_value *y = scatter(lw, attrs->reduce, tl_build_reshape(&lw->b, x, &n, 1), i, updates);
+    x = tl_build_reshape(&lw->b, x, &n, 1);
+    tl_value *y = scatter(lw, attrs->reduce, x, i, updates, NULL);
     out[0] = data_result(lw, node, tl_lower_like(lw, y, node->out[0]));
 }
 

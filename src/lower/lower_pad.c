@@ -87,6 +87,64 @@ void tl_lower_make_pad(tl_lowerer *lw, const tl_node *node, tl_value **out)
     out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
 }
 
+/* ---- counts that are computed ---- */
+
+static bool is_open(const tl_pad_attrs *attrs, int axis)
+{
+    return !tl_dim_is_const(attrs->lo.v[axis], NULL) || !tl_dim_is_const(attrs->hi.v[axis], NULL);
+}
+
+/* Blocks are put around x along such axes: they keep the sizes known, and nothing is refused. */
+bool tl_lower_takes_pad_by_blocks(const tl_lower_options *options, const tl_node *node)
+{
+    const tl_pad_attrs *attrs = tl_attrs_of(node, pad);
+    const tl_type *type = tl_type_of(node->in[0].value);
+    tl_dtype dtype;
+    bool open = false;
+    for (int i = 0; i < type->rank; i++)
+        open = open || is_open(attrs, i);
+    return open && attrs->mode == TL_pad_mode_constant && !type->quant &&
+           tl_lower_type(options, TL_OP_tfl_concatenation, node, 0, 1, &dtype) &&
+           tl_profile_limits(options->profile, TL_OP_tfl_fill).types & 1u << dtype;
+}
+
+static tl_value *block(tl_lowerer *lw, tl_value *x, int axis, const tl_dim *n, tl_value *fill)
+{
+    const tl_dim *dims[TL_MAX_RANK];
+    int rank = tl_type_of(x)->rank;
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == axis ? n : tl_size_of(x, i);
+    return tl_build2(&lw->b, TL_OP_tfl_fill, tl_lower_dims(lw, dims, (size_t)rank), fill, NULL);
+}
+
+void tl_lower_make_pad_by_blocks(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    const tl_pad_attrs *attrs = tl_attrs_of(node, pad);
+    const tl_dim *lo[TL_MAX_RANK], *hi[TL_MAX_RANK], *zero = tl_lower_const(lw, 0);
+    tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_concatenation, node, 0, 1);
+    tl_value *x = tl_lower_cast(lw, node->in[0].value, dtype), *fill = tl_in(node, 1);
+    int rank = tl_type_of(x)->rank;
+    fill = fill ? tl_lower_cast(lw, fill, dtype) : tl_lower_scalar(lw, dtype, 0);
+    for (int i = 0; i < rank; i++) {
+        lo[i] = is_open(attrs, i) ? zero : attrs->lo.v[i];
+        hi[i] = is_open(attrs, i) ? zero : attrs->hi.v[i];
+    }
+    x = tl_lower_pad(lw, x, lo, hi, fill);
+    for (int i = 0; i < rank && !x->poison; i++) {
+        tl_value *parts[3];
+        size_t n = 0;
+        if (!is_open(attrs, i))
+            continue;
+        if (!tl_dim_is(attrs->lo.v[i], 0))
+            parts[n++] = block(lw, x, i, attrs->lo.v[i], fill);
+        parts[n++] = x;
+        if (!tl_dim_is(attrs->hi.v[i], 0))
+            parts[n++] = block(lw, x, i, attrs->hi.v[i], fill);
+        x = tl_build_concat(&lw->b, parts, n, i);
+    }
+    out[0] = tl_lower_cast(lw, x, tl_type_of(node->out[0])->dtype);
+}
+
 /* ---- reflect, edge, wrap ---- */
 
 bool tl_lower_takes_pad_by_parts(const tl_lower_options *options, const tl_node *node)

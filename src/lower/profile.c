@@ -54,7 +54,7 @@ tl_limits tl_profile_limits(const tl_profile *profile, tl_op op)
         if (row->op == op)
             return (tl_limits){row->types & ~row->lost, row->rank_old, row->spread_old};
     }
-    return (tl_limits){UINT32_MAX, 0, 0};
+    return (tl_limits){TL_LIMIT_ANY, 0, 0};
 }
 
 uint32_t tl_limit_bit(const tl_type *type)

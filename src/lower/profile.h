@@ -20,6 +20,8 @@ const tl_profile *tl_profile_get(size_t index);
 /* Bits of tl_limits.types: 1 << dtype for plain numbers, these for quantised storage. */
 enum { TL_LIMIT_Q8 = 1 << 24, TL_LIMIT_QU8 = 1 << 25, TL_LIMIT_Q16 = 1 << 26 };
 
+#define TL_LIMIT_ANY UINT32_MAX
+
 /* What the kernel of a TFL op takes. */
 typedef struct tl_limits {
     uint32_t types;  /* of the data operands: computed rightly */

@@ -127,7 +127,8 @@ static bool shapes_differ(const rule_case *c)
 static bool type_is_not_computed(const rule_case *c)
 {
     const tl_value *x = data_of(c->node);
-    return x && !(tl_profile_limits(c->profile, c->node->op).types & tl_limit_bit(tl_type_of(x)));
+    uint32_t types = tl_profile_limits(c->profile, c->node->op).types;
+    return x && types != TL_LIMIT_ANY && !(types & tl_limit_bit(tl_type_of(x)));
 }
 
 static bool rank_is_too_high(const rule_case *c)

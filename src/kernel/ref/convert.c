@@ -16,9 +16,11 @@ static void convert_run(const tl_tensor *in, tl_tensor *out, int64_t at, int64_t
     }
 }
 
+/* TFLite's cast converts stored integers, whatever their quantisation. */
 tl_status tl_ref_cast(tl_call *call)
 {
-    TRY(tl_ref_plain(call));
+    if (call->op == TL_OP_cast)
+        TRY(tl_ref_plain(call));
     for (int64_t at = 0, n = tl_tensor_count(&call->out[0]); at < n; at += TL_REF_RUN)
         convert_run(&call->in[0], &call->out[0], at, TL_MIN(n - at, (int64_t)TL_REF_RUN));
     return TL_OK;
