@@ -78,21 +78,21 @@ static double filter_at(const tl_resize_attrs *a, double t)
     return a->mode == TL_resize_mode_cubic ? cubic(t, a->cubic_a) : triangle(t);
 }
 
-/* Filter taps around x; stretch > 1 widens the filter (antialias). */
+/* Filter taps around x; stretch > 1 widens the filter (antialias), whose weights then need a sum
+ * of 1. */
 static void filter_taps(const tl_resize_attrs *a, double x, double stretch, int64_t n, int taps,
                         int64_t *index, double *weight)
 {
     int64_t first = (int64_t)tl_floor(x) - taps / 2 + 1;
-    bool drop = a->exclude_outside || stretch > 1;
     double sum = 0;
     for (int k = 0; k < taps; k++) {
         int64_t at = first + k;
         bool outside = at < 0 || at >= n;
-        weight[k] = drop && outside ? 0 : filter_at(a, ((double)at - x) / stretch);
+        weight[k] = a->exclude_outside && outside ? 0 : filter_at(a, ((double)at - x) / stretch);
         index[k] = clamp_index(at, n);
         sum += weight[k];
     }
-    if (drop && sum != 0)
+    if ((a->exclude_outside || stretch > 1) && sum != 0)
         for (int k = 0; k < taps; k++)
             weight[k] /= sum;
 }

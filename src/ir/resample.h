@@ -1,5 +1,6 @@
 /* What `resize` samples along one axis: the meaning of its modes in numbers, for the reference
- * kernel, the formula and the lowering alike. Source: ONNX Resize; antialias as in Pillow. */
+ * kernel, the formula and the lowering alike. Source: ONNX Resize. Outside of the
+ * input its edge repeats, unless exclude_outside: antialias in Pillow and PyTorch sets that, too. */
 #ifndef TL_IR_RESAMPLE_H
 #define TL_IR_RESAMPLE_H
 

@@ -102,6 +102,13 @@ static void samples_match(void **state)
          2,
          4,
          {0, 0, 1, 2, 1, 2, 3, 3},
+         {0.125, 0.375, 0.375, 0.125, 0.125, 0.375, 0.375, 0.125}},
+        /* without what lies outside, as PyTorch and Pillow */
+        {{.mode = TL_resize_mode_linear, .antialias = true, .exclude_outside = true},
+         4,
+         2,
+         4,
+         {0, 0, 1, 2, 1, 2, 3, 3},
          {0, 3 / 7., 3 / 7., 1 / 7., 1 / 7., 3 / 7., 3 / 7., 0}},
         {{.mode = TL_resize_mode_linear, .coord = TL_resize_coord_tf_crop, .roi = {2, far_roi}},
          3,
