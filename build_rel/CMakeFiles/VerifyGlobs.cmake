@@ -111,6 +111,7 @@ set(OLD_GLOB
   "/work/w/exec/src/exec/prepare.c"
   "/work/w/exec/src/exec/session.c"
   "/work/w/exec/src/exec/slab.c"
+  "/work/w/exec/src/exec/workers.c"
   )
 if(NOT "${NEW_GLOB}" STREQUAL "${OLD_GLOB}")
   message("-- GLOB mismatch!")
@@ -228,10 +229,13 @@ set(OLD_GLOB
   "/work/w/exec/src/ir/resample_test.c"
   "/work/w/exec/src/ir/scan.c"
   "/work/w/exec/src/ir/substitute.c"
+  "/work/w/exec/src/ir/text_const.c"
+  "/work/w/exec/src/ir/text_parse.c"
+  "/work/w/exec/src/ir/text_print.c"
+  "/work/w/exec/src/ir/text_test.c"
   "/work/w/exec/src/ir/type.c"
   "/work/w/exec/src/ir/type_test.c"
   "/work/w/exec/src/ir/validate.c"
-  "/work/w/exec/src/ir/zz_stub.c"
   )
 if(NOT "${NEW_GLOB}" STREQUAL "${OLD_GLOB}")
   message("-- GLOB mismatch!")
