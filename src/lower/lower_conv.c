@@ -236,3 +236,46 @@ void tl_lower_make_conv_3d(tl_lowerer *lw, const tl_node *node, tl_value **out)
     tl_value *y = tl_build(&lw->b, TL_OP_tfl_conv_3d, in, 3, &attrs);
     out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
 }
+
+/* ---- integers: in f32, over as many input channels at a time as sum up exactly ---- */
+
+static int64_t exact_channels(const tl_node *node)
+{
+    tl_window w[TL_MAX_RANK];
+    int64_t taps = 1;
+    if (!conv_windows(node->graph->model->dims, node, w))
+        return 0;
+    for (int i = 0; i < conv_axes(node); i++)
+        taps *= w[i].k;
+    return tl_lower_exact_terms(node->in[0].value, node->in[1].value) / TL_MAX(taps, 1);
+}
+
+bool tl_lower_takes_int_conv(const tl_lower_options *options, const tl_node *node)
+{
+    const tl_value *x = node->in[0].value, *w = node->in[1].value;
+    int64_t c, step = exact_channels(node);
+    (void)options;
+    return tl_dtype_is_int(tl_type_of(x)->dtype) && !tl_type_of(x)->quant && step > 0 &&
+           tl_dim_is_const(tl_size_of(w, conv_axes(node) + 1), &c) &&
+           (c <= step || tl_attrs_of(node, conv)->groups == 1);
+}
+
+void tl_lower_make_int_conv(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    tl_value *x = node->in[0].value, *w = node->in[1].value, *sum = tl_in(node, 2);
+    tl_dtype dtype = tl_type_of(node->out[0])->dtype;
+    int axis = conv_axes(node) + 1;
+    int64_t c = 0, step = exact_channels(node);
+    bool whole = tl_dim_is_const(tl_size_of(w, axis), &c) && c <= step;
+    for (int64_t first = 0; first < c; first += step) {
+        const tl_dim *begin = tl_lower_const(lw, first);
+        const tl_dim *n = tl_lower_const(lw, TL_MIN(step, c - first));
+        tl_value *a = whole ? x : tl_lower_part(lw, x, axis, begin, n, 1);
+        tl_value *b = whole ? w : tl_lower_part(lw, w, axis, begin, n, 1);
+        tl_value *in[] = {tl_build_cast(&lw->b, a, TL_F32), tl_build_cast(&lw->b, b, TL_F32)};
+        tl_value *part = tl_build(&lw->b, TL_OP_conv, in, 2, node->attrs);
+        part = tl_build_cast(&lw->b, part, dtype);
+        sum = sum ? tl_build2(&lw->b, TL_OP_add, sum, part, NULL) : part;
+    }
+    out[0] = sum ? sum : lw->model->poison;
+}

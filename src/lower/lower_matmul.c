@@ -105,15 +105,6 @@ void tl_lower_make_batch_matmul(tl_lowerer *lw, const tl_node *node, tl_value **
 
 /* ---- integers ---- */
 
-/* How many products of elements of x and y sum up exactly in f32. */
-static int64_t exact_terms(const tl_value *x, const tl_value *y)
-{
-    tl_interval p = tl_interval_mul(x->fact.range, y->fact.range);
-    if (p.lo < -(1 << 24) || p.hi > 1 << 24)
-        return 0;
-    return (1 << 24) / TL_MAX(TL_MAX(p.hi, -p.lo), 1);
-}
-
 bool tl_lower_takes_int_matmul(const tl_lower_options *options, const tl_node *node)
 {
     (void)options;
@@ -135,7 +126,7 @@ void tl_lower_make_int_matmul(tl_lowerer *lw, const tl_node *node, tl_value **ou
 {
     tl_value *x = node->in[0].value, *y = node->in[1].value, *sum = NULL;
     tl_dtype dtype = tl_type_of(node->out[0])->dtype;
-    int64_t k, step = exact_terms(x, y);
+    int64_t k, step = tl_lower_exact_terms(x, y);
     int ax = tl_type_of(x)->rank - 1, ay = tl_type_of(y)->rank - 2;
     if (!tl_dim_is_const(tl_size_of(x, ax), &k) || step < 32) {
         out[0] = summed_products(lw, x, y);

@@ -34,12 +34,9 @@ static bool next_block(tl_str *rest, block *b)
         at = rest->p;
     b->core.n = (size_t)(at - b->core.p);
     b->want.p = at = rest->p;
-    tl_str ahead = *rest;
-    while (tl_str_split(&ahead, '\n', &line) && !tl_str_starts(line, "## ")) {
-        at = ahead.n ? ahead.p : line.p + line.n + 1;
-        *rest = ahead;
-    }
-    b->want.n = b->want.p ? (size_t)(at - b->want.p) : 0;
+    while (rest->n && !tl_str_starts(*rest, "## "))
+        tl_str_split(rest, '\n', &line);
+    b->want.n = (size_t)(rest->n ? rest->p - at : line.p + line.n - at);
     return true;
 }
 

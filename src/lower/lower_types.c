@@ -157,6 +157,14 @@ tl_value *tl_lower_cast(tl_lowerer *lw, tl_value *x, tl_dtype to)
     return tl_build1(&lw->b, TL_OP_tfl_cast, x, &(tl_tfl_cast_attrs){.to = to});
 }
 
+int64_t tl_lower_exact_terms(const tl_value *x, const tl_value *y)
+{
+    tl_interval product = tl_interval_mul(x->fact.range, y->fact.range);
+    if (!interval_within(product, F32_EXACT))
+        return 0;
+    return F32_EXACT.hi / TL_MAX(TL_MAX(product.hi, -product.lo), 1);
+}
+
 tl_value *tl_lower_i32(tl_lowerer *lw, tl_value *x)
 {
     return tl_lower_cast(lw, x, TL_I32);

@@ -44,6 +44,8 @@ tl_dtype tl_lower_compute(tl_lowerer *lw, tl_op op, const tl_node *node, size_t 
 /* x in another type: a constant, what a cast came from when that holds the same, or a CAST. Quantised
  * values stay as they are. */
 tl_value *tl_lower_cast(tl_lowerer *lw, tl_value *x, tl_dtype to);
+/* How many products of elements of x and y (integers) sum up exactly in f32; 0: not one is sure to. */
+int64_t tl_lower_exact_terms(const tl_value *x, const tl_value *y);
 /* An index, count or other integer operand as i32. */
 tl_value *tl_lower_i32(tl_lowerer *lw, tl_value *x);
 
