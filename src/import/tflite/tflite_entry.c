@@ -69,13 +69,15 @@ static tl_status entry_names(tfl_scope *s, const int32_t *indices, uint32_t n,
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t t = (uint32_t)indices[i];
-        tl_str name = s->tensors[t].name;
+        tl_str name = {0};
         if (first[t]) {
             name = given[first[t] - 1].name;
             first[t] = next[first[t] - 1];
-        } else if (!name.n) {
-            name = tl_str_from(tl_arena_printf(&r->scratch, "%s%u", stem, i));
         }
+        if (!name.n)
+            name = s->tensors[t].name;
+        if (!name.n)
+            name = tl_str_from(tl_arena_printf(&r->scratch, "%s%u", stem, i));
         (*out)[i] = unique_name(r, &taken, name);
         if (r->cx->out_of_memory)
             return tl_context_status(r->cx);
@@ -267,6 +269,21 @@ static const tfl_entry_mark *find_entry_mark(const tfl_reader *r, const tfl_sign
     return NULL;
 }
 
+/* Hidden state of n pairs goes out as it came in. */
+static bool state_fits(const tl_graph *graph, size_t n)
+{
+    size_t n_in = graph->inputs.n, n_out = tl_graph_n_outputs(graph);
+    if (n > n_in || n > n_out)
+        return false;
+    for (size_t i = 1; i <= n; i++) {
+        const tl_type *in = &graph->inputs.v[n_in - i]->fact.type;
+        const tl_type *out = &tl_graph_output(graph, n_out - i)->fact.type;
+        if (in->dtype != out->dtype || in->rank != out->rank)
+            return false;
+    }
+    return true;
+}
+
 static tl_status read_entry(tfl_reader *r, const tfl_signature *signature, bool first)
 {
     tfl_scope s = {.r = r, .subgraph = signature->subgraph, .signature = signature, .first = first};
@@ -276,7 +293,7 @@ static tl_status read_entry(tfl_reader *r, const tfl_signature *signature, bool 
     TRY(output_names(&s, &out_names));
     const tfl_entry_mark *mark = find_entry_mark(r, signature);
     size_t n_state = mark && !s.skip ? mark->n_state : 0;
-    if (n_state > s.n_inputs || n_state > s.n_outputs)
+    if (!state_fits(s.graph, n_state))
         n_state = 0;
     return tl_model_add_entry(r->model, mark ? mark->name : signature->key, s.graph, in_names,
                               out_names, n_state);

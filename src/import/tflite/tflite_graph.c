@@ -216,22 +216,42 @@ static tl_node *build_operator(tfl_operator *o, tl_builder *b, tl_value *const *
     return tl_build_node(b, o->op, in, o->n_in, attrs, o->n_out, graphs, o->n_children);
 }
 
-/* Declared types are checked, never believed. */
+/* Scales count per tensor or along an axis of that size. */
+static bool scales_fit(const tl_type *type)
+{
+    const tl_quant *quant = type->quant;
+    int64_t n;
+    if (!quant || quant->axis < 0)
+        return !quant || quant->n == 1;
+    return quant->axis < type->rank && tl_dim_is_const(type->dims[quant->axis], &n) &&
+           n == (int64_t)quant->n;
+}
+
+/* Declared element types must be right. */
+static tl_status check_dtype(const tfl_operator *o, const tfl_tensor *tensor, const tl_type *type)
+{
+    tfl_reader *r = o->s->r;
+    if (!tensor->has_dtype)
+        return tfl_refuse(r, &o->where, tensor);
+    if (tensor->dtype != type->dtype)
+        return tl_fail(r->cx, TL_U004, &o->where, "result %.*s is declared %s, expected %s",
+                       TL_STR_ARG(tensor->name), tfl_type_text(r, tensor->code),
+                       tl_dtype_name(type->dtype));
+    if (!scales_fit(type))
+        return tl_fail(r->cx, TL_M003, &o->where,
+                       "result %.*s has scales that do not fit its shape",
+                       TL_STR_ARG(tensor->name));
+    return TL_OK;
+}
+
+/* Declared shapes are checked, never believed. */
 static void check_result(const tfl_operator *o, const tfl_tensor *tensor, tl_value *value)
 {
     tfl_reader *r = o->s->r;
     const tl_type *type = &value->fact.type;
     if (value->poison)
         return;
-    if (!tensor->has_dtype) {
-        (void)tfl_refuse(r, &o->where, tensor);
-        value->poison = true;
-        return;
-    }
-    if (tensor->dtype != type->dtype) {
-        (void)tl_fail(r->cx, TL_U004, &o->where, "result %.*s is declared %s, expected %s",
-                      TL_STR_ARG(tensor->name), tfl_type_text(r, tensor->code),
-                      tl_dtype_name(type->dtype));
+    if (check_dtype(o, tensor, type) != TL_OK) {
         value->poison = true;
         return;
     }
