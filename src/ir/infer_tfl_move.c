@@ -385,7 +385,7 @@ static tl_status blocks_nd(tl_infer *x, bool to_space)
     const tl_type *type = tl_infer_type(x, 0);
     tl_dims *d = tl_infer_dims(x);
     const tl_dim *dims[TL_MAX_RANK];
-    int m;
+    int m = 0;
     size_t n_block, n_pairs;
     TRY(block_operands(x, &m));
     const tl_dim *const *block = tl_infer_contents(x, 1, &n_block);

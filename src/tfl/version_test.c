@@ -1,5 +1,6 @@
 #include "base/testing.h"
 
+#include "ir/build.h"
 #include "ir/text.h"
 #include "tfl/schema.h"
 #include "tfl/version.h"
