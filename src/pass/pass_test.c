@@ -54,6 +54,12 @@ static void folds_and_cleans(void **state)
     text_cases(TEST_DATA "/pass/fold.txt", run_pass);
 }
 
+static void lays_out(void **state)
+{
+    (void)state;
+    text_cases(TEST_DATA "/pass/layout.txt", run_pass);
+}
+
 /* A rule that no case hits might as well not be there. */
 static void every_rule_is_hit(void **state)
 {
@@ -123,6 +129,7 @@ int main(void)
         cmocka_unit_test(rewrites),
         cmocka_unit_test(every_rule_is_hit),
         cmocka_unit_test(folds_and_cleans),
+        cmocka_unit_test(lays_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
