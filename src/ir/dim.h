@@ -53,7 +53,7 @@ typedef enum tl_dim_kind {
     TL_DIM_SYMBOL,
     TL_DIM_SUM,      /* constant + Σ coefficient · product of atoms */
     TL_DIM_FLOORDIV, /* rounds towards minus infinity; divisor 0 makes eval fail */
-    TL_DIM_MOD,      /* sign of the divisor */
+    TL_DIM_MOD,      /* sign of the divisor; by a constant c it is a - c floor(a / c) instead */
     TL_DIM_MIN,
     TL_DIM_MAX
 } tl_dim_kind;
@@ -70,12 +70,13 @@ struct tl_dim {
     int64_t constant;        /* CONST: the value; SUM: the constant part */
     const tl_symbol *symbol; /* SYMBOL */
     const tl_dim *a, *b;     /* FLOORDIV, MOD, MIN, MAX */
-    const tl_dim_term *terms; /* SUM */
+    const tl_dim_term *terms; /* SUM; an atom is its own only term */
     uint32_t n_terms;
     tl_interval range;       /* what follows from the symbols' ranges */
 };
 
 tl_dims *tl_dims_new(tl_arena *arena); /* NULL on memory failure */
+/* The symbol of that name: a new one, or the one that exists, unchanged. NULL on memory failure. */
 tl_symbol *tl_dims_symbol(tl_dims *dims, tl_str name, tl_interval range, int64_t hint);
 /* A fresh symbol with a name made from stem that no other has. */
 tl_symbol *tl_dims_fresh(tl_dims *dims, const char *stem, tl_interval range);
@@ -99,7 +100,7 @@ const tl_dim *tl_dim_mul_i(tl_dims *dims, const tl_dim *a, int64_t b);
 /* a / b when b divides a for all values of the symbols (by normal form); NULL when not known to. */
 const tl_dim *tl_dim_divide_exactly(tl_dims *dims, const tl_dim *a, const tl_dim *b);
 const tl_dim *tl_dim_product(tl_dims *dims, const tl_dim *const *d, size_t n);
-/* With symbol s replaced by value, for every s that map holds (key: symbol id). */
+/* With symbol replaced by value. */
 const tl_dim *tl_dim_substitute(tl_dims *dims, const tl_dim *d, const tl_symbol *symbol,
                                 const tl_dim *value);
 
@@ -112,7 +113,7 @@ tl_tristate tl_dim_equal(tl_dims *dims, const tl_dim *a, const tl_dim *b);
 
 /* Value under values[symbol id]; false on overflow or division by zero. */
 bool tl_dim_eval(const tl_dim *d, const int64_t *values, int64_t *out);
-/* n, 2*n+1, (h+3)//4, min(a,b), h%8 */
+/* n, 2*n+1, (h+3)//4, min(a,b), h%8; names that are no words are quoted */
 void tl_dim_print(const tl_dim *d, tl_text *text);
 /* Inverse of print; names unknown to dims become new symbols when make_symbols. NULL on a syntax error. */
 const tl_dim *tl_dim_parse(tl_dims *dims, tl_str text, bool make_symbols);
