@@ -342,6 +342,7 @@ static void part_outputs(tl_graph *graph)
 
 static void finish_graph(const tl_lower_options *options, tl_graph *graph)
 {
+    tl_lower_tidy_views(graph);
     for (tl_node *node = graph->first, *next; node; node = next) {
         next = node->next;
         for (size_t i = 0; i < node->n_graphs; i++) {

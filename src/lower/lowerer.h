@@ -54,6 +54,9 @@ tl_value *tl_lower_dim(tl_lowerer *lw, const tl_dim *d);                        
 tl_value *tl_lower_dims(tl_lowerer *lw, const tl_dim *const *d, size_t n);        /* i32[n] */
 tl_value *tl_lower_iota(tl_lowerer *lw, const tl_dim *n);                         /* i32[n]: 0, 1, … */
 
+/* ---- reshapes on the lowered graph: lower_views.c ---- */
+void tl_lower_tidy_views(tl_graph *graph);
+
 /* ---- small things: lower_tools.c ---- */
 tl_value *tl_lower_int(tl_lowerer *lw, int64_t x);                    /* i32 */
 tl_value *tl_lower_ints(tl_lowerer *lw, const int64_t *v, size_t n); /* i32[n] */
