@@ -108,7 +108,7 @@ static const char *const models[] = {
     /* an input that is an output, twice; outputs keep their names */
     "model \"m\"\n"
     "entry \"main\"(%0 \"x\": f32[2,3]) -> (\"a\", \"b\", \"c\") {\n"
-    "  %1 = tfl_relu(%0) : f32[2,3]\n"
+    "  %1 \"b\" = tfl_relu(%0) : f32[2,3]\n"
     "  return %0, %1, %0\n"
     "}\n",
     /* constants: a scalar, shared by two operands, as output; several types */
@@ -119,22 +119,22 @@ static const char *const models[] = {
     "entry \"main\"(%0 \"x\": f32[2,3]) -> (\"y\", \"i\") {\n"
     "  %1 = tfl_mul(%0, %c0) : f32[2,3]\n"
     "  %2 = tfl_add(%1, %c0) activation=relu6 : f32[2,3]\n"
-    "  %3 = tfl_sub(%2, %c1) : f32[2,3]\n"
+    "  %3 \"y\" = tfl_sub(%2, %c1) : f32[2,3]\n"
     "  return %3, %c2\n"
     "}\n",
     /* options of every wire */
     "model \"m\"\n"
-    "const %c0 : f32[4,3,3,2] = splat 0.5\n"
-    "const %c1 : f32[4] = {1, 2, 3, 4}\n"
+    "const %c0 : f32[2,2,1,2] = {1, 2, 3, 4, 5, 6, 7, 8}\n"
+    "const %c1 : f32[2] = {1, 2}\n"
     "const %c2 : i32[2] = {16, 16}\n"
     "entry \"main\"(%0 \"x\": f32[1,8,8,2]) -> (\"y\", \"z\", \"i\") {\n"
-    "  %1 = tfl_conv_2d(%0, %c0, %c1) padding=valid stride_w=2 stride_h=1 activation=relu "
-    "dilation_h=2 : f32[1,4,3,4]\n"
-    "  %2 = tfl_resize_bilinear(%1, %c2) half_pixel_centers=true : f32[1,16,16,4]\n"
-    "  %3 = tfl_leaky_relu(%2) alpha=0.125 : f32[1,16,16,4]\n"
-    "  %4 = tfl_softmax(%3) beta=1 : f32[1,16,16,4]\n"
-    "  %5 = tfl_reshape(%4) new_shape=[-1,4] : f32[256,4]\n"
-    "  %6 = tfl_cast(%5) to=i32 : i32[256,4]\n"
+    "  %1 = tfl_conv_2d(%0, %c0, %c1) padding=valid stride_w=2 activation=relu "
+    "dilation_h=2 : f32[1,6,4,2]\n"
+    "  %2 = tfl_resize_bilinear(%1, %c2) half_pixel_centers=true : f32[1,16,16,2]\n"
+    "  %3 \"y\" = tfl_leaky_relu(%2) alpha=0.125 : f32[1,16,16,2]\n"
+    "  %4 = tfl_softmax(%3) : f32[1,16,16,2]\n"
+    "  %5 \"z\" = tfl_reshape(%4) new_shape=[-1,4] : f32[128,4]\n"
+    "  %6 \"i\" = tfl_cast(%5) to=i32 : i32[128,4]\n"
     "  return %3, %5, %6\n"
     "}\n",
     /* quantised, per tensor and per channel */
@@ -145,7 +145,7 @@ static const char *const models[] = {
     "  %1 = tfl_fully_connected(%0, %c0, %c1) quant={scale=0.75 zero=-1} : i8[1,2]{scale=0.75 "
     "zero=-1}\n"
     "  %2 = tfl_dequantize(%1) : f32[1,2]\n"
-    "  %3 = tfl_quantize(%2) to=u8 quant={scale=0.5 zero=128} : u8[1,2]{scale=0.5 zero=128}\n"
+    "  %3 \"y\" = tfl_quantize(%2) to=u8 quant={scale=0.5 zero=128} : u8[1,2]{scale=0.5 zero=128}\n"
     "  return %3\n"
     "}\n",
     /* open sizes, shared and derived */
@@ -153,18 +153,18 @@ static const char *const models[] = {
     "symbol n 1..512 hint=4\n"
     "symbol h 0..64\n"
     "entry \"main\"(%0 \"x\": f32[n,h,3], %1 \"y\": f32[n,2*h+1,3]) -> (\"z\") {\n"
-    "  %2 = tfl_concatenation(%0, %1) axis=1 : f32[n,3*h+1,3]\n"
+    "  %2 \"z\" = tfl_concatenation(%0, %1) axis=1 : f32[n,3*h+1,3]\n"
     "  return %2\n"
     "}\n",
     /* several entries with constants in common */
     "model \"m\"\n"
     "const %c0 \"w\" : f32[3] = {1, 2, 3}\n"
     "entry \"encode\"(%0 \"x\": f32[2,3]) -> (\"y\") {\n"
-    "  %1 = tfl_mul(%0, %c0) : f32[2,3]\n"
+    "  %1 \"y\" = tfl_mul(%0, %c0) : f32[2,3]\n"
     "  return %1\n"
     "}\n"
     "entry \"decode\"(%0 \"x\": f32[2,3]) -> (\"y\") {\n"
-    "  %1 = tfl_div(%0, %c0) : f32[2,3]\n"
+    "  %1 \"y\" = tfl_div(%0, %c0) : f32[2,3]\n"
     "  return %1\n"
     "}\n",
     /* branches and loops, nested, with constants of all graphs in common */
@@ -173,7 +173,7 @@ static const char *const models[] = {
     "const %c1 : i32[] = {10}\n"
     "entry \"main\"(%0 \"b\": bool[], %1 \"i\": i32[], %2 \"x\": f32[2]) -> (\"i2\", \"x2\", "
     "\"z\") {\n"
-    "  %3, %4 = tfl_while(%1, %2) : i32[], f32[2] {\n"
+    "  %3 \"i2\", %4 \"x2\" = tfl_while(%1, %2) : i32[], f32[2] {\n"
     "    graph(%5: i32[], %6: f32[2]) {\n"
     "      %7 = tfl_less(%5, %c1) : bool[]\n"
     "      return %7\n"
@@ -184,7 +184,7 @@ static const char *const models[] = {
     "      return %10, %11\n"
     "    }\n"
     "  }\n"
-    "  %12 = tfl_if(%0, %4) : f32[2] {\n"
+    "  %12 \"z\" = tfl_if(%0, %4) : f32[2] {\n"
     "    graph(%13: f32[2]) {\n"
     "      %14 = tfl_neg(%13) : f32[2]\n"
     "      return %14\n"
@@ -198,10 +198,10 @@ static const char *const models[] = {
     /* several results, an absent operand */
     "model \"m\"\n"
     "const %c0 : i32[] = {1}\n"
-    "const %c1 : f32[5,2] = splat 2\n"
+    "const %c1 : f32[5,2] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}\n"
     "entry \"main\"(%0 \"x\": f32[2,4]) -> (\"y\", \"z\") {\n"
-    "  %1, %2 = tfl_split(%c0, %0) num_splits=2 : f32[2,2], f32[2,2]\n"
-    "  %3 = tfl_fully_connected(%2, %c1, _) : f32[2,5]\n"
+    "  %1 \"y\", %2 = tfl_split(%c0, %0) num_splits=2 : f32[2,2], f32[2,2]\n"
+    "  %3 \"z\" = tfl_fully_connected(%2, %c1, _) : f32[2,5]\n"
     "  return %1, %3\n"
     "}\n",
 };
@@ -433,7 +433,7 @@ static void cut_at_names(void **state)
         import_bytes(b, bytes, &(tl_import_options){.outputs = &middle, .n_outputs = 1});
     assert_string_equal(print(b, read), "symbol n 0..\n"
                                         "entry \"main\"(%0 \"x\": f32[n,3]) -> (\"middle\") {\n"
-                                        "  %1 = tfl_relu(%0) : f32[n,3]\n"
+                                        "  %1 \"middle\" = tfl_relu(%0) : f32[n,3]\n"
                                         "  return %1\n"
                                         "}\n");
     tl_model_release(read);
