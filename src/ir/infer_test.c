@@ -124,7 +124,7 @@ static const row rows[] = {
     {"einsum", "f32[3,4]", "equation=\"ba\"", "f32[4,3]"},
     {"einsum", "f32[2,3] f32[4,5]", "equation=\"ij,jk->ik\"", "!einsum: sizes do not agree, expected 3, found 4"},
     {"einsum", "f32[2,3]", "equation=\"ij->ik\"", "!einsum: equation \"ij->ik\" is not valid"},
-    {"einsum", "f32[2,3]", "equation=\"i->i\"", "!einsum: operand 0 has rank 2, expected 1 by the equation"},
+    {"einsum", "f32[2,3]", "equation=\"i->i\"", "!einsum: equation \"i->i\" is not valid for operand 0 of rank 2"},
 
     /* ---- reductions ---- */
     {"reduce_sum", "f32[n,4,5]", "axes=[1,-1]", "f32[n]"},

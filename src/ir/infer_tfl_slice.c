@@ -98,6 +98,8 @@ static axis_slice pick_axis(tl_infer *x, const slice_spec *spec, int entry, cons
 {
     axis_slice slice = {.size = tl_infer_const(x, 1), .stride = 1};
     const tl_dim *at = spec->begin ? spec->begin[entry] : NULL;
+    if (has_bit(spec->attrs->begin_mask, entry))
+        at = tl_infer_const(x, 0); /* so the runtime */
     if (at && at->range.hi < 0)
         at = tl_dim_add(tl_infer_dims(x), at, n);
     slice.begin = at && at->range.lo >= 0 ? at : NULL;

@@ -215,9 +215,12 @@ void tl_ref_fill(const tl_tensor *src, int64_t from, tl_tensor *dst, int64_t to,
 
 void tl_ref_clear(tl_tensor *dst, int64_t to, int64_t n)
 {
-    int64_t zero = dst->quant && dst->quant->n == 1 ? dst->quant->zero[0] : 0;
-    for (int64_t i = 0; i < n; i++)
-        tl_dtype_set_i64(dst->dtype, dst->data, to + i, zero);
+    const tl_quant *quant = dst->quant;
+    int64_t zero = quant && quant->n == 1 && quant->zero ? quant->zero[0] : 0;
+    if (n == 0)
+        return;
+    tl_dtype_set_i64(dst->dtype, dst->data, to, zero);
+    tl_ref_fill(dst, to, dst, to + 1, n - 1);
 }
 
 /* Bounds of the fused activations; NaN passes, as in the comparisons of the runtime. */

@@ -68,11 +68,14 @@ static tl_status cut_axis(tl_call *call, strided_view *v, const slice_entries *e
     return push_axis(call, v, size, stride * v->dense[axis]);
 }
 
+/* A single index; a masked one is the first, as in the runtime. */
 static tl_status pick_index(tl_call *call, strided_view *v, const slice_entries *e, int entry)
 {
     int axis = v->n_axes++;
     int64_t n = call->in[0].shape[axis], at = e->begin[entry];
-    at += at < 0 ? n : 0;
+    at = mask_bit(e->attrs->begin_mask, entry) ? 0 : at < 0 ? at + n : at;
+    if (e->stride[entry] <= 0)
+        return tl_ref_fail(call, "stride out of range");
     if (at < 0 || at >= n)
         return tl_ref_fail(call, "index out of range");
     v->start += at * v->dense[axis];
