@@ -153,7 +153,7 @@ static void slice_axis(onnx_call *c, const tl_dim *n, const tl_dim *start, const
     } else {
         /* elements start, start - |step|, ... behind end, which may be -1: "through 0" */
         const tl_dim *last = tl_dim_add_i(dims, n, -1);
-        *begin = slice_bound(c, start, n, minus_one, last);
+        *begin = slice_bound(c, start, n, zero, last);
         span = tl_dim_sub(dims, *begin, slice_bound(c, end, n, minus_one, last));
         *begin = tl_dim_max(dims, *begin, zero); /* of an empty axis nothing is taken */
     }
@@ -321,7 +321,9 @@ static tl_value *blocks_first(onnx_call *c, tl_value *x, int64_t block)
     const tl_dim *area = onnx_int(c, block * block);
     const tl_dim *depth = tl_dim_divide_exactly(c->dims, onnx_size(x, 3), area);
     if (!depth) {
-        onnx_malformed(c, "channels are not a multiple of %lld", (long long)(block * block));
+        onnx_refuse_as(c, tl_dim_is_const(onnx_size(x, 3), NULL) ? TL_M003 : TL_U005,
+                       "channels are not known to be a multiple of %lld",
+                       (long long)(block * block));
         return NULL;
     }
     const tl_dim *dims[5] = {onnx_size(x, 0), onnx_size(x, 1), onnx_size(x, 2), depth, area};
