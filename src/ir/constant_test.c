@@ -193,6 +193,28 @@ static void views_collapse(void **state)
     check(f, tl_const_slice(&f->arena, odd, SHAPE(7), SHAPE(3), SHAPE(5)), LIST(5, 2, 22));
 }
 
+/* Rows of a fully connected layer put in another order and transposed back: one view of the file, not a
+ * chain that is gathered twice. */
+static void transposes_pass_merges(void **state)
+{
+    fixture *f = *state;
+    const tl_const *c = counting(f, TL_F32, 2, SHAPE(5, 12)); /* [o, c h w] */
+    const tl_const *rows = tl_const_transpose(&f->arena, c, (int[]){1, 0});
+    rows = tl_const_reshape(&f->arena, rows, 4, SHAPE(3, 2, 2, 5));
+    rows = tl_const_transpose(&f->arena, rows, (int[]){1, 2, 0, 3}); /* [h, w, c, o] */
+    rows = tl_const_reshape(&f->arena, rows, 2, SHAPE(12, 5));
+    const tl_const *back = tl_const_transpose(&f->arena, rows, (int[]){1, 0});
+    assert_int_equal(back->kind, TL_CONST_RESHAPE);
+    assert_int_equal(back->x->kind, TL_CONST_VIEW);
+    assert_true(back->x->x == c);
+    float v[60];
+    assert_int_equal(tl_const_read(f->cx, back, 0, 60, v, &f->scratch), TL_OK);
+    for (int o = 0; o < 5; o++)
+        for (int p = 0; p < 4; p++)
+            for (int k = 0; k < 3; k++)
+                assert_true(v[o * 12 + p * 3 + k] == (float)(o * 12 + k * 4 + p));
+}
+
 static void views_pass_maps(void **state)
 {
     fixture *f = *state;
@@ -679,6 +701,7 @@ int main(void)
         TEST(packed_types),
         TEST(views),
         TEST(views_collapse),
+        TEST(transposes_pass_merges),
         TEST(views_pass_maps),
         TEST(joins),
         TEST(casts),

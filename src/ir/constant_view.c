@@ -129,6 +129,33 @@ static tl_const *transpose_concat(tl_arena *arena, const tl_const *c, const int 
                  : NULL;
 }
 
+/* A reshape that only merges axes of what lies below passes a transpose down: the merged axes move
+ * together. NULL when it splits any. */
+static tl_const *transpose_merged(tl_arena *arena, const tl_const *c, const int *perm)
+{
+    const tl_const *x = c->x;
+    int first[TL_MAX_RANK + 1], below[TL_MAX_RANK], n = 0, at = 0;
+    int64_t shape[TL_MAX_RANK];
+    for (int i = 0; i < c->rank; i++) {
+        int64_t product = 1;
+        first[i] = at;
+        while (at < x->rank && (product < c->shape[i] || x->shape[at] == 1))
+            product *= x->shape[at++];
+        if (product != c->shape[i])
+            return NULL;
+    }
+    first[c->rank] = at;
+    if (at != x->rank)
+        return NULL;
+    for (int i = 0; i < c->rank; i++) {
+        shape[i] = c->shape[perm[i]];
+        for (int k = first[perm[i]]; k < first[perm[i] + 1]; k++)
+            below[n++] = k;
+    }
+    tl_const *moved = tl_const_transpose(arena, x, below);
+    return moved ? tl_const_reshape(arena, moved, c->rank, shape) : NULL;
+}
+
 tl_const *tl_const_transpose(tl_arena *arena, const tl_const *c, const int *perm)
 {
     int64_t shape[TL_MAX_RANK];
@@ -145,6 +172,11 @@ tl_const *tl_const_transpose(tl_arena *arena, const tl_const *c, const int *perm
                         axis_after(perm, c->rank, axis));
     if (c->kind == TL_CONST_CONCAT)
         return transpose_concat(arena, c, perm);
+    if (c->kind == TL_CONST_RESHAPE && c->count > 0) {
+        tl_const *moved = transpose_merged(arena, c, perm);
+        if (moved)
+            return moved;
+    }
     strided v = strided_of(c), moved = v;
     for (int i = 0; i < c->rank; i++)
         moved.stride[i] = v.stride[perm[i]];
