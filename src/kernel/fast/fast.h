@@ -44,7 +44,7 @@ typedef struct tl_fast_kernel {
     tl_status (*pack)(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
                       tl_arena *scratch);
     unsigned
-        packs; /* bit i: operand i is then read in packed form only (its data may be missing) */
+        packs;     /* bit i: operand i is then read in packed form only (its data may be missing) */
     bool clamps;   /* honours lo and hi */
     bool in_place; /* results[0] may be the memory of an operand of the same type and shape */
 } tl_fast_kernel;

@@ -24,10 +24,8 @@ typedef void (*tl_part_task)(const void *user, int64_t first, int64_t end, int w
 void tl_fast_parts(const tl_workers *workers, int64_t n, int64_t elements, tl_part_task task,
                    const void *user);
 
-/* clang-format off */
-#define KERNEL(op, name) extern const tl_fast_kernel tl_fast_##name;
-#include "kernel/fast/kernels.def"
-#undef KERNEL
-/* clang-format on */
+extern const tl_fast_kernel tl_fast_depthwise, tl_fast_conv, tl_fast_matmul, tl_fast_unary_f32,
+    tl_fast_binary_f32, tl_fast_softmax, tl_fast_layer_norm, tl_fast_space_norm, tl_fast_batch_norm,
+    tl_fast_pool, tl_fast_reduce, tl_fast_transpose;
 
 #endif

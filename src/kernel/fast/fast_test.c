@@ -3,6 +3,8 @@
  * constant, "_" absent) and its attributes. */
 #include <stdlib.h>
 
+#include "base/half.h"
+#include "base/math.h"
 #include "base/testing.h"
 #include "ir/build.h"
 #include "ir/scan.h"
@@ -253,10 +255,87 @@ static void fast_kernels_agree_with_reference(void **state)
         check_row(&fast_rows[i]);
 }
 
+/* ---- functions over all of their range ---- */
+
+typedef struct math_row {
+    tl_fast_unary f;
+    double (*exact)(double);
+    double ulps;     /* of the result, */
+    double absolute; /* or so close */
+} math_row;
+
+static double exact_sigmoid(double x)
+{
+    return 1 / (1 + tl_exp(-x));
+}
+
+static double exact_softplus(double x)
+{
+    return (x > 0 ? x : 0) + tl_log1p(tl_exp(x > 0 ? -x : x));
+}
+
+static double exact_elu(double x)
+{
+    return x < 0 ? tl_expm1(x) : x;
+}
+
+static const math_row math_rows[] = {
+    {TL_FAST_exp, tl_exp, 2, 0},
+    {TL_FAST_log, tl_log, 2, 1e-7},
+    {TL_FAST_tanh, tl_tanh, 4, 0},
+    {TL_FAST_sigmoid, exact_sigmoid, 4, 1.2e-38},
+    {TL_FAST_erf, tl_erf, 8, 1e-37},
+    {TL_FAST_softplus, exact_softplus, 5, 0},
+    {TL_FAST_elu, exact_elu, 5, 0},
+    {TL_FAST_floor, tl_floor, 0, 0},
+    {TL_FAST_ceil, tl_ceil, 0, 0},
+    {TL_FAST_round, tl_round_even, 0, 0},
+};
+
+static double ulp_of(float x)
+{
+    float a = x < 0 ? -x : x;
+    return a < 0x1p-126f ? 0x1p-149 : a <= 3.4028234e38f ? (double)(tl_bits_to_f32(tl_f32_to_bits(a) + 1) - a) : 0;
+}
+
+static void check_math(const tl_isa *isa, const math_row *row)
+{
+    float x[64], y[64];
+    double worst = 0;
+    /* both signs, every exponent, infinities and NaN */
+    for (uint64_t bits = 0; bits < UINT64_C(1) << 32; bits += 64 * 31337) {
+        for (uint32_t i = 0; i < 64; i++)
+            x[i] = tl_bits_to_f32((uint32_t)bits + i * 31337);
+        isa->unary(row->f, 64, x, y, 1, 0);
+        for (int i = 0; i < 64; i++) {
+            float expected = (float)row->exact((double)x[i]);
+            if (expected == y[i] || (expected != expected && y[i] != y[i]))
+                continue;
+            double error = fabs((double)y[i] - row->exact((double)x[i]));
+            if (error <= row->absolute)
+                continue;
+            error /= ulp_of(expected);
+            worst = error > worst ? error : worst;
+            if (!(error <= row->ulps + 0.5))
+                fail_msg("%s function %d of %.9g: %.9g, expected %.9g", isa->name, (int)row->f, (double)x[i],
+                         (double)y[i], (double)expected);
+        }
+    }
+}
+
+static void functions_are_exact_to_some_ulps(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TL_COUNT(all_isas); i++)
+        for (size_t k = 0; usable(all_isas[i]) && k < TL_COUNT(math_rows); k++)
+            check_math(all_isas[i], &math_rows[k]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_kernels_agree_with_reference),
+        cmocka_unit_test(functions_are_exact_to_some_ulps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,13 @@ typedef enum tl_fast_binary { TL_FAST_BINARY(F) TL_FAST_BINARY_COUNT } tl_fast_b
 #undef F
 /* clang-format on */
 
-typedef enum tl_fast_fold { TL_FAST_FOLD_sum, TL_FAST_FOLD_max, TL_FAST_FOLD_min } tl_fast_fold;
+/* NaN wins a maximum and a minimum; max_number skips it. */
+typedef enum tl_fast_fold {
+    TL_FAST_FOLD_sum,
+    TL_FAST_FOLD_max,
+    TL_FAST_FOLD_min,
+    TL_FAST_FOLD_max_number
+} tl_fast_fold;
 
 struct tl_isa {
     const char *name;
@@ -56,7 +62,7 @@ struct tl_isa {
     /* an operand with step 0 is one element for all */
     void (*binary)(tl_fast_binary f, size_t n, const float *x, int x_step, const float *y, int y_step,
                    float *out, float lo, float hi);
-    /* y[i] = clamp(scale fold over k of rows[k][i]) */
+    /* y[i] = clamp(scale fold over k of rows[k][i]); no rows: of 0 or -infinity */
     void (*fold_rows)(tl_fast_fold f, size_t n_rows, const float *const *rows, size_t n, float *y,
                       float scale, float lo, float hi);
     /* fold over all elements */

@@ -5,20 +5,25 @@
 #define LN2_HI 0x1.62e400p-1f
 #define LN2_LO 0x1.7f7d1cp-20f
 
-/* eˣ = 2ⁿ eʳ, |r| <= ln 2 / 2, eʳ by its Taylor polynomial of degree 6; 2ⁿ in two factors so that subnormal
- * results and 2^128 have one. */
+/* eʳ - 1 - r for |r| <= ln 2 / 2: the polynomial of Cephes' expf. */
+IN vf v_exp_tail(vf r)
+{
+    vf p = v_fma(r, v_set(1.9875691500e-4f), v_set(1.3981999507e-3f));
+    p = v_fma(p, r, v_set(8.3334519073e-3f));
+    p = v_fma(p, r, v_set(4.1665795894e-2f));
+    p = v_fma(p, r, v_set(1.6666665459e-1f));
+    p = v_fma(p, r, v_set(5.0000001201e-1f));
+    return v_mul(p, v_mul(r, r));
+}
+
+/* eˣ = 2ⁿ eʳ; 2ⁿ in two factors so that subnormal results and 2^128 have one. */
 IN vf v_exp(vf x)
 {
     x = v_min(v_set(89.0f), v_max(v_set(-104.0f), x));
     vf n = v_round(v_mul(x, v_set(LOG2E)));
     vf r = v_fma(n, v_set(-LN2_HI), x);
     r = v_fma(n, v_set(-LN2_LO), r);
-    vf p = v_fma(r, v_set(1.0f / 720), v_set(1.0f / 120));
-    p = v_fma(p, r, v_set(1.0f / 24));
-    p = v_fma(p, r, v_set(1.0f / 6));
-    p = v_fma(p, r, v_set(0.5f));
-    p = v_fma(p, v_mul(r, r), r);
-    p = v_add(p, v_set(1.0f));
+    vf p = v_add(v_add(v_exp_tail(r), r), v_set(1.0f));
     vf half = v_round(v_mul(n, v_set(0.5f)));
     return v_mul(v_mul(p, v_pow2(half)), v_pow2(v_sub(n, half)));
 }
@@ -95,11 +100,7 @@ IN vf v_softplus(vf x)
 /* eˣ - 1 for x <= 0: the polynomial itself where it is small. */
 IN vf v_expm1(vf x)
 {
-    vf p = v_fma(x, v_set(1.0f / 720), v_set(1.0f / 120));
-    p = v_fma(p, x, v_set(1.0f / 24));
-    p = v_fma(p, x, v_set(1.0f / 6));
-    p = v_fma(p, x, v_set(0.5f));
-    p = v_fma(p, v_mul(x, x), x);
+    vf p = v_add(v_exp_tail(x), x);
     return v_lt(v_abs(x), v_set(0.25f), p, v_sub(v_exp(x), v_set(1.0f)));
 }
 

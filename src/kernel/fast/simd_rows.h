@@ -80,9 +80,18 @@ FN void simd_binary(tl_fast_binary f, size_t n, const float *x, int x_step, cons
 
 /* ---- folds ---- */
 
-IN vf fold_two(tl_fast_fold f, vf x, vf y)
+IN vf fold_two(tl_fast_fold f, vf all, vf x)
 {
-    return f == TL_FAST_FOLD_sum ? v_add(x, y) : f == TL_FAST_FOLD_max ? b_max(x, y) : b_min(x, y);
+    switch (f) {
+    case TL_FAST_FOLD_sum:
+        return v_add(all, x);
+    case TL_FAST_FOLD_max:
+        return b_max(all, x);
+    case TL_FAST_FOLD_min:
+        return b_min(all, x);
+    default:
+        return v_max(x, all);
+    }
 }
 
 /* Long sums by parts of PART rows, so that rounding grows with the root of their number alone. */
@@ -90,18 +99,13 @@ IN vf fold_two(tl_fast_fold f, vf x, vf y)
 
 IN vf fold_column(tl_fast_fold f, size_t n_rows, const float *const *rows, size_t i, int n)
 {
-    vf all = n == VL ? v_load(rows[0] + i) : v_load_part(rows[0] + i, n);
-    if (f != TL_FAST_FOLD_sum) {
-        for (size_t k = 1; k < n_rows; k++)
-            all = fold_two(f, all, n == VL ? v_load(rows[k] + i) : v_load_part(rows[k] + i, n));
-        return all;
-    }
-    all = v_set(0.0f);
+    float start = f == TL_FAST_FOLD_sum ? 0 : f == TL_FAST_FOLD_min ? __builtin_inff() : -__builtin_inff();
+    vf all = v_set(start);
     for (size_t first = 0; first < n_rows; first += PART) {
-        vf part = v_set(0.0f);
+        vf part = v_set(start);
         for (size_t k = first; k < n_rows && k < first + PART; k++)
-            part = v_add(part, n == VL ? v_load(rows[k] + i) : v_load_part(rows[k] + i, n));
-        all = v_add(all, part);
+            part = fold_two(f, part, n == VL ? v_load(rows[k] + i) : v_load_part(rows[k] + i, n));
+        all = fold_two(f, all, part);
     }
     return all;
 }
@@ -122,8 +126,10 @@ FN void simd_fold_rows(tl_fast_fold f, size_t n_rows, const float *const *rows, 
         FOLD_LOOP(TL_FAST_FOLD_sum)
     } else if (f == TL_FAST_FOLD_max) {
         FOLD_LOOP(TL_FAST_FOLD_max)
-    } else {
+    } else if (f == TL_FAST_FOLD_min) {
         FOLD_LOOP(TL_FAST_FOLD_min)
+    } else {
+        FOLD_LOOP(TL_FAST_FOLD_max_number)
     }
 }
 #undef FOLD_LOOP

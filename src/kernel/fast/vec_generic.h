@@ -105,13 +105,13 @@ IN vf v_floats(tl_i32x4 a)
 {
     return (vf){(float)a[0], (float)a[1], (float)a[2], (float)a[3]};
 }
-/* To nearest, half to even: adding 1.5 2^23 leaves no bits below one. Larger ones are whole
+/* To nearest, half to even: adding 2^23 leaves no bits below one. Larger ones are whole
  * already. */
 IN vf v_round(vf a)
 {
-    vf big = v_set(0x1.8p23f);
+    vf big = v_set(0x1p23f);
     vf rounded = v_signed((v_abs(a) + big) - big, a);
-    return v_lt(v_abs(a), v_set(0x1p22f), rounded, a);
+    return v_lt(v_abs(a), big, rounded, a);
 }
 IN vf v_pow2(vf n)
 {
