@@ -90,7 +90,8 @@ static void equal_vtables_are_shared(void **state)
     tl_file *file;
     assert_int_equal(open_bytes(out.p, out.n, &fb, &file), TL_OK);
     tl_fb_vector children = tl_fb_vec(&fb, tl_fb_root(&fb), 4, 4);
-    assert_true(tl_fb_vec_table(&fb, children, 1).vtable == tl_fb_vec_table(&fb, children, 2).vtable);
+    assert_true(tl_fb_vec_table(&fb, children, 1).vtable ==
+                tl_fb_vec_table(&fb, children, 2).vtable);
     tl_file_unref(file);
 }
 

@@ -10,8 +10,8 @@ typedef struct version_case {
     int version;
 } version_case;
 
-#define Q8  "i8[2,4]{scale=0.5 zero=1}"
-#define Q16 "i16[2,4]{scale=0.5 zero=0}"
+#define Q8    "i8[2,4]{scale=0.5 zero=1}"
+#define Q16   "i16[2,4]{scale=0.5 zero=0}"
 #define IMAGE "f32[1,8,8,4]"
 
 static const version_case cases[] = {
@@ -29,15 +29,14 @@ static const version_case cases[] = {
     {"%0 \"x\": f32[1,1,1,2,3], %1 \"y\": f32[1,1,1,2,3]", "tfl_sub(%0, %1)", 1},
     {"%0 \"x\": " Q8 ", %1 \"y\": " Q8, "tfl_mul(%0, %1) quant={scale=0.25 zero=0}", 3},
     {"%0 \"x\": " Q8 ", %1 \"y\": " Q8, "tfl_mul(%0, %1) quant={scale=0.5 zero=0}", 2},
-    {"%0 \"x\": " IMAGE ", %1 \"k\": f32[8,3,3,4], %2 \"b\": f32[8]",
-     "tfl_conv_2d(%0, %1, %2)", 1},
-    {"%0 \"x\": " IMAGE ", %1 \"k\": f32[8,3,3,2], %2 \"b\": f32[8]",
-     "tfl_conv_2d(%0, %1, %2)", 6},
+    {"%0 \"x\": " IMAGE ", %1 \"k\": f32[8,3,3,4], %2 \"b\": f32[8]", "tfl_conv_2d(%0, %1, %2)", 1},
+    {"%0 \"x\": " IMAGE ", %1 \"k\": f32[8,3,3,2], %2 \"b\": f32[8]", "tfl_conv_2d(%0, %1, %2)", 6},
     {"%0 \"x\": " IMAGE ", %1 \"k\": f32[1,3,3,4], %2 \"b\": f32[4]",
      "tfl_depthwise_conv_2d(%0, %1, %2)", 1},
     {"%0 \"x\": " IMAGE ", %1 \"k\": f32[1,3,3,4], %2 \"b\": f32[4]",
      "tfl_depthwise_conv_2d(%0, %1, %2) dilation_h=2", 2},
-    {"%0 \"x\": f32[2,4], %1 \"w\": f32[3,4], %2 \"b\": f32[3]", "tfl_fully_connected(%0, %1, %2)", 1},
+    {"%0 \"x\": f32[2,4], %1 \"w\": f32[3,4], %2 \"b\": f32[3]", "tfl_fully_connected(%0, %1, %2)",
+     1},
     {"%0 \"x\": f32[2,4], %1 \"w\": f32[3,4]", "tfl_fully_connected(%0, %1)", 6},
     {"%0 \"x\": f32[2,4], %1 \"w\": f32[3,4], %2 \"b\": f32[3]",
      "tfl_fully_connected(%0, %1, %2) keep_num_dims=true", 5},
@@ -53,7 +52,8 @@ static const version_case cases[] = {
     {"%0 \"x\": f32[2,4]", "tfl_where(%0)", 2},
     {"%0 \"x\": f32[9,4], %1 \"i\": i32[3]", "tfl_gather(%0, %1)", 1},
     {"%0 \"x\": f32[3,4], %1 \"i\": i32[3,1]", "tfl_gather(%0, %1) axis=1 batch_dims=1", 5},
-    {"%0 \"x\": f32[1,2,2,3], %1 \"s\": i32[2]", "tfl_resize_bilinear(%0, %1) half_pixel_centers=true", 3},
+    {"%0 \"x\": f32[1,2,2,3], %1 \"s\": i32[2]",
+     "tfl_resize_bilinear(%0, %1) half_pixel_centers=true", 3},
 };
 
 static void lowest_version_that_covers_the_use(void **state)
