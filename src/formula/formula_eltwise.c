@@ -6,7 +6,8 @@
 /* sin x / cos x */
 void formula_tan(formula *f)
 {
-    f->out[0] = fx_div(f, fx1(f, TL_OP_sin, fx_in(f, 0)), fx1(f, TL_OP_cos, fx_in(f, 0)));
+    tl_value *sine = fx1(f, TL_OP_sin, fx_in(f, 0)), *cosine = fx1(f, TL_OP_cos, fx_in(f, 0));
+    f->out[0] = fx_div(f, sine, cosine);
 }
 
 /* 1 in the shape of x: atan2 of the target wants equal shapes. */
@@ -20,7 +21,8 @@ static tl_value *ones_like(formula *f, tl_value *x)
 static tl_value *cosine_of_sine(formula *f, tl_value *x)
 {
     tl_value *one = fx_number(f, 1);
-    return fx1(f, TL_OP_sqrt, fx_mul(f, fx_sub(f, one, x), fx_add(f, one, x)));
+    tl_value *less = fx_sub(f, one, x), *more = fx_add(f, one, x);
+    return fx1(f, TL_OP_sqrt, fx_mul(f, less, more));
 }
 
 /* atan2(x, √(1 - x²)) */
@@ -52,7 +54,7 @@ void formula_sinh(formula *f)
         fx_mul(f, small, fx_polynomial(f, fx_mul(f, small, small), taylor, TL_COUNT(taylor)));
     tl_value *e = fx1(f, TL_OP_exp, x), *e_minus = fx1(f, TL_OP_exp, fx1(f, TL_OP_neg, x));
     tl_value *large = fx_mul_n(f, fx_sub(f, e, e_minus), 0.5);
-    tl_value *is_small = fx2(f, TL_OP_less, fx1(f, TL_OP_abs, x), fx_number(f, 1));
+    tl_value *size = fx1(f, TL_OP_abs, x), *is_small = fx2(f, TL_OP_less, size, fx_number(f, 1));
     f->out[0] = fx_where(f, is_small, series, large);
 }
 
@@ -71,14 +73,16 @@ void formula_asinh(formula *f)
     tl_value *x = fx_in(f, 0), *a = fx1(f, TL_OP_abs, x), *aa = fx_mul(f, a, a);
     tl_value *root = fx1(f, TL_OP_sqrt, fx_add_n(f, aa, 1));
     tl_value *rest = fx_add(f, a, fx_div(f, aa, fx_add_n(f, root, 1)));
-    f->out[0] = fx_mul(f, fx1(f, TL_OP_sign, x), fx1(f, TL_OP_log, fx_add_n(f, rest, 1)));
+    tl_value *sign = fx1(f, TL_OP_sign, x);
+    f->out[0] = fx_mul(f, sign, fx1(f, TL_OP_log, fx_add_n(f, rest, 1)));
 }
 
 /* ln(x + √((x - 1)(x + 1))) */
 void formula_acosh(formula *f)
 {
     tl_value *x = fx_in(f, 0);
-    tl_value *root = fx1(f, TL_OP_sqrt, fx_mul(f, fx_add_n(f, x, -1), fx_add_n(f, x, 1)));
+    tl_value *less = fx_add_n(f, x, -1), *more = fx_add_n(f, x, 1);
+    tl_value *root = fx1(f, TL_OP_sqrt, fx_mul(f, less, more));
     f->out[0] = fx1(f, TL_OP_log, fx_add(f, x, root));
 }
 
@@ -86,7 +90,7 @@ void formula_acosh(formula *f)
 void formula_atanh(formula *f)
 {
     tl_value *x = fx_in(f, 0), *one = fx_number(f, 1);
-    tl_value *ratio = fx_div(f, fx_add(f, one, x), fx_sub(f, one, x));
+    tl_value *more = fx_add(f, one, x), *less = fx_sub(f, one, x), *ratio = fx_div(f, more, less);
     f->out[0] = fx_mul_n(f, fx1(f, TL_OP_log, ratio), 0.5);
 }
 
@@ -117,7 +121,8 @@ void formula_erf(formula *f)
 static tl_value *fx_softplus(formula *f, tl_value *x)
 {
     tl_value *e = fx1(f, TL_OP_exp, fx1(f, TL_OP_neg, fx1(f, TL_OP_abs, x)));
-    return fx_add(f, fx1(f, TL_OP_relu, x), fx1(f, TL_OP_log, fx_add_n(f, e, 1)));
+    tl_value *positive = fx1(f, TL_OP_relu, x);
+    return fx_add(f, positive, fx1(f, TL_OP_log, fx_add_n(f, e, 1)));
 }
 
 void formula_softplus(formula *f)
@@ -170,7 +175,8 @@ void formula_gelu(formula *f)
         tl_value *cubic = fx_add_n(f, fx_mul_n(f, fx_mul(f, x, x), 0.044715), 1);
         inner = fx1(f, TL_OP_tanh, fx_mul_n(f, fx_mul(f, x, cubic), 0.7978845608028654));
     }
-    f->out[0] = fx_mul(f, fx_mul_n(f, x, 0.5), fx_add_n(f, inner, 1));
+    tl_value *half = fx_mul_n(f, x, 0.5);
+    f->out[0] = fx_mul(f, half, fx_add_n(f, inner, 1));
 }
 
 /* x < 0 ? alpha x : x */
@@ -192,8 +198,8 @@ static tl_value *exponential_branch(formula *f, tl_value *x, double scale, doubl
 void formula_elu(formula *f)
 {
     double alpha = tl_attrs_of(f->node, alpha)->alpha;
-    tl_value *x = fx_in(f, 0);
-    f->out[0] = fx_add(f, fx1(f, TL_OP_relu, x), exponential_branch(f, x, 1, alpha));
+    tl_value *x = fx_in(f, 0), *positive = fx1(f, TL_OP_relu, x);
+    f->out[0] = fx_add(f, positive, exponential_branch(f, x, 1, alpha));
 }
 
 /* relu(x) + alpha (e^(min(x, 0) / alpha) - 1), alpha > 0 */
@@ -205,7 +211,8 @@ void formula_celu(formula *f)
         fx_refuse(f, "alpha that is not positive");
         return;
     }
-    f->out[0] = fx_add(f, fx1(f, TL_OP_relu, x), exponential_branch(f, x, 1 / alpha, alpha));
+    tl_value *positive = fx1(f, TL_OP_relu, x);
+    f->out[0] = fx_add(f, positive, exponential_branch(f, x, 1 / alpha, alpha));
 }
 
 /* beta (relu(x) + alpha (e^min(x, 0) - 1)) */
@@ -213,7 +220,8 @@ void formula_selu(formula *f)
 {
     const tl_alpha_beta_attrs *a = tl_attrs_of(f->node, alpha_beta);
     tl_value *x = fx_in(f, 0);
-    tl_value *sum = fx_add(f, fx1(f, TL_OP_relu, x), exponential_branch(f, x, 1, a->alpha));
+    tl_value *positive = fx1(f, TL_OP_relu, x);
+    tl_value *sum = fx_add(f, positive, exponential_branch(f, x, 1, a->alpha));
     f->out[0] = fx_mul_n(f, sum, a->beta);
 }
 
@@ -256,15 +264,16 @@ void formula_rem(formula *f)
         f->out[0] = fx2(f, TL_OP_mod, x, y);
         return;
     }
-    tl_value *m = fx2(f, TL_OP_mod, fx1(f, TL_OP_abs, x), fx1(f, TL_OP_abs, y));
-    f->out[0] = fx_where(f, fx2(f, TL_OP_less, x, fx_number(f, 0)), fx1(f, TL_OP_neg, m), m);
+    tl_value *size = fx1(f, TL_OP_abs, x), *m = fx2(f, TL_OP_mod, size, fx1(f, TL_OP_abs, y));
+    tl_value *negative = fx2(f, TL_OP_less, x, fx_number(f, 0));
+    f->out[0] = fx_where(f, negative, fx1(f, TL_OP_neg, m), m);
 }
 
 /* x & y = (x + y - (x ^ y)) / 2, exact: the difference is even. 32-bit operands are taken in two
  * halves, so that the sum does not overflow. */
 static tl_value *and_of(formula *f, tl_value *x, tl_value *y)
 {
-    tl_value *twice = fx_sub(f, fx_add(f, x, y), fx2(f, TL_OP_bitxor, x, y));
+    tl_value *sum = fx_add(f, x, y), *twice = fx_sub(f, sum, fx2(f, TL_OP_bitxor, x, y));
     return fx2(f, TL_OP_shr, twice, fx_number(f, 1));
 }
 
@@ -273,7 +282,9 @@ static tl_value *fx_and(formula *f, tl_value *x, tl_value *y)
     if (f->dtype == TL_I8 || f->dtype == TL_U8 || f->dtype == TL_I16 || f->dtype == TL_U16) {
         tl_dtype narrow = f->dtype;
         f->dtype = TL_I32;
-        tl_value *wide = and_of(f, tl_build_cast(f->b, x, TL_I32), tl_build_cast(f->b, y, TL_I32));
+        x = tl_build_cast(f->b, x, TL_I32);
+        y = tl_build_cast(f->b, y, TL_I32);
+        tl_value *wide = and_of(f, x, y);
         f->dtype = narrow;
         return tl_build_cast(f->b, wide, narrow);
     }
@@ -282,7 +293,8 @@ static tl_value *fx_and(formula *f, tl_value *x, tl_value *y)
     tl_value *sixteen = fx_number(f, 16), *size = fx_number(f, 65536);
     tl_value *x1 = fx2(f, TL_OP_shr, x, sixteen), *y1 = fx2(f, TL_OP_shr, y, sixteen);
     tl_value *x0 = fx_sub(f, x, fx_mul(f, x1, size)), *y0 = fx_sub(f, y, fx_mul(f, y1, size));
-    return fx_add(f, fx_mul(f, and_of(f, x1, y1), size), and_of(f, x0, y0));
+    tl_value *high = fx_mul(f, and_of(f, x1, y1), size);
+    return fx_add(f, high, and_of(f, x0, y0));
 }
 
 void formula_bitand(formula *f)
@@ -312,8 +324,9 @@ void formula_trilu(formula *f)
     for (int i = 0; i < 2; i++) {
         const tl_dim *size = type->dims[type->rank - 2 + i];
         tl_value *limit = tl_build_shape_expr(f->b, &size, 1, 0);
-        index[i] = tl_build3(f->b, TL_OP_range, tl_build_scalar(f->model, TL_I64, 0), limit,
-                             tl_build_scalar(f->model, TL_I64, 1), NULL);
+        tl_value *zero = tl_build_scalar(f->model, TL_I64, 0),
+                 *one = tl_build_scalar(f->model, TL_I64, 1);
+        index[i] = tl_build3(f->b, TL_OP_range, zero, limit, one, NULL);
         index[i] = tl_build_cast(f->b, index[i], TL_I32);
     }
     const tl_dim *column[2] = {type->dims[type->rank - 2], tl_dim_const(f->model->dims, 1)};

@@ -86,9 +86,12 @@ static tl_value *compute_dim(tl_lowerer *lw, const tl_dim *d)
                {TL_DIM_MOD, TL_OP_tfl_floor_mod},
                {TL_DIM_MIN, TL_OP_tfl_minimum},
                {TL_DIM_MAX, TL_OP_tfl_maximum}};
-    for (size_t i = 0; i < TL_COUNT(ops); i++)
-        if (d->kind == ops[i].kind)
-            return binary_dim(lw, ops[i].op, tl_lower_dim(lw, d->a), tl_lower_dim(lw, d->b));
+    for (size_t i = 0; i < TL_COUNT(ops); i++) {
+        if (d->kind != ops[i].kind)
+            continue;
+        tl_value *a = tl_lower_dim(lw, d->a), *b = tl_lower_dim(lw, d->b);
+        return binary_dim(lw, ops[i].op, a, b);
+    }
     if (d->kind == TL_DIM_SUM)
         return sum_dim(lw, d);
     tl_where where = tl_origin_where(lw->model, lw->node->origin);
@@ -137,9 +140,10 @@ tl_value *tl_lower_dims(tl_lowerer *lw, const tl_dim *const *d, size_t n)
 tl_value *tl_lower_iota(tl_lowerer *lw, const tl_dim *n)
 {
     int64_t known;
-    if (!tl_dim_is_const(n, &known))
-        return tl_build3(&lw->b, TL_OP_tfl_range, tl_lower_int(lw, 0), tl_lower_dim(lw, n),
-                         tl_lower_int(lw, 1), NULL);
+    if (!tl_dim_is_const(n, &known)) {
+        tl_value *zero = tl_lower_int(lw, 0), *limit = tl_lower_dim(lw, n);
+        return tl_build3(&lw->b, TL_OP_tfl_range, zero, limit, tl_lower_int(lw, 1), NULL);
+    }
     tl_const *c = tl_const_iota(lw->model->arena, TL_I32, known, 0, 1);
     return c ? tl_build_const(lw->model, c, (tl_str){0}) : lw->model->poison;
 }

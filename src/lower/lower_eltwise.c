@@ -330,8 +330,9 @@ void tl_lower_make_pow(tl_lowerer *lw, const tl_node *node, tl_value **out)
     tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_pow, node, 0, 1);
     if (tl_dtype_is_float(tl_type_of(y)->dtype))
         dtype = TL_F32;
-    tl_value *power = tl_build2(&lw->b, TL_OP_tfl_pow, tl_lower_cast(lw, x, dtype),
-                                tl_lower_cast(lw, y, dtype), NULL);
+    x = tl_lower_cast(lw, x, dtype);
+    y = tl_lower_cast(lw, y, dtype);
+    tl_value *power = tl_build2(&lw->b, TL_OP_tfl_pow, x, y, NULL);
     out[0] = tl_lower_cast(lw, power, tl_type_of(node->out[0])->dtype);
 }
 

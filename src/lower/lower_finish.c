@@ -276,8 +276,8 @@ static tl_value *copy_value(tl_builder *b, tl_value *x)
         whole[i] = -1;
     if (rank == 0)
         return tl_build2(b, TL_OP_tfl_reshape, x, tl_build_i32s(model, zeros, 0), NULL);
-    return tl_build3(b, TL_OP_tfl_slice, x, tl_build_i32s(model, zeros, rank),
-                     tl_build_i32s(model, whole, rank), NULL);
+    tl_value *begin = tl_build_i32s(model, zeros, rank), *size = tl_build_i32s(model, whole, rank);
+    return tl_build3(b, TL_OP_tfl_slice, x, begin, size, NULL);
 }
 
 /* A branch must not return one computed tensor twice, a loop body not another slot's input. */

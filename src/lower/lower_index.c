@@ -332,9 +332,10 @@ static tl_value *scatter(tl_lowerer *lw, tl_scatter_reduce reduce, tl_value *x, 
     const tl_dim *dims[TL_MAX_RANK];
     for (int a = 0; a < type->rank; a++)
         dims[a] = a < k ? type->dims[a] : tl_lower_const(lw, 1);
-    if (!mask)
-        mask = tl_build2(&lw->b, TL_OP_greater, count_updates(lw, type, i, (size_t)k),
-                         tl_lower_int(lw, 0), NULL);
+    if (!mask) {
+        tl_value *count = count_updates(lw, type, i, (size_t)k);
+        mask = tl_build2(&lw->b, TL_OP_greater, count, tl_lower_int(lw, 0), NULL);
+    }
     mask = tl_build_reshape(&lw->b, mask, dims, type->rank);
     return tl_build3(&lw->b, TL_OP_where, mask, placed, x, NULL);
 }

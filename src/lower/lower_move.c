@@ -150,8 +150,9 @@ static tl_value *grouped_transpose(tl_lowerer *lw, tl_value *x, const int64_t *p
         if (groups.first[g] == perm[i])
             groups_perm[n++] = g;
     }
-    return tl_build2(&lw->b, TL_OP_tfl_transpose, tl_lower_merge(lw, x, &groups),
-                     tl_lower_ints(lw, groups_perm, (size_t)n), NULL);
+    tl_value *merged = tl_lower_merge(lw, x, &groups);
+    return tl_build2(&lw->b, TL_OP_tfl_transpose, merged, tl_lower_ints(lw, groups_perm, (size_t)n),
+                     NULL);
 }
 
 void tl_lower_make_transpose(tl_lowerer *lw, const tl_node *node, tl_value **out)
@@ -403,8 +404,9 @@ static tl_value *forward_slice(tl_lowerer *lw, tl_value *x, slice_axis *a, int r
     }
     if (!plain)
         return strided_slice(lw, x, a, rank);
-    return tl_build3(&lw->b, TL_OP_tfl_slice, x, tl_lower_ints(lw, begin, (size_t)rank),
-                     tl_lower_ints(lw, size, (size_t)rank), NULL);
+    tl_value *first = tl_lower_ints(lw, begin, (size_t)rank),
+             *count = tl_lower_ints(lw, size, (size_t)rank);
+    return tl_build3(&lw->b, TL_OP_tfl_slice, x, first, count, NULL);
 }
 
 static bool is_whole(tl_dims *dims, const slice_axis *a)

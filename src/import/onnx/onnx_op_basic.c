@@ -196,8 +196,8 @@ void onnx_import_pow(onnx_call *c)
         c->out[0] = onnx_build(c, TL_OP_pow, x, tl_build_cast(c->b, y, base));
     } else {
         tl_dtype wide = tl_dtype_is_float(exponent) ? TL_F64 : TL_I64;
-        tl_value *p =
-            onnx_build(c, TL_OP_pow, tl_build_cast(c->b, x, wide), tl_build_cast(c->b, y, wide));
+        tl_value *wide_x = tl_build_cast(c->b, x, wide), *wide_y = tl_build_cast(c->b, y, wide);
+        tl_value *p = onnx_build(c, TL_OP_pow, wide_x, wide_y);
         c->out[0] = tl_build_cast(c->b, p, base);
     }
 }

@@ -25,8 +25,9 @@ static tl_value *without_axes(onnx_call *c, tl_value *y, bool row, bool column)
 tl_value *onnx_build_matmul(onnx_call *c, tl_value *x, tl_value *y)
 {
     bool row = onnx_rank(x) == 1, column = onnx_rank(y) == 1;
-    tl_value *product =
-        onnx_build(c, TL_OP_matmul, row ? with_axis(c, x, 0) : x, column ? with_axis(c, y, 1) : y);
+    x = row ? with_axis(c, x, 0) : x;
+    y = column ? with_axis(c, y, 1) : y;
+    tl_value *product = onnx_build(c, TL_OP_matmul, x, y);
     return row || column ? without_axes(c, product, row, column) : product;
 }
 

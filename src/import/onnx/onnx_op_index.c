@@ -167,8 +167,9 @@ void onnx_import_one_hot(onnx_call *c)
         return;
     }
     tl_one_hot_attrs attrs = {.axis = axis, .depth = {1, &depth}};
-    c->out[0] = tl_build3(c->b, TL_OP_one_hot, tl_build_cast(c->b, index, TL_I64),
-                          element(c, values, 1), element(c, values, 0), &attrs);
+    index = tl_build_cast(c->b, index, TL_I64);
+    tl_value *on = element(c, values, 1), *off = element(c, values, 0);
+    c->out[0] = tl_build3(c->b, TL_OP_one_hot, index, on, off, &attrs);
 }
 
 void onnx_import_nonzero(onnx_call *c)

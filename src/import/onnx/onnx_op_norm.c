@@ -223,8 +223,8 @@ static tl_value *build_hardmax(onnx_call *c, tl_value *x, int axis)
     const tl_dim *depth = onnx_size(x, axis);
     tl_one_hot_attrs hot = {.axis = axis, .depth = {1, &depth}};
     tl_value *index = tl_build1(c->b, TL_OP_argmax, x, &arg);
-    return tl_build3(c->b, TL_OP_one_hot, index, onnx_scalar_like(c, x, 1),
-                     onnx_scalar_like(c, x, 0), &hot);
+    tl_value *on = onnx_scalar_like(c, x, 1), *off = onnx_scalar_like(c, x, 0);
+    return tl_build3(c->b, TL_OP_one_hot, index, on, off, &hot);
 }
 
 static tl_value *along_axis(onnx_call *c, tl_value *x, int axis)
