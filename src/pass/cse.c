@@ -18,6 +18,10 @@ static bool same_node(const tl_node *a, const tl_node *b)
     for (uint32_t i = 0; i < a->n_in; i++)
         if (a->in[i].value != b->in[i].value)
             return false;
+    /* two births are two symbols, even where the counts are equal */
+    for (uint32_t i = 0; i < a->n_out; i++)
+        if (!tl_type_same(tl_type_of(a->out[i]), tl_type_of(b->out[i])))
+            return false;
     return tl_attrs_same(tl_op_get(a->op)->attrs, a->attrs, b->attrs);
 }
 
@@ -54,9 +58,7 @@ static void merge_graph(tl_graph *graph, tl_arena *arena)
         next = node->next;
         for (uint32_t i = 0; i < node->n_graphs; i++)
             merge_graph(node->graphs[i], arena);
-        /* two births are two symbols even where the counts are equal */
-        if (node == graph->last || node->n_graphs || node->op == TL_OP_poison ||
-            tl_op_has(node->op, TL_TRAIT_BIRTHS))
+        if (node == graph->last || node->n_graphs || node->op == TL_OP_poison)
             continue;
         tl_node *earlier = find_equal(&seen, arena, node);
         if (!earlier)

@@ -90,6 +90,20 @@ tl_status tl_ref_tfl_arg(tl_call *call)
     return arg_axis(call, axis, (arg_rule){smallest, false, smallest ? NAN_HIGHEST : NAN_LOWEST});
 }
 
+tl_status tl_ref_shape_arg(tl_call *call)
+{
+    const tl_tensor *x = &call->in[0];
+    int64_t value, shape[TL_MAX_RANK];
+    int axis;
+    TRY(tl_ref_scalar(call, 1, &value));
+    if (!tl_ref_axis(value, x->rank, &axis))
+        return tl_ref_fail(call, "axis out of range");
+    for (int i = 0; i + 1 < x->rank; i++)
+        shape[i] = x->shape[i + (i >= axis)];
+    tl_ref_set_shape(&call->out[0], x->rank - 1, shape);
+    return TL_OK;
+}
+
 /* ---- cumsum ---- */
 
 typedef struct cumsum_rule {

@@ -67,28 +67,34 @@ static int64_t wrap_sub(int64_t x, int64_t y)
     return (int64_t)((uint64_t)x - (uint64_t)y);
 }
 
+void tl_ref_load_real(const tl_tensor *t, int64_t at, int64_t n, double *out)
+{
+    const tl_quant *quant = t->quant;
+    scale_index index = scale_index_of(t, quant);
+    int64_t q[TL_REF_RUN];
+    TL_ASSERT(n <= TL_REF_RUN);
+    tl_ref_load_i64(t, at, 1, n, q);
+    for (int64_t i = 0; i < n; i++) {
+        size_t k = scale_of(index, at + i);
+        out[i] = (double)quant->scale[k] * (double)wrap_sub(q[i], zero_of(quant, k));
+    }
+}
+
 tl_status tl_ref_dequantize(tl_call *call)
 {
-    const tl_quant *quant = call->in[0].quant;
-    int64_t q[TL_REF_RUN], n = tl_tensor_count(&call->out[0]);
+    int64_t n = tl_tensor_count(&call->out[0]);
     double x[TL_REF_RUN];
-    if (!quant)
+    if (!call->in[0].quant)
         return tl_dtype_is_float(call->in[0].dtype) ? tl_ref_cast(call)
                                                     : tl_ref_fail(call, "the operand has no scale");
-    scale_index index = scale_index_of(&call->in[0], quant);
     for (int64_t at = 0; at < n; at += TL_REF_RUN) {
         int64_t run = TL_MIN(n - at, (int64_t)TL_REF_RUN);
-        tl_ref_load_i64(&call->in[0], at, 1, run, q);
-        for (int64_t i = 0; i < run; i++) {
-            size_t k = scale_of(index, at + i);
-            x[i] = (double)quant->scale[k] * (double)wrap_sub(q[i], zero_of(quant, k));
-        }
+        tl_ref_load_real(&call->in[0], at, run, x);
         tl_ref_store_f64(&call->out[0], at, run, x);
     }
     return TL_OK;
 }
 
-/* x / scale is rounded to float first: so do the runtimes, and it decides ties. */
 static void quantize_floats(tl_call *call, const tl_quant *quant)
 {
     scale_index index = scale_index_of(&call->out[0], quant);

@@ -269,18 +269,33 @@ tl_status tl_ref_shape_scatter_nd(tl_call *call)
     return tl_ref_result_shape(call, rank, shape);
 }
 
+/* Rows of a quantised table as floats. */
+static void dequantize_row(tl_call *call, int64_t from, int64_t to, int64_t n)
+{
+    double x[TL_REF_RUN];
+    for (int64_t done = 0, run; done < n; done += run) {
+        run = TL_MIN(n - done, (int64_t)TL_REF_RUN);
+        tl_ref_load_real(&call->in[1], from + done, run, x);
+        tl_ref_store_f64(&call->out[0], to + done, run, x);
+    }
+}
+
 /* operands ids[n], table */
 tl_status tl_ref_embedding_lookup(tl_call *call)
 {
-    const tl_tensor *ids = &call->in[0], *table = &call->in[1];
+    const tl_tensor *ids = &call->in[0], *table = &call->in[1], *out = &call->out[0];
     int64_t row = tl_ref_product(1, table->rank, table->shape), index;
-    if (table->dtype != call->out[0].dtype || !tl_quant_same(table->quant, call->out[0].quant))
+    bool to_floats = table->quant && !out->quant && tl_dtype_is_float(out->dtype);
+    if (!to_floats && !tl_quant_same(table->quant, out->quant))
         return tl_ref_fail(call, "quantised arithmetic: not yet in this version");
-    if (tl_tensor_count(&call->out[0]) != tl_tensor_count(ids) * row)
+    if (tl_tensor_count(out) != tl_tensor_count(ids) * row)
         return tl_ref_fail(call, "indices do not fit the result");
     for (int64_t i = 0, n = tl_tensor_count(ids); i < n; i++) {
         TRY(index_inside(call, ids, i, table->shape[0], &index));
-        tl_ref_copy(table, index * row, 1, &call->out[0], i * row, row);
+        if (to_floats)
+            dequantize_row(call, index * row, i * row, row);
+        else
+            tl_ref_copy(table, index * row, 1, &call->out[0], i * row, row);
     }
     return TL_OK;
 }

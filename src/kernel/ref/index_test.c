@@ -34,6 +34,10 @@ static void gathers_match(void **state)
          {"f32[2,2] 1 3 6 6"}},
         {TL_OP_gather_elements, A(gather, .axis = 0), {M, "i64[1,3] 1 0 1"}, {"f32[1,3] 4 2 6"}},
         {TL_OP_tfl_embedding_lookup, NULL, {"i32[3] 1 0 1", "f32[2,1] 8 9"}, {"f32[3,1] 9 8 9"}},
+        {TL_OP_tfl_embedding_lookup,
+         NULL,
+         {"i32[2] 1 0", "i4[2,2]{0: 0.5 0, 2 1} 1 2 3 4"},
+         {"f32[2,2] 4 6 0.5 1"}},
     };
     (void)state;
     RUN_CASES(cases);

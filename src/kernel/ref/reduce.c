@@ -147,11 +147,32 @@ tl_status tl_ref_reduce(tl_call *call)
 }
 
 /* A scalar has no axes, whatever the operand says: so the runtime. */
+static tl_status operand_axes(tl_call *call, bool *flags)
+{
+    if (call->in[0].rank == 0)
+        return TL_OK;
+    return tl_ref_operand(call, 1) ? tl_ref_axes_tensor(call, &call->in[1], call->in[0].rank, flags)
+                                   : tl_ref_fail(call, "a parameter has no value");
+}
+
 tl_status tl_ref_tfl_reduce(tl_call *call)
 {
     bool flags[TL_MAX_RANK];
     TRY(tl_ref_plain(call));
-    if (call->in[0].rank > 0)
-        TRY(tl_ref_axes_tensor(call, &call->in[1], call->in[0].rank, flags));
+    TRY(operand_axes(call, flags));
     return reduce_axes(call, flags);
+}
+
+tl_status tl_ref_shape_reduce(tl_call *call)
+{
+    const tl_tensor *x = &call->in[0];
+    bool keep = ((const tl_tfl_reduce_attrs *)call->attrs)->keep_dims, flags[TL_MAX_RANK];
+    int64_t shape[TL_MAX_RANK];
+    int rank = 0;
+    TRY(operand_axes(call, flags));
+    for (int i = 0; i < x->rank; i++)
+        if (keep || !flags[i])
+            shape[rank++] = flags[i] ? 1 : x->shape[i];
+    tl_ref_set_shape(&call->out[0], rank, shape);
+    return TL_OK;
 }

@@ -55,6 +55,7 @@ static void reductions_match(void **state)
         {TL_OP_tfl_reduce_max, NULL, {"f32[2,2] 1 nan 3 2", "i32[1] 1"}, {"f32[2] 1 3"}},
         {TL_OP_tfl_reduce_min, NULL, {"f32[2] nan 4", "i32[1] 0"}, {"f32[] 4"}},
         {TL_OP_tfl_reduce_prod, NULL, {"i64[2] 5 -4", "i32[1] 0"}, {"i64[] -20"}},
+        {TL_OP_tfl_sum, A(tfl_reduce, .keep_dims = true), {M, "i32[1] -1"}, {"f32[2,1] 6 15"}},
         {TL_OP_tfl_reduce_any, NULL, {"bool[2] 0 1", "i32[1] 0"}, {"bool[] 1"}},
         {TL_OP_tfl_reduce_all, NULL, {"bool[2] 0 1", "i32[1] 0"}, {"bool[] 0"}},
     };

@@ -42,6 +42,8 @@ void tl_ref_set_shape(tl_tensor *t, int rank, const int64_t *shape);
  * bit pattern (i64) or its value (f64). load_i64 truncates floats as a cast does. */
 void tl_ref_load_f64(const tl_tensor *t, int64_t at, int64_t step, int64_t n, double *out);
 void tl_ref_load_i64(const tl_tensor *t, int64_t at, int64_t step, int64_t n, int64_t *out);
+/* What n <= TL_REF_RUN quantised elements stand for: scale (q - zero). */
+void tl_ref_load_real(const tl_tensor *t, int64_t at, int64_t n, double *out);
 /* n elements from element `at` on: neighbours (store) or `step` apart (put). f64 to integers truncates and saturates, NaN gives 0;
  * i64 to narrower integers wraps; to bool is x != 0. */
 void tl_ref_store_f64(tl_tensor *t, int64_t at, int64_t n, const double *x);
