@@ -18,7 +18,7 @@ def cases():
         yield pytest.param(None, None, marks=pytest.mark.skip(reason="the test networks are not beside this clone"))
 
 
-@pytest.mark.parametrize("name,file", cases())
+@pytest.mark.parametrize("name,file", list(cases()))
 def test_network(name, file, tmp_path):
     source = support.MODELS / name / file
     out = tmp_path / "model.tflite"
