@@ -53,7 +53,7 @@ static bool push_label(tl_einsum_term *term, int label)
 }
 
 /* rank: of the operand; -1: of the result, whose ellipsis has n_dots axes. */
-static bool read_labels(tl_str text, int rank, int n_dots, tl_einsum_term *out)
+static bool read_term_labels(tl_str text, int rank, int n_dots, tl_einsum_term *out)
 {
     int n_letters = 0, n_ellipses = 0;
     out->rank = 0;
@@ -85,7 +85,7 @@ bool tl_einsum_operand(tl_einsum *e, tl_str equation, size_t k, int rank, tl_ein
 {
     int n_dots = 0;
     if (k >= tl_einsum_n_operands(equation) ||
-        !read_labels(operand_text(equation, k), rank, 0, out))
+        !read_term_labels(operand_text(equation, k), rank, 0, out))
         return false;
     for (int i = 0; i < out->rank; i++) {
         e->uses[out->label[i]]++;
@@ -99,14 +99,14 @@ bool tl_einsum_result(const tl_einsum *e, tl_str equation, tl_einsum_term *out)
 {
     tl_str operands, result;
     if (!split_equation(equation, &operands, &result)) {
-        bool fits = read_labels((tl_str){"...", 3}, -1, e->n_dots, out);
+        bool fits = read_term_labels((tl_str){"...", 3}, -1, e->n_dots, out);
         for (int k = 0; k < TL_EINSUM_LETTERS; k++) {
             int label = (k + 26) % TL_EINSUM_LETTERS;
             fits = fits && (e->uses[label] != 1 || push_label(out, label));
         }
         return fits;
     }
-    if (!read_labels(result, -1, e->n_dots, out))
+    if (!read_term_labels(result, -1, e->n_dots, out))
         return false;
     for (int i = 0; i < out->rank; i++) {
         if (e->uses[out->label[i]] == 0)

@@ -197,7 +197,7 @@ static void taps_outermost(convolution *c, bool filters_last)
     c->stride_c = filters_last ? c->filters : 1;
 }
 
-static tl_status check_channels(tl_call *call, convolution *c)
+static tl_status check_groups(tl_call *call, convolution *c)
 {
     if (c->depth == 0 || c->w.channels % c->depth != 0)
         return tl_ref_fail(call, "channels do not divide into groups of the filter's depth");
@@ -212,7 +212,7 @@ static tl_status check_channels(tl_call *call, convolution *c)
 
 static tl_status convolve(tl_call *call, convolution *c)
 {
-    TRY(check_channels(call, c));
+    TRY(check_groups(call, c));
     if (c->groups > 1 && c->depth == 1)
         convolve_depthwise(c, call->scratch);
     else
@@ -271,7 +271,7 @@ tl_status tl_ref_depthwise_conv_2d(tl_call *call)
     plane_window(&c, attrs->stride_h, attrs->stride_w, attrs->dilation_h, attrs->dilation_w,
                  attrs->padding);
     c.activation = attrs->activation;
-    TRY(check_channels(call, &c));
+    TRY(check_groups(call, &c));
     convolve_depthwise(&c, call->scratch);
     return TL_OK;
 }
@@ -299,7 +299,7 @@ static tl_status convolve_volume(tl_call *call, convolution *c)
     }
     c->activation = attrs->activation;
     tl_ref_window_padding(&c->w, attrs->padding);
-    TRY(check_channels(call, c));
+    TRY(check_groups(call, c));
     convolve_groups(c, call->scratch);
     return TL_OK;
 }

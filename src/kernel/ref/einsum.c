@@ -28,7 +28,7 @@ size_t tl_ref_scratch_einsum(const tl_call *call)
     return tl_ref_scratch_contraction(call) + (call->n_in + 1) * sizeof(label_strides);
 }
 
-static int64_t group_count(const einsum_product *e, label_group group)
+static int64_t labels_count(const einsum_product *e, label_group group)
 {
     int64_t count = 1;
     for (int i = 0; i < e->n_labels[group]; i++)
@@ -170,15 +170,15 @@ tl_status tl_ref_einsum(tl_call *call)
         if (e.size[label] >= 0)
             e.label[group][e.n_labels[group]++] = label;
     }
-    tl_ref_contraction p = {.m = group_count(&e, GROUP_ROWS),
-                            .n = group_count(&e, GROUP_COLUMNS),
-                            .k = group_count(&e, GROUP_SUMMED),
+    tl_ref_contraction p = {.m = labels_count(&e, GROUP_ROWS),
+                            .n = labels_count(&e, GROUP_COLUMNS),
+                            .k = labels_count(&e, GROUP_SUMMED),
                             .floats = e.floats,
                             .left = load_first,
                             .right = load_others,
                             .store = store_labels,
                             .user = &e};
-    for (int64_t n_batch = group_count(&e, GROUP_BATCH); e.batch < n_batch; e.batch++)
+    for (int64_t n_batch = labels_count(&e, GROUP_BATCH); e.batch < n_batch; e.batch++)
         tl_ref_contract(&p, scratch);
     return TL_OK;
 }
