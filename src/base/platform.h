@@ -60,6 +60,7 @@ static inline bool tl_add_i64(int64_t a, int64_t b, int64_t *out)
 /* Four lanes: what every processor of today has. */
 typedef float tl_f32x4 __attribute__((vector_size(16)));
 typedef int32_t tl_i32x4 __attribute__((vector_size(16)));
+typedef uint32_t tl_u32x4 __attribute__((vector_size(16)));
 
 /* Address sanitizer builds see the unused parts of arena blocks as out of bounds. */
 #if defined(__SANITIZE_ADDRESS__)

@@ -94,15 +94,17 @@ SLIM(7) SLIM(8)
 FN void simd_gemm(const tl_gemm_tile *t)
 {
     typedef void (*tile_fn)(const tl_gemm_tile *);
+    static const tile_fn tiles[2][8] = {
+        {gemm_wide_1, gemm_wide_2, gemm_wide_3, gemm_wide_4, gemm_wide_5, gemm_wide_6,
 #if ROWS >= 8
-    static const tile_fn wide[] = {gemm_wide_1, gemm_wide_2, gemm_wide_3, gemm_wide_4,
-                                   gemm_wide_5, gemm_wide_6, gemm_wide_7, gemm_wide_8};
-    static const tile_fn slim[] = {gemm_slim_1, gemm_slim_2, gemm_slim_3, gemm_slim_4,
-                                   gemm_slim_5, gemm_slim_6, gemm_slim_7, gemm_slim_8};
-#else
-    static const tile_fn wide[] = {gemm_wide_1, gemm_wide_2, gemm_wide_3, gemm_wide_4, gemm_wide_5, gemm_wide_6};
-    static const tile_fn slim[] = {gemm_slim_1, gemm_slim_2, gemm_slim_3, gemm_slim_4, gemm_slim_5, gemm_slim_6};
+         gemm_wide_7, gemm_wide_8
 #endif
-    (t->cols > VL ? wide : slim)[t->rows - 1](t);
+        },
+        {gemm_slim_1, gemm_slim_2, gemm_slim_3, gemm_slim_4, gemm_slim_5, gemm_slim_6,
+#if ROWS >= 8
+         gemm_slim_7, gemm_slim_8
+#endif
+        }};
+    tiles[t->cols <= VL][t->rows - 1](t);
 }
 /* clang-format on */

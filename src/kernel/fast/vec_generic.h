@@ -97,10 +97,6 @@ IN vf v_sqrt(vf a)
     return (vf){__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]),
                 __builtin_sqrtf(a[3])};
 }
-IN tl_i32x4 v_whole(vf a)
-{
-    return (tl_i32x4){(int32_t)a[0], (int32_t)a[1], (int32_t)a[2], (int32_t)a[3]};
-}
 IN vf v_floats(tl_i32x4 a)
 {
     return (vf){(float)a[0], (float)a[1], (float)a[2], (float)a[3]};
@@ -113,14 +109,15 @@ IN vf v_round(vf a)
     vf rounded = v_signed((v_abs(a) + big) - big, a);
     return v_lt(v_abs(a), big, rounded, a);
 }
+/* The sum holds n in the low bits of its mantissa, which the shift brings to the exponent. */
 IN vf v_pow2(vf n)
 {
-    return (vf)((v_whole(n) + 127) << 23);
+    return (vf)(((tl_u32x4)(n + v_set(0x1.8p23f)) + 127) << 23);
 }
 IN vf v_split(vf x, vf *e)
 {
-    tl_i32x4 shifted = (tl_i32x4)x - 0x3f3504f3; /* bits of √½ */
-    *e = v_floats(shifted >> 23);
+    tl_u32x4 shifted = (tl_u32x4)x - 0x3f3504f3; /* bits of √½ */
+    *e = v_floats((tl_i32x4)shifted >> 23);
     return (vf)((shifted & 0x007fffff) + 0x3f3504f3);
 }
 IN float v_sum(vf a)
