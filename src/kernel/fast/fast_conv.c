@@ -132,6 +132,7 @@ typedef struct conv_rows {
     const float *zeros;
     size_t depth;
     bool joins; /* the taps of a window row are neighbours in x */
+    bool plain; /* one tap, every pixel in turn: the rows are those of a matrix */
 } conv_rows;
 
 /* Windows of one or two axes as windows of three. */
@@ -150,6 +151,8 @@ static void three_axes(tl_ref_window *w)
         w->pad[0] = 0;
     }
 }
+
+#define MAX_TILE_ROWS 16
 
 typedef struct conv_pixel {
     int64_t at[TL_REF_SPATIAL]; /* first place of its window, may be negative */
@@ -187,22 +190,43 @@ static const float *window_row(const tl_ref_window *w, const conv_pixel *p, int6
     return inside ? p->image + (z * w->in[1] + y) * w->in[2] * w->channels : NULL;
 }
 
-static bool rows_join(const conv_rows *r, const conv_pixel *pixels, int rows)
+/* All windows of the tile lie inside x: on the outer axes; on the last one. */
+static void where_inside(const conv_rows *r, const conv_pixel *pixels, int rows, bool *outer,
+                         bool *last)
 {
-    bool join = r->joins;
-    for (int i = 0; join && i < rows; i++)
-        join = pixels[i].at[2] >= 0 && pixels[i].at[2] + r->w.kernel[2] <= r->w.in[2];
-    return join;
+    bool inside[TL_REF_SPATIAL] = {true, true, true};
+    for (int axis = 0; axis < TL_REF_SPATIAL; axis++) {
+        int64_t span = (r->w.kernel[axis] - 1) * r->w.dilation[axis];
+        for (int i = 0; i < rows; i++)
+            inside[axis] &= pixels[i].at[axis] >= 0 && pixels[i].at[axis] + span < r->w.in[axis];
+    }
+    *outer = inside[0] && inside[1];
+    *last = inside[2];
 }
 
-static tl_gemm_runs gather_rows(const void *user, int64_t m, int rows, const float **a)
+/* Nothing of the windows is padding: pointers are those of the first tap and steps. */
+static void gather_inside(const conv_rows *r, const conv_pixel *pixels, int rows, int64_t steps,
+                          const float **a)
 {
-    const conv_rows *r = user;
     const tl_ref_window *w = &r->w;
-    conv_pixel pixels[16];
-    find_pixels(r, m, rows, pixels);
-    bool join = rows_join(r, pixels, rows);
-    int64_t steps = join ? 1 : w->kernel[2];
+    const float *start[MAX_TILE_ROWS];
+    int64_t row = w->in[2] * w->channels;
+    for (int i = 0; i < rows; i++)
+        start[i] = window_row(w, &pixels[i], 0, 0) + pixels[i].at[2] * w->channels;
+    for (int64_t kz = 0; kz < w->kernel[0]; kz++)
+        for (int64_t ky = 0; ky < w->kernel[1]; ky++)
+            for (int64_t kx = 0; kx < steps; kx++, a += rows) {
+                int64_t at = (kz * w->dilation[0] * w->in[1] + ky * w->dilation[1]) * row +
+                             kx * w->dilation[2] * w->channels;
+                for (int i = 0; i < rows; i++)
+                    a[i] = start[i] + at;
+            }
+}
+
+static void gather_border(const conv_rows *r, const conv_pixel *pixels, int rows, int64_t steps,
+                          const float **a)
+{
+    const tl_ref_window *w = &r->w;
     for (int64_t kz = 0; kz < w->kernel[0]; kz++)
         for (int64_t ky = 0; ky < w->kernel[1]; ky++, a += steps * rows)
             for (int i = 0; i < rows; i++) {
@@ -213,8 +237,21 @@ static tl_gemm_runs gather_rows(const void *user, int64_t m, int rows, const flo
                     a[kx * rows + i] = inside ? row + x * w->channels : r->zeros;
                 }
             }
-    size_t run = r->depth * (size_t)(join ? w->kernel[2] : 1);
-    return (tl_gemm_runs){(size_t)(w->kernel[0] * w->kernel[1] * steps), run};
+}
+
+static tl_gemm_runs gather_rows(const void *user, int64_t m, int rows, const float **a)
+{
+    const conv_rows *r = user;
+    const int64_t *kernel = r->w.kernel;
+    conv_pixel pixels[MAX_TILE_ROWS];
+    bool outer, last;
+    find_pixels(r, m, rows, pixels);
+    where_inside(r, pixels, rows, &outer, &last);
+    bool join = r->joins && last;
+    int64_t steps = join ? 1 : kernel[2];
+    (outer && last ? gather_inside : gather_border)(r, pixels, rows, steps, a);
+    return (tl_gemm_runs){(size_t)(kernel[0] * kernel[1] * steps),
+                          r->depth * (size_t)(join ? kernel[2] : 1)};
 }
 
 /* ---- the kernel ---- */
@@ -227,6 +264,9 @@ static tl_status conv_setup(const tl_fast_call *fast, conv_rows *r, tl_gemm *g)
     three_axes(&r->w);
     const tl_tensor *filter = &call->in[1], *out = &call->out[0];
     int64_t taps = r->w.kernel[0] * r->w.kernel[1] * r->w.kernel[2];
+    r->plain = taps == 1;
+    for (int i = 0; i < TL_REF_SPATIAL; i++)
+        r->plain &= r->w.stride[i] == 1 && r->w.pad[i] == 0 && r->w.in[i] == r->w.out[i];
     r->depth = (size_t)filter->shape[filter->rank - 1];
     r->joins = r->depth == (size_t)r->w.channels && r->w.dilation[2] == 1;
     g->m = r->w.batch * r->w.out[0] * r->w.out[1] * r->w.out[2];
@@ -256,8 +296,14 @@ static tl_status conv_run(const tl_fast_call *fast)
     g.c = call->out[0].data;
     r.x = call->in[0].data;
     r.zeros = g.packed + groups * group;
-    for (size_t i = 0; i < groups; i++, g.packed += group, g.c += g.n, r.x += r.depth)
+    for (size_t i = 0; i < groups; i++, g.packed += group, g.c += g.n, r.x += r.depth) {
+        tl_gemm_matrix matrix = {r.x, (size_t)r.w.channels, r.depth};
+        if (r.plain) {
+            g.rows = tl_gemm_matrix_rows;
+            g.rows_user = &matrix;
+        }
         tl_gemm_run(&g, fast->workers, call->scratch);
+    }
     return TL_OK;
 }
 

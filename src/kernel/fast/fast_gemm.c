@@ -1,12 +1,13 @@
-/* Products are cut into blocks of rows and ranges of panels, one task each. In a block, panels are
- * the outer loop and tiles of rows the inner one, so that a panel of b stays in the second cache
- * while the block's rows of a pass by. Which task computes a result never changes how it is summed.
- */
+/* Products are cut into blocks of rows and ranges of panels, one task each. In a block, k is cut
+ * into parts; for each, panels are the outer loop and tiles of rows the inner one, so that a panel
+ * of b stays in the second cache while the block's rows of a pass by. Neither the task that
+ * computes a result nor the cuts change how it is summed. */
 #include "kernel/fast/fast_gemm.h"
 
 #define MAX_BLOCK  192 /* rows of a block */
 #define MAX_TILES  (MAX_BLOCK / 4)
-#define BLOCK_SIZE (192u << 10) /* bytes of a that should stay in the second cache */
+#define BLOCK_SIZE (384u << 10) /* bytes of a that should stay in the second cache */
+#define MAX_PART   1024         /* elements of k that are multiplied in one go */
 #define MIN_WORK   (1u << 16)   /* multiplications below which a second worker does not pay */
 
 tl_gemm_runs tl_gemm_matrix_rows(const void *user, int64_t m, int rows, const float **a)
@@ -82,8 +83,8 @@ static void split_rows(gemm_split *s, int workers)
 {
     const tl_gemm *g = s->g;
     int64_t k = (int64_t)g->k, rows = g->isa->rows;
-    int64_t block =
-        TL_MIN(TL_MAX((int64_t)(BLOCK_SIZE / sizeof(float)) / TL_MAX(k, 1), rows), MAX_BLOCK);
+    int64_t block = (int64_t)(BLOCK_SIZE / sizeof(float)) / TL_MAX(TL_MIN(k, MAX_PART), 1);
+    block = TL_MIN(TL_MAX(block, rows), MAX_BLOCK);
     bool small = g->m * g->n * k < 2 * (int64_t)MIN_WORK;
     int64_t want = workers > 1 && !small ? 4 * workers : 1;
     if (ceil_div(g->m, block) < want)
@@ -97,34 +98,77 @@ static void split_rows(gemm_split *s, int workers)
     s->n_ranges = ceil_div(s->n_panels, TL_MAX(s->panels, 1));
 }
 
-/* Tiles of a block have as equal heights as can be: 49 rows are seven times seven. */
-static void gemm_block(const tl_gemm *g, int64_t m0, int64_t m1, int64_t panel0, int64_t panel1,
-                       const float **a)
-{
-    int64_t n_tiles = ceil_div(m1 - m0, g->isa->rows), width = 2 * g->isa->lanes;
+/* A block: its tiles, with as equal heights as can be (49 rows are seven times seven), and their
+ * rows. */
+typedef struct gemm_block {
+    const tl_gemm *g;
+    int64_t m;
+    int n_tiles, n_parts;
+    int first[MAX_TILES + 1]; /* rows of tile t, from m on: first[t] .. first[t + 1] */
     tl_gemm_runs runs[MAX_TILES];
-    TL_ASSERT(n_tiles <= MAX_TILES);
-    for (int64_t t = 0; t < n_tiles; t++) {
-        int64_t first = m0 + (m1 - m0) * t / n_tiles, end = m0 + (m1 - m0) * (t + 1) / n_tiles;
-        runs[t] = g->rows(g->rows_user, first, (int)(end - first),
-                          a + (size_t)(first - m0) * g->max_taps);
+    const float **a;
+} gemm_block;
+
+static void cut_block(gemm_block *b, int64_t m, int64_t rows)
+{
+    const tl_gemm *g = b->g;
+    int64_t parts = ceil_div((int64_t)g->k, MAX_PART);
+    b->m = m;
+    b->n_tiles = (int)ceil_div(rows, g->isa->rows);
+    TL_ASSERT(b->n_tiles <= MAX_TILES);
+    for (int t = 0; t <= b->n_tiles; t++)
+        b->first[t] = (int)(rows * t / b->n_tiles);
+    for (int t = 0; t < b->n_tiles; t++) {
+        b->runs[t] = g->rows(g->rows_user, m + b->first[t], b->first[t + 1] - b->first[t],
+                             b->a + (size_t)b->first[t] * g->max_taps);
+        /* k is cut between taps; inside a run only where it is the only one */
+        if (b->runs[t].taps > 1)
+            parts = TL_MIN(parts, (int64_t)b->runs[t].taps);
     }
-    for (int64_t p = panel0; p < panel1; p++) {
-        int64_t n = p * width, cols = TL_MIN(g->n - n, width);
-        tl_gemm_tile tile = {.b = g->packed + tl_gemm_panel_at(g->k, (size_t)n),
-                             .ldc = g->ldc,
-                             .cols = (int)cols,
-                             .lo = g->lo,
-                             .hi = g->hi};
-        for (int64_t t = 0; t < n_tiles; t++) {
-            int64_t first = m0 + (m1 - m0) * t / n_tiles, end = m0 + (m1 - m0) * (t + 1) / n_tiles;
-            tile.a = a + (size_t)(first - m0) * g->max_taps;
-            tile.taps = runs[t].taps;
-            tile.run = runs[t].run;
-            tile.rows = (int)(end - first);
-            tile.c = g->c + (size_t)first * g->ldc + n;
-            g->isa->gemm(&tile);
-        }
+    b->n_parts = (int)TL_MAX(parts, 1);
+}
+
+/* What tile t does in a part of k. */
+static void cut_tile(const gemm_block *b, int t, int part, tl_gemm_tile *tile)
+{
+    size_t taps = b->runs[t].taps, run = b->runs[t].run, n = (size_t)b->n_parts, i = (size_t)part;
+    size_t rows = (size_t)(b->first[t + 1] - b->first[t]), at;
+    tile->rows = (int)rows;
+    tile->a = b->a + (size_t)b->first[t] * b->g->max_taps;
+    tile->skip = 0;
+    tile->taps = taps;
+    tile->run = run;
+    if (n > 1 && taps == 1) {
+        at = tile->skip = run * i / n;
+        tile->run = run * (i + 1) / n - at;
+    } else {
+        size_t first = taps * i / n;
+        tile->a += first * rows;
+        tile->taps = taps * (i + 1) / n - first;
+        at = first * run;
+    }
+    tile->b += at * (tile->cols <= b->g->isa->lanes ? (size_t)b->g->isa->lanes
+                                                    : 2 * (size_t)b->g->isa->lanes);
+}
+
+static void multiply_block(const gemm_block *b, int part, int64_t panel)
+{
+    const tl_gemm *g = b->g;
+    bool first = part == 0, last = part + 1 == b->n_parts;
+    int64_t n = panel * 2 * g->isa->lanes;
+    const float *packed = g->packed + tl_gemm_panel_at(g->k, (size_t)n);
+    size_t width = tl_panel_width(g->isa, (size_t)(g->n - n));
+    tl_gemm_tile tile = {.bias = packed,
+                         .ldc = g->ldc,
+                         .cols = (int)TL_MIN(g->n - n, (int64_t)width),
+                         .resumes = !first,
+                         .lo = last ? g->lo : -__builtin_inff(),
+                         .hi = last ? g->hi : __builtin_inff()};
+    for (int t = 0; t < b->n_tiles; t++) {
+        tile.b = packed + width;
+        cut_tile(b, t, part, &tile);
+        tile.c = g->c + (size_t)(b->m + b->first[t]) * g->ldc + n;
+        g->isa->gemm(&tile);
     }
 }
 
@@ -134,8 +178,12 @@ static void gemm_task(void *arg, size_t i, int worker)
     int64_t block = (int64_t)i / s->n_ranges, range = (int64_t)i % s->n_ranges;
     int64_t m0 = block * s->block, m1 = TL_MIN(m0 + s->block, s->g->m);
     int64_t p0 = range * s->panels, p1 = TL_MIN(p0 + s->panels, s->n_panels);
-    gemm_block(s->g, m0, m1, p0, p1,
-               (const float **)(void *)(s->scratch + (size_t)worker * s->scratch_size));
+    gemm_block b = {.g = s->g,
+                    .a = (const float **)(void *)(s->scratch + (size_t)worker * s->scratch_size)};
+    cut_block(&b, m0, m1 - m0);
+    for (int part = 0; part < b.n_parts; part++)
+        for (int64_t p = p0; p < p1; p++)
+            multiply_block(&b, part, p);
 }
 
 void tl_gemm_run(const tl_gemm *g, const tl_workers *workers, void *scratch)

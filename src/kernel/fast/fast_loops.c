@@ -1,8 +1,9 @@
 /* Merging of axes, places of pieces. */
 #include "kernel/fast/fast_loops.h"
 
-#define PIECE 8192 /* elements: two operands and a result of them fit the first cache and a half \
-                    */
+#define PIECE                                                                          \
+    8192 /* elements: two operands and a result of them fit the first cache and a half \
+          */
 
 static bool strides_of(const tl_tensor *out, const tl_tensor *t, int64_t *stride)
 {

@@ -280,22 +280,19 @@ static double exact_elu(double x)
 }
 
 static const math_row math_rows[] = {
-    {TL_FAST_exp, tl_exp, 2, 0},
-    {TL_FAST_log, tl_log, 2, 1e-7},
-    {TL_FAST_tanh, tl_tanh, 4, 0},
-    {TL_FAST_sigmoid, exact_sigmoid, 4, 1.2e-38},
-    {TL_FAST_erf, tl_erf, 8, 1e-37},
-    {TL_FAST_softplus, exact_softplus, 5, 0},
-    {TL_FAST_elu, exact_elu, 5, 0},
-    {TL_FAST_floor, tl_floor, 0, 0},
-    {TL_FAST_ceil, tl_ceil, 0, 0},
-    {TL_FAST_round, tl_round_even, 0, 0},
+    {TL_FAST_exp, tl_exp, 2, 0},     {TL_FAST_log, tl_log, 2, 1e-7},
+    {TL_FAST_tanh, tl_tanh, 4, 0},   {TL_FAST_sigmoid, exact_sigmoid, 4, 1.2e-38},
+    {TL_FAST_erf, tl_erf, 8, 1e-37}, {TL_FAST_softplus, exact_softplus, 5, 0},
+    {TL_FAST_elu, exact_elu, 5, 0},  {TL_FAST_floor, tl_floor, 0, 0},
+    {TL_FAST_ceil, tl_ceil, 0, 0},   {TL_FAST_round, tl_round_even, 0, 0},
 };
 
 static double ulp_of(float x)
 {
     float a = x < 0 ? -x : x;
-    return a < 0x1p-126f ? 0x1p-149 : a <= 3.4028234e38f ? (double)(tl_bits_to_f32(tl_f32_to_bits(a) + 1) - a) : 0;
+    return a < 0x1p-126f        ? 0x1p-149
+           : a <= 3.4028234e38f ? (double)(tl_bits_to_f32(tl_f32_to_bits(a) + 1) - a)
+                                : 0;
 }
 
 static void check_math(const tl_isa *isa, const math_row *row)
@@ -317,8 +314,8 @@ static void check_math(const tl_isa *isa, const math_row *row)
             error /= ulp_of(expected);
             worst = error > worst ? error : worst;
             if (!(error <= row->ulps + 0.5))
-                fail_msg("%s function %d of %.9g: %.9g, expected %.9g", isa->name, (int)row->f, (double)x[i],
-                         (double)y[i], (double)expected);
+                fail_msg("%s function %d of %.9g: %.9g, expected %.9g", isa->name, (int)row->f,
+                         (double)x[i], (double)y[i], (double)expected);
         }
     }
 }

@@ -4,19 +4,25 @@
 
 #include "kernel/fast/fast.h"
 
-/* rows x cols results of a product: c[i][j] = clamp(bias[j] + Σ a[i][k] b[k][j]). The k elements of a row lie
- * in `taps` runs of `run` neighbours. Sums are taken in the order of k, whatever the shape of the tile. */
+/* rows x cols results of a product: c[i][j] = clamp(start + Σ a[i][k] b[k][j]), where start is the
+ * bias or, with `resumes`, what c holds. The k elements of a row lie in `taps` runs of `run`
+ * neighbours. Sums are taken in the order of k, whatever the shape of the tile and however k is
+ * cut. */
 typedef struct tl_gemm_tile {
     const float *const *a; /* [taps][rows] */
+    size_t skip;           /* elements of every run that are passed over */
     size_t taps, run;
-    const float *b; /* a panel: bias[width], b[taps * run][width]; width: see tl_panel_width */
-    float *c;       /* rows are ldc apart */
+    const float *bias; /* [width], see tl_panel_width */
+    const float *b;    /* [taps * run][width] */
+    float *c;          /* rows are ldc apart */
     size_t ldc;
-    int rows, cols; /* rows <= isa->rows, cols <= panel */
+    int rows, cols; /* rows <= isa->rows, cols <= width */
+    bool resumes;
     float lo, hi;
 } tl_gemm_tile;
 
-/* One row of a depthwise convolution: y[o, c] = clamp(bias[c] + Σ x[row k][o stride + t dilation - pad, c] w) */
+/* One row of a depthwise convolution: y[o, c] = clamp(bias[c] + Σ x[row k][o stride + t dilation -
+ * pad, c] w) */
 typedef struct tl_dw_row {
     const float *const *x; /* [kh] rows [iw, c]; NULL: all padding */
     const float *w;        /* bias[padded], then [kh][kw][padded] */
@@ -60,8 +66,8 @@ struct tl_isa {
     void (*depthwise)(const tl_dw_row *row);
     void (*unary)(tl_fast_unary f, size_t n, const float *x, float *y, float a, float b);
     /* an operand with step 0 is one element for all */
-    void (*binary)(tl_fast_binary f, size_t n, const float *x, int x_step, const float *y, int y_step,
-                   float *out, float lo, float hi);
+    void (*binary)(tl_fast_binary f, size_t n, const float *x, int x_step, const float *y,
+                   int y_step, float *out, float lo, float hi);
     /* y[i] = clamp(scale fold over k of rows[k][i]); no rows: of 0 or -infinity */
     void (*fold_rows)(tl_fast_fold f, size_t n_rows, const float *const *rows, size_t n, float *y,
                       float scale, float lo, float hi);
@@ -69,14 +75,16 @@ struct tl_isa {
     float (*fold)(tl_fast_fold f, size_t n, const float *x);
     void (*softmax)(size_t n, const float *x, float *y, float beta);
     void (*log_softmax)(size_t n, const float *x, float *y);
-    /* (x - mean) / sqrt(variance + eps) scale + bias, or with rms x / sqrt(mean square + eps) scale; scale and
-     * bias may be NULL */
-    void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float eps, bool rms,
-                       float *y);
+    /* (x - mean) / sqrt(variance + eps) scale + bias, or with rms x / sqrt(mean square + eps)
+     * scale; scale and bias may be NULL */
+    void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float eps,
+                       bool rms, float *y);
     /* y = (p[0] (1 - wx) + p[1] wx) (1 - wy) + (p[2] (1 - wx) + p[3] wx) wy */
     void (*blend)(size_t n, const float *const *p, float wx, float wy, float *y);
-    /* y[j][i] = x[i][j] for rows x cols floats; rows of x are x_stride apart, those of y y_stride */
-    void (*transpose)(size_t rows, size_t cols, const float *x, size_t x_stride, float *y, size_t y_stride);
+    /* y[j][i] = x[i][j] for rows x cols floats; rows of x are x_stride apart, those of y y_stride
+     */
+    void (*transpose)(size_t rows, size_t cols, const float *x, size_t x_stride, float *y,
+                      size_t y_stride);
 };
 
 extern const tl_isa tl_isa_generic;

@@ -12,9 +12,16 @@
 
 /* clang-format off */
 #define BEGIN(i) vf p##i = bias_0, q##i = bias_1;
-#define POINT(i) const float *a##i = a[i];
+#define RESUME(i) load_pair(t, t->c + i * t->ldc, &p##i, &q##i);
+#define POINT(i) const float *a##i = a[i] + t->skip;
 #define STEP(i)  { vf x = v_set(a##i[k]); p##i = v_fma(x, b_0, p##i); q##i = v_fma(x, b_1, q##i); }
-#define END(i)   store_pair(t, c + i * t->ldc, p##i, q##i);
+#define END(i)   store_pair(t, t->c + i * t->ldc, p##i, q##i);
+
+IN void load_pair(const tl_gemm_tile *t, const float *c, vf *p, vf *q)
+{
+    *p = v_load(c);
+    *q = v_load_part(c + VL, t->cols - VL);
+}
 
 IN void store_pair(const tl_gemm_tile *t, float *c, vf p, vf q)
 {
@@ -31,9 +38,12 @@ IN void store_pair(const tl_gemm_tile *t, float *c, vf p, vf q)
 #define WIDE(n)                                                               \
     FN void gemm_wide_##n(const tl_gemm_tile *t)                              \
     {                                                                         \
-        const float *const *a = t->a, *b = t->b + 2 * VL;                     \
-        vf bias_0 = v_load(t->b), bias_1 = v_load(t->b + VL);                 \
+        const float *const *a = t->a, *b = t->b;                              \
+        vf bias_0 = v_load(t->bias), bias_1 = v_load(t->bias + VL);           \
         ROWS_##n(BEGIN)                                                       \
+        if (t->resumes) {                                                     \
+            ROWS_##n(RESUME)                                                  \
+        }                                                                     \
         for (size_t tap = 0; tap < t->taps; tap++, a += n) {                  \
             ROWS_##n(POINT)                                                   \
             for (size_t k = 0; k < t->run; k++, b += 2 * VL) {                \
@@ -41,7 +51,6 @@ IN void store_pair(const tl_gemm_tile *t, float *c, vf p, vf q)
                 ROWS_##n(STEP)                                                \
             }                                                                 \
         }                                                                     \
-        float *c = t->c;                                                      \
         ROWS_##n(END)                                                         \
     }
 WIDE(1) WIDE(2) WIDE(3) WIDE(4) WIDE(5) WIDE(6)
@@ -49,13 +58,15 @@ WIDE(1) WIDE(2) WIDE(3) WIDE(4) WIDE(5) WIDE(6)
 WIDE(7) WIDE(8)
 #endif
 #undef BEGIN
+#undef RESUME
 #undef STEP
 #undef END
 
 /* One vector of columns. */
 #define BEGIN(i) vf p##i = bias;
 #define STEP(i)  p##i = v_fma(v_set(a##i[k]), b_0, p##i);
-#define END(i)   store_one(t, c + i * t->ldc, p##i);
+#define RESUME(i) p##i = v_load_part(t->c + i * t->ldc, t->cols);
+#define END(i)   store_one(t, t->c + i * t->ldc, p##i);
 
 IN void store_one(const tl_gemm_tile *t, float *c, vf p)
 {
@@ -69,9 +80,12 @@ IN void store_one(const tl_gemm_tile *t, float *c, vf p)
 #define SLIM(n)                                                               \
     FN void gemm_slim_##n(const tl_gemm_tile *t)                              \
     {                                                                         \
-        const float *const *a = t->a, *b = t->b + VL;                         \
-        vf bias = v_load(t->b);                                               \
+        const float *const *a = t->a, *b = t->b;                              \
+        vf bias = v_load(t->bias);                                            \
         ROWS_##n(BEGIN)                                                       \
+        if (t->resumes) {                                                     \
+            ROWS_##n(RESUME)                                                  \
+        }                                                                     \
         for (size_t tap = 0; tap < t->taps; tap++, a += n) {                  \
             ROWS_##n(POINT)                                                   \
             for (size_t k = 0; k < t->run; k++, b += VL) {                    \
@@ -79,7 +93,6 @@ IN void store_one(const tl_gemm_tile *t, float *c, vf p)
                 ROWS_##n(STEP)                                                \
             }                                                                 \
         }                                                                     \
-        float *c = t->c;                                                      \
         ROWS_##n(END)                                                         \
     }
 SLIM(1) SLIM(2) SLIM(3) SLIM(4) SLIM(5) SLIM(6)
@@ -87,6 +100,7 @@ SLIM(1) SLIM(2) SLIM(3) SLIM(4) SLIM(5) SLIM(6)
 SLIM(7) SLIM(8)
 #endif
 #undef BEGIN
+#undef RESUME
 #undef STEP
 #undef END
 #undef POINT
