@@ -41,10 +41,13 @@ typedef struct exec_birth {
     struct exec_birth *next;
 } exec_birth;
 
+typedef struct exec_step exec_step;
+
 typedef struct exec_slot {
     tl_tensor t;
     exec_block *block; /* NULL: a constant, or no value now */
     const tl_value *value;
+    exec_step *maker; /* NULL: an input, a constant */
     exec_birth *births;
     bool wanted; /* a constant that somebody reads as it is */
 } exec_slot;
@@ -58,7 +61,7 @@ typedef enum exec_kind {
     EXEC_NOTHING  /* done by the step that makes the operand */
 } exec_kind;
 
-typedef struct exec_step {
+struct exec_step {
     const tl_node *node;
     exec_kind kind;
     const tl_kernel *kernel;    /* reference */
@@ -73,7 +76,7 @@ typedef struct exec_step {
     size_t n_dying;
     exec_graph *graphs[2];
     exec_slot *carried; /* of a loop: what goes from turn to turn */
-} exec_step;
+};
 
 struct exec_graph {
     const tl_graph *graph;
@@ -105,6 +108,8 @@ struct tl_session {
     size_t n_nodes;
 };
 
+/* Steps that another one can do on the side: paddings, clamps. Before last uses are found. */
+void tl_exec_join(tl_session *s, exec_graph *graph, exec_slot *const *slots_by_value);
 /* Builds the steps of the entry's graph and of its child graphs. */
 tl_status tl_exec_prepare(tl_session *s);
 /* Inputs of the graph must be set; outputs stay set until tl_exec_graph_clear. */

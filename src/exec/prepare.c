@@ -158,67 +158,10 @@ static tl_status prepare_step(preparing *p, const tl_node *node, exec_step *step
         TRY(slot_of(p, node->in[i].value, &step->in[i]));
     for (uint32_t i = 0; i < node->n_out; i++)
         TRY(slot_of(p, node->out[i], &step->out[i]));
+    for (uint32_t i = 0; i < node->n_out; i++)
+        step->out[i]->maker = step;
     return tl_op_has(node->op, TL_TRAIT_GRAPHS) ? prepare_control(p, node, step)
                                                 : prepare_kernel(p, node, step);
-}
-
-/* ---- clamps that the step before can do ---- */
-
-static bool clamp_of(const tl_node *node, float *lo, float *hi)
-{
-    *lo = 0;
-    *hi = INFINITY;
-    switch (node->op) {
-    case TL_OP_relu:
-    case TL_OP_tfl_relu:
-        return true;
-    case TL_OP_tfl_relu6:
-        *hi = 6;
-        return true;
-    case TL_OP_tfl_relu_0_to_1:
-        *hi = 1;
-        return true;
-    case TL_OP_tfl_relu_n1_to_1:
-        *lo = -1;
-        *hi = 1;
-        return true;
-    case TL_OP_clip:
-        *lo = (float)tl_attrs_of(node, clip)->lo;
-        *hi = (float)tl_attrs_of(node, clip)->hi;
-        return *lo <= *hi;
-    default:
-        return false;
-    }
-}
-
-static exec_step *step_of(exec_graph *g, size_t from, const tl_node *node)
-{
-    for (size_t k = from; k < g->n_steps; k++)
-        if (g->steps[k].node == node)
-            return &g->steps[k];
-    return NULL;
-}
-
-/* conv, then relu: the convolution clamps its results, which become those of the relu. */
-static void join_clamps(exec_graph *g)
-{
-    for (size_t k = 0; k < g->n_steps; k++) {
-        exec_step *step = &g->steps[k];
-        float lo, hi;
-        if (step->kind != EXEC_KERNEL || !step->fast || !step->fast->clamps || step->n_out != 1)
-            continue;
-        const tl_value *value = step->out[0]->value;
-        if (!tl_has_one_use(value) || !clamp_of(value->uses->user, &lo, &hi) ||
-            value->uses->user->graph != g->graph)
-            continue;
-        exec_step *next = step_of(g, k + 1, value->uses->user);
-        TL_ASSERT(next);
-        step->fast_call.lo = lo;
-        step->fast_call.hi = hi;
-        step->out[0] = next->out[0];
-        next->kind = EXEC_NOTHING;
-        next->n_in = next->n_out = 0;
-    }
 }
 
 /* ---- graphs ---- */
@@ -274,7 +217,7 @@ static tl_status prepare_graph(preparing *p, const tl_graph *graph, exec_graph *
     for (size_t i = 0; i < g->n_outputs; i++)
         g->outputs[i]->wanted = true;
     if (!s->options.observe && !s->options.reference)
-        join_clamps(g);
+        tl_exec_join(s, g, p->slots);
     return find_deaths(p, g);
 }
 

@@ -177,6 +177,44 @@ static void steady_runs_allocate_nothing(void **state)
     close_rig(&r);
 }
 
+/* A convolution between a padding and a clamp: fast and joined against reference. */
+static void joined_steps_compute_the_same(void **state)
+{
+    (void)state;
+    static const char text[] = "const %w : f32[5,3,3,2] = random 1\n"
+                               "const %b : f32[5] = random 2\n"
+                               "const %d : f32[1,3,3,5] = random 3\n"
+                               "const %p : i32[4,2] = {0, 0, 1, 1, 0, 2, 0, 0}\n"
+                               "entry \"main\"(%x \"x\": f32[1,5,6,2]) -> (\"y\") {\n"
+                               "  %1 = tfl_pad(%x, %p)\n"
+                               "  %2 = tfl_conv_2d(%1, %w, %b) padding=valid\n"
+                               "  %3 = tfl_relu6(%2)\n"
+                               "  %4 = tfl_pad(%3, %p)\n"
+                               "  %5 = tfl_depthwise_conv_2d(%4, %d, %b) padding=valid\n"
+                               "  %6 = tfl_reshape(%5) new_shape=[-1]\n"
+                               "  %7 = tfl_add(%6, %6)\n"
+                               "  return %7\n"
+                               "}\n";
+    double x[60], expected[5 * 6 * 5] = {0};
+    for (int i = 0; i < 60; i++)
+        x[i] = (i * 37 % 60 - 30) / 8.0;
+    for (int fast = 0; fast < 2; fast++) {
+        rig r = start_rig();
+        open_with(&r, text, (tl_session_options){.reference = !fast, .n_threads = 3});
+        assert_int_equal(set(&r, 0, TL_F32, 4, SHAPE(1, 5, 6, 2), x), TL_OK);
+        run(&r);
+        const tl_tensor *y = tl_session_output(r.session, 0);
+        int64_t n = tl_tensor_count(y);
+        assert_true(n > 50 && n <= (int64_t)TL_COUNT(expected));
+        for (int64_t i = 0; i < n; i++) {
+            if (!fast)
+                expected[i] = tl_tensor_get_f64(y, i);
+            assert_true(fabs(expected[i] - tl_tensor_get_f64(y, i)) < 1e-5);
+        }
+        close_rig(&r);
+    }
+}
+
 /* ---- control flow ---- */
 
 static void a_branch_is_taken(void **state)
@@ -450,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_graph_runs_again_and_again),
         cmocka_unit_test(open_sizes_are_bound_by_inputs),
         cmocka_unit_test(steady_runs_allocate_nothing),
+        cmocka_unit_test(joined_steps_compute_the_same),
         cmocka_unit_test(a_branch_is_taken),
         cmocka_unit_test(a_loop_turns),
         cmocka_unit_test(a_tfl_loop_carries_everything),

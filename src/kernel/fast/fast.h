@@ -24,13 +24,18 @@ typedef struct tl_isa tl_isa;
 const tl_isa *tl_isa_find(tl_cpu cpu);
 const char *tl_isa_name(const tl_isa *isa);
 
+#define TL_FAST_SPATIAL 3
+
 typedef struct tl_fast_call {
     tl_call *call; /* shapes and data set; scratch for all workers in call->scratch */
     const tl_isa *isa;
     const tl_workers *workers;
     const void *packed; /* what pack() made, or NULL */
-    float lo,
-        hi; /* results are clamped to this (on top of the op's own), when the kernel `clamps` */
+    /* Results are clamped to this (on top of the op's own clamp), when the kernel `clamps`. */
+    float lo, hi;
+    /* Zeros before operand 0 on its spatial axes (on top of the op's own padding; as many behind as
+     * the shape of the result needs), when the kernel `pads`. */
+    int64_t pad[TL_FAST_SPATIAL];
 } tl_fast_call;
 
 typedef struct tl_fast_kernel {
@@ -39,14 +44,14 @@ typedef struct tl_fast_kernel {
     tl_status (*run)(const tl_fast_call *fast);  /* as tl_kernel_run */
     size_t (*scratch)(const tl_fast_call *fast); /* NULL: none */
     /* Constant operands in the form that run() wants. pack fills memory of pack_size bytes (aligned
-     * to 64). NULL: nothing is packed. */
+     * to 64). NULL, or size 0: nothing is packed. */
     size_t (*pack_size)(const tl_isa *isa, const tl_node *node);
     tl_status (*pack)(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
                       tl_arena *scratch);
-    unsigned
-        packs;     /* bit i: operand i is then read in packed form only (its data may be missing) */
-    bool clamps;   /* honours lo and hi */
-    bool in_place; /* results[0] may be the memory of an operand of the same type and shape */
+    unsigned packs; /* bit i: operand i is then read in packed form only, its data may be missing */
+    bool clamps;    /* honours lo and hi */
+    bool pads;      /* honours pad */
+    bool in_place;  /* results[0] may be the memory of an operand of the same type and shape */
 } tl_fast_kernel;
 
 /* NULL: none fits. */

@@ -52,7 +52,7 @@ static bool fits_convolution(const tl_node *node, int64_t *channels, filter_shap
            f->taps > 0 && *channels % f->depth == 0 && f->filters % (*channels / f->depth) == 0;
 }
 
-static tl_status window_of(const tl_fast_call *fast, tl_ref_window *w, float *lo, float *hi)
+static tl_status window_of_op(const tl_fast_call *fast, tl_ref_window *w, float *lo, float *hi)
 {
     tl_call *call = fast->call;
     const void *attrs = call->attrs;
@@ -74,6 +74,14 @@ static tl_status window_of(const tl_fast_call *fast, tl_ref_window *w, float *lo
     w->dilation[1] = a ? a->dilation_w : d->dilation_w;
     tl_ref_window_padding(w, a ? a->padding : d->padding);
     tl_fast_activation(a ? a->activation : d->activation, lo, hi);
+    return TL_OK;
+}
+
+static tl_status window_of(const tl_fast_call *fast, tl_ref_window *w, float *lo, float *hi)
+{
+    TRY(window_of_op(fast, w, lo, hi));
+    for (int i = 0; i < w->n; i++)
+        w->pad[i] += fast->pad[i];
     return TL_OK;
 }
 
@@ -314,7 +322,8 @@ const tl_fast_kernel tl_fast_conv = {.name = "conv",
                                      .pack_size = conv_pack_size,
                                      .pack = conv_pack,
                                      .packs = 1u << 1 | 1u << 2,
-                                     .clamps = true};
+                                     .clamps = true,
+                                     .pads = true};
 
 #define MAX_WINDOW_ROWS 64
 
@@ -415,4 +424,5 @@ const tl_fast_kernel tl_fast_depthwise = {.name = "depthwise",
                                           .pack_size = depthwise_pack_size,
                                           .pack = depthwise_pack,
                                           .packs = 1u << 1 | 1u << 2,
-                                          .clamps = true};
+                                          .clamps = true,
+                                          .pads = true};
