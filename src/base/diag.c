@@ -196,7 +196,8 @@ static tl_status record(tl_context *cx, tl_code code, const tl_where *where, con
     else
         cx->n_dropped++;
     note_status(cx, tl_code_status(code));
-    return cx->out_of_memory ? TL_ENVIRONMENT : tl_code_status(code);
+    bool consequence = cx->out_of_memory || cx->status == TL_ENVIRONMENT;
+    return consequence ? TL_ENVIRONMENT : tl_code_status(code);
 }
 
 tl_status tl_fail(tl_context *cx, tl_code code, const tl_where *where, const char *format, ...)

@@ -74,8 +74,8 @@ tl_status tl_context_status(const tl_context *cx);
 /* Forgets status and records. */
 void tl_context_reset(tl_context *cx);
 
-/* Records a failure and returns its status (that of the code; TL_ENVIRONMENT when there is no memory
- * for the record). format is the "what, expected X,
+/* Records a failure and returns its status: that of the code, or TL_ENVIRONMENT when that came first,
+ * since what could not be read looks damaged, and when there is no memory for the record. format is the "what, expected X,
  * found Y" part, a hint may follow the first "; ". */
 tl_status tl_fail(tl_context *cx, tl_code code, const tl_where *where, const char *format, ...)
     TL_PRINTF(4, 5);

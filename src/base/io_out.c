@@ -321,20 +321,26 @@ static tl_status copy_to_direct(tl_out *out)
     return close(fd) && errno != EINTR ? cannot_write_errno(out, "cannot write", errno) : TL_OK;
 }
 
-/* The folder's entry is durable only when the folder itself is. */
-static tl_status sync_folder(tl_out *out)
+static int sync_again(int fd)
+{
+    int result;
+    do
+        result = fsync(fd);
+    while (result && errno == EINTR);
+    return result;
+}
+
+static tl_status open_folder(tl_out *out, int *fd)
 {
     const char *slash = strrchr(out->target, '/');
     size_t n = !slash ? 0 : TL_MAX((size_t)(slash - out->target), 1);
     const char *folder = n ? tl_arena_strndup(&out->arena, out->target, n) : ".";
     if (!folder)
-        return TL_ENVIRONMENT;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* some file systems refuse to sync a folder: there is nothing more that could be done */
-    int error = fd < 0 || (fsync(fd) && errno != EINVAL) ? errno : 0;
-    if (fd >= 0)
-        close(fd);
-    return error ? cannot_write_errno(out, "cannot make its folder durable", error) : TL_OK;
+        return out->status = TL_ENVIRONMENT;
+    do
+        *fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (*fd < 0 && errno == EINTR && interrupted(out) == TL_OK);
+    return *fd < 0 ? cannot_write_errno(out, "cannot open its folder", errno) : TL_OK;
 }
 
 /* The file that replaces another takes over its permissions and, where allowed, its owner. */
@@ -354,7 +360,7 @@ static tl_status take_permissions(tl_out *out)
 static tl_status replace_target(tl_out *out, bool sync)
 {
     TRY(take_permissions(out));
-    if (sync && fsync(out->fd))
+    if (sync && sync_again(out->fd))
         return cannot_write_errno(out, "cannot make it durable", errno);
     int fd = out->fd;
     out->fd = -1;
@@ -363,7 +369,20 @@ static tl_status replace_target(tl_out *out, bool sync)
     if (rename(out->temporary, out->target))
         return cannot_write_errno(out, "cannot put it in place", errno);
     out->temporary = NULL;
-    return sync ? sync_folder(out) : TL_OK;
+    return TL_OK;
+}
+
+/* The folder's entry is durable only when the folder itself is. */
+static tl_status replace_durably(tl_out *out)
+{
+    int folder;
+    TRY(open_folder(out, &folder));
+    tl_status status = replace_target(out, true);
+    /* some file systems refuse to sync a folder: there is nothing more that could be done */
+    if (status == TL_OK && sync_again(folder) && errno != EINVAL)
+        status = cannot_write_errno(out, "written, but its folder cannot be made durable", errno);
+    close(folder);
+    return status;
 }
 
 tl_status tl_out_commit(tl_out *out, bool sync)
@@ -372,7 +391,9 @@ tl_status tl_out_commit(tl_out *out, bool sync)
     if (status == TL_OK && out->fd >= 0) {
         status = flush(out);
         if (status == TL_OK)
-            status = out->direct >= 0 ? copy_to_direct(out) : replace_target(out, sync);
+            status = out->direct >= 0 ? copy_to_direct(out)
+                     : sync           ? replace_durably(out)
+                                      : replace_target(out, false);
     }
     tl_out_abort(out);
     return status;

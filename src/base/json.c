@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "base/diag.h"
+
 void tl_json_init(tl_json *json, tl_arena *arena)
 {
     tl_text_init(&json->text, arena);
@@ -71,5 +73,6 @@ void tl_json_bool(tl_json *json, const char *key, bool value)
 
 const char *tl_json_get(tl_json *json)
 {
-    return json->text.failed ? NULL : tl_text_get(&json->text);
+    bool whole = !json->text.failed && !json->text.arena->cx->out_of_memory;
+    return whole ? tl_text_get(&json->text) : NULL;
 }

@@ -19,7 +19,7 @@ void tl_json_text(tl_json *json, const char *key, const char *value); /* NULL wr
 void tl_json_int(tl_json *json, const char *key, int64_t value);
 void tl_json_num(tl_json *json, const char *key, double value);
 void tl_json_bool(tl_json *json, const char *key, bool value);
-/* The document; NULL when memory was out. */
+/* The document; NULL when memory was out, for it or for what it tells of. */
 const char *tl_json_get(tl_json *json);
 
 #endif

@@ -130,7 +130,8 @@ static bool copy_field(tl_arena *arena, const tl_field *field, void *at)
     case TL_FIELD_dims: {
         any_list list;
         memcpy(&list, at, sizeof list);
-        list.v = list.n ? tl_arena_copy(arena, list.v, list.n * sizeof(int64_t)) : NULL;
+        bool given = list.n && list.v; /* a list that there was no memory for has no elements */
+        list.v = given ? tl_arena_copy(arena, list.v, list.n * sizeof(int64_t)) : NULL;
         memcpy(at, &list, sizeof list);
         return list.n == 0 || list.v;
     }

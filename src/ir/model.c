@@ -11,8 +11,13 @@ static bool make_stand_ins(tl_model *model)
     tl_value *value = TL_NEW(model->arena, tl_value);
     tl_node *node = TL_NEW(model->arena, tl_node);
     tl_value **out = TL_NEW_ARRAY(model->arena, tl_value *, POISON_OUTPUTS);
-    if (!value || !node || !out)
+    const tl_dim **dims = TL_NEW_ARRAY(model->arena, const tl_dim *, TL_MAX_RANK + 1);
+    const tl_dim *one = tl_dim_const(model->dims, 1);
+    if (!value || !node || !out || !dims || !one)
         return false;
+    for (size_t i = 0; i <= TL_MAX_RANK; i++)
+        dims[i] = one;
+    value->fact.type.dims = dims + 1; /* who expects a rank, or a last axis, finds sizes */
     value->model = model;
     value->poison = true;
     value->fact.type.dtype = TL_F32;

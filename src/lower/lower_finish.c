@@ -343,7 +343,8 @@ static void part_outputs(tl_graph *graph)
 static void finish_graph(const tl_lower_options *options, tl_graph *graph)
 {
     tl_lower_tidy_views(graph);
-    for (tl_node *node = graph->first, *next; node; node = next) {
+    tl_context *cx = graph->model->cx;
+    for (tl_node *node = graph->first, *next; node && !cx->out_of_memory; node = next) {
         next = node->next;
         for (size_t i = 0; i < node->n_graphs; i++) {
             finish_graph(options, node->graphs[i]);
@@ -352,7 +353,8 @@ static void finish_graph(const tl_lower_options *options, tl_graph *graph)
         if (!fuse_bias(options, node) && !fuse_activation(node))
             fuse_pad(node);
     }
-    copy_views(graph);
+    if (!cx->out_of_memory)
+        copy_views(graph);
 }
 
 static tl_status prove_rules(const tl_model *model, const tl_profile *profile)
@@ -383,6 +385,7 @@ tl_status tl_lower_finish(tl_model *model, const tl_lower_options *options)
 {
     for (size_t i = 0; i < model->entries.n; i++) {
         finish_graph(options, model->entries.v[i].graph);
+        TRY(tl_context_status(model->cx));
         settle_outputs(model->entries.v[i].graph);
         part_outputs(model->entries.v[i].graph);
     }

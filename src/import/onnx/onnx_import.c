@@ -215,6 +215,8 @@ static tl_status import_model_graph(onnx_importer *imp)
     size_t n_in, n_out;
     const tl_str *out_names = output_names(imp, &n_out);
     tl_map needed;
+    if (!out_names)
+        return tl_context_status(imp->cx);
     bool *skip = skipped_nodes(imp, out_names, n_out, &needed);
     tl_value **outputs = TL_NEW_ARRAY(imp->arena, tl_value *, n_out + 1);
     if (!skip || !outputs)
