@@ -77,7 +77,7 @@ tl_comparison tl_compare(const tl_tensor *result, const tl_tensor *reference,
                        .same_dtype = result->dtype == reference->dtype,
                        .worst = -1,
                        .cosine = 1,
-                       .sqnr = INFINITY};
+                       .sqnr = (double)INFINITY};
     if (!c.same_shape || !c.same_dtype)
         return c;
     c.n = tl_tensor_count(reference);
