@@ -60,7 +60,7 @@ static tl_status push_array(tl_arrays *arrays, const char *name, tl_dtype dtype,
         return tl_fail(cx, TL_M005, NULL, "array %s: too large", name);
     int64_t *dims = TL_NEW_ARRAY(&arrays->arena, int64_t, rank + 1);
     void *bytes = tl_arena_push(&arrays->arena, size ? size : 1);
-    if (!dims || !bytes)
+    if (!label.p || !dims || !bytes)
         return tl_context_status(cx);
     memcpy(dims, shape, (size_t)rank * sizeof *dims);
     tl_array array = {label.p, tl_dtype_name(dtype), rank, dims, bytes, size};
@@ -111,12 +111,14 @@ tl_status tl_arrays_read(tl_context *cx, const char *path, tl_arrays **out)
                           a->shape,
                           a->data,
                           size};
-        if (!tl_vec_push(&arrays->arena, &arrays->list, array))
+        if (!array.name || !tl_vec_push(&arrays->arena, &arrays->list, array))
             status = tl_context_status(cx);
     }
     if (file)
         tl_file_unref(file);
     arrays->name = tl_str_copy(&arrays->arena, tl_str_from(path)).p;
+    if (!arrays->name)
+        status = tl_context_status(cx);
     if (status == TL_OK)
         *out = arrays;
     else

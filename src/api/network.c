@@ -57,7 +57,7 @@ static tl_status copy_names(tl_context *cx, tl_arena *arena, const char *const *
     for (size_t i = 0; i < n; i++)
         copy[i] = tl_str_copy(arena, tl_str_from(names[i]));
     *out = copy;
-    return TL_OK;
+    return tl_context_status(cx);
 }
 
 static tl_status import_options(tl_context *cx, tl_arena *arena, const tl_open_options *options,

@@ -316,7 +316,8 @@ static tl_status prepare_all(preparing *p)
     TRY(prepare_graph(p, s->entry->graph, &s->graph));
     TRY(load_constants(p));
     TRY(find_births(p));
-    return gather_births(s, s->graph);
+    TRY(gather_births(s, s->graph));
+    return tl_context_status(s->cx); /* a constant that could not be read, be it only for a join */
 }
 
 tl_status tl_exec_prepare(tl_session *s)

@@ -111,7 +111,7 @@ static void reduce_outer(const void *user, int64_t first, int64_t end, int worke
 {
     const reduce_job *job = user;
     const tl_isa *isa = job->fast->isa;
-    const float **rows = job->scratch + worker * job->n;
+    const float **rows = job->scratch ? job->scratch + worker * job->n : NULL; /* inner > 1 */
     float scale = job->mean ? 1.0f / (float)job->n : 1.0f;
     for (int64_t i = first; i < end; i++) {
         const float *x = (const float *)job->fast->call->in[0].data + i * job->n * job->inner;
