@@ -46,6 +46,9 @@ typedef struct exec_step exec_step;
 typedef struct exec_slot {
     tl_tensor t;
     exec_block *block; /* NULL: a constant, or no value now */
+    /* moved: axis i of the data is axis order[i] of t */
+    bool moved;
+    int8_t order[TL_MAX_RANK];
     const tl_value *value;
     exec_step *maker; /* NULL: an input, a constant */
     exec_birth *births;
@@ -56,7 +59,8 @@ typedef struct exec_graph exec_graph;
 
 typedef enum exec_kind {
     EXEC_KERNEL,
-    EXEC_VIEW,    /* the result is the operand's data in another shape */
+    EXEC_VIEW,    /* the result is the operand's data in another shape, */
+    EXEC_MOVE,    /* ... or in another order of axes */
     EXEC_CONTROL, /* has child graphs */
     EXEC_NOTHING  /* done by the step that makes the operand */
 } exec_kind;
@@ -125,5 +129,27 @@ tl_status tl_exec_slot_hold(tl_session *s, exec_slot *slot);
 tl_status tl_exec_bind(tl_session *s, const exec_slot *slot);
 /* Value of d; false when a symbol in it is not bound, or on overflow. */
 bool tl_exec_dim(const tl_session *s, const tl_dim *d, int64_t *out);
+
+/* ---- orders of axes (layout.c) ---- */
+
+/* Attributes for a call in another order of axes. */
+typedef struct exec_mapped {
+    const void *attrs;
+    tl_axis_attrs axis;
+    tl_pad_attrs pad;
+    tl_slice_attrs slice;
+    tl_reduce_attrs reduce;
+    const tl_dim *dims[2][TL_MAX_RANK];
+    int64_t ints[TL_MAX_RANK];
+} exec_mapped;
+
+/* The data of a slot as it lies. */
+tl_tensor tl_exec_physical(const exec_slot *slot);
+tl_status tl_exec_make_dense(tl_session *s, exec_slot *slot);
+/* The result of a transpose as another view of its operand; false: no such axes. */
+bool tl_exec_transpose(exec_step *step);
+/* Before a call, when shapes are set: operands either all in one order that the op can work in,
+ * which becomes that of the result, or all dense. */
+tl_status tl_exec_put_in_order(tl_session *s, exec_step *step, exec_mapped *mapped);
 
 #endif

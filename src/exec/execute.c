@@ -24,6 +24,8 @@ void tl_exec_slot_set(exec_slot *dst, const exec_slot *src)
     dst->block = block;
     dst->t.rank = src->t.rank;
     dst->t.data = src->t.data;
+    dst->moved = src->moved;
+    memcpy(dst->order, src->order, sizeof dst->order);
     memcpy(dst->t.shape, src->t.shape, sizeof dst->t.shape);
 }
 
@@ -145,33 +147,37 @@ static bool same_shape(const tl_tensor *a, const tl_tensor *b)
            !memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape);
 }
 
+static bool same_layout(const exec_slot *a, const exec_slot *b)
+{
+    if (a->moved != b->moved || (a->moved && memcmp(a->order, b->order, (size_t)a->t.rank)))
+        return false;
+    return same_shape(&a->t, &b->t);
+}
+
 /* An operand that dies here and whose memory nobody shares may become the result. */
-static exec_slot *replaceable(const exec_step *step, const tl_tensor *result)
+static exec_slot *replaceable(const exec_step *step, const exec_slot *result)
 {
     for (size_t i = 0; i < step->n_dying; i++) {
         exec_slot *slot = step->dying[i];
-        if (slot->block && slot->block->refs == 1 && same_shape(&slot->t, result))
+        if (slot->block && slot->block->refs == 1 && same_layout(slot, result))
             return slot;
     }
     return NULL;
 }
 
-/* Memory for result i, whose shape is set: an operand's or new. */
+/* Memory for result i, whose shape and order are set: an operand's or new. */
 static tl_status place_result(tl_session *s, exec_step *step, size_t i)
 {
     exec_slot *slot = step->out[i];
-    const exec_slot *old = NULL;
-    if (step->kind == EXEC_VIEW)
-        old = step->in[0];
-    else if (i == 0 && step->fast && step->fast->in_place)
-        old = replaceable(step, &step->call.out[0]);
-    if (old)
-        tl_exec_slot_set(slot, old);
     slot->t.rank = step->call.out[i].rank;
     memcpy(slot->t.shape, step->call.out[i].shape, sizeof slot->t.shape);
-    if (!old)
+    const exec_slot *old =
+        i == 0 && step->fast && step->fast->in_place ? replaceable(step, slot) : NULL;
+    if (old)
+        tl_exec_slot_set(slot, old);
+    else
         TRY(tl_exec_slot_hold(s, slot));
-    step->call.out[i] = slot->t;
+    step->call.out[i] = tl_exec_physical(slot);
     return tl_exec_bind(s, slot);
 }
 
@@ -200,17 +206,42 @@ static tl_status call_kernel(tl_session *s, exec_step *step)
 
 static tl_status run_kernel(tl_session *s, exec_step *step)
 {
+    exec_mapped mapped;
+    TRY(tl_exec_put_in_order(s, step, &mapped));
+    step->call.attrs = mapped.attrs;
+    for (size_t i = 0; i < step->n_out; i++)
+        TRY(place_result(s, step, i));
+    return call_kernel(s, step);
+}
+
+/* The operand's data in the shape that is set. */
+static tl_status run_view(tl_session *s, exec_step *step)
+{
+    exec_slot *slot = step->out[0];
+    const tl_tensor *result = &step->call.out[0];
+    if (tl_tensor_count(&step->operands[0]) != tl_tensor_count(result))
+        return step_fail(s, step, "the shapes hold different numbers of elements");
+    if (!same_shape(&step->operands[0], result))
+        TRY(tl_exec_make_dense(s, step->in[0]));
+    tl_exec_slot_set(slot, step->in[0]);
+    slot->t.rank = result->rank;
+    memcpy(slot->t.shape, result->shape, sizeof slot->t.shape);
+    return tl_exec_bind(s, slot);
+}
+
+static tl_status run_plain(tl_session *s, exec_step *step)
+{
     for (size_t i = 0; i < step->n_in; i++)
         step->operands[i] = step->in[i] ? step->in[i]->t : (tl_tensor){0};
     step->call.error = NULL;
-    TRY(set_shapes(s, step));
-    for (size_t i = 0; i < step->n_out; i++)
-        TRY(place_result(s, step, i));
-    if (step->kind == EXEC_VIEW) {
-        bool fits = tl_tensor_count(&step->operands[0]) == tl_tensor_count(&step->call.out[0]);
-        return fits ? TL_OK : step_fail(s, step, "the shapes hold different numbers of elements");
+    step->call.attrs = step->node->attrs;
+    if (step->kind == EXEC_MOVE) {
+        if (!tl_exec_transpose(step))
+            return step_fail(s, step, "axis out of range");
+        return tl_exec_bind(s, step->out[0]);
     }
-    return call_kernel(s, step);
+    TRY(set_shapes(s, step));
+    return step->kind == EXEC_VIEW ? run_view(s, step) : run_kernel(s, step);
 }
 
 /* ---- control flow ---- */
@@ -269,6 +300,9 @@ static tl_status run_while(tl_session *s, exec_step *step)
 
 static tl_status run_control(tl_session *s, exec_step *step)
 {
+    for (size_t i = 0; i < step->n_in; i++)
+        if (step->in[i])
+            TRY(tl_exec_make_dense(s, step->in[i]));
     bool choice = step->node->op == TL_OP_if || step->node->op == TL_OP_tfl_if;
     TRY(choice ? run_if(s, step) : run_while(s, step));
     for (size_t i = 0; i < step->n_out; i++)
@@ -282,7 +316,7 @@ static tl_status run_step(tl_session *s, exec_step *step)
 {
     TRY(tl_check_cancel(s->cx));
     if (step->kind != EXEC_NOTHING)
-        TRY(step->kind == EXEC_CONTROL ? run_control(s, step) : run_kernel(s, step));
+        TRY(step->kind == EXEC_CONTROL ? run_control(s, step) : run_plain(s, step));
     for (size_t i = 0; s->options.observe && i < step->n_out; i++)
         s->options.observe(s->options.observe_user, step->node->out[i], &step->out[i]->t);
     for (size_t i = 0; i < step->n_dying; i++)
@@ -303,6 +337,8 @@ tl_status tl_exec_graph_run(tl_session *s, exec_graph *g)
         if (times)
             times[k].nanoseconds = tl_os_nanoseconds() - start;
     }
+    for (size_t i = 0; i < g->n_outputs; i++)
+        TRY(tl_exec_make_dense(s, g->outputs[i]));
     return TL_OK;
 }
 

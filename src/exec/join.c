@@ -35,24 +35,42 @@ static bool clamp_of(const tl_node *node, float *lo, float *hi)
     }
 }
 
-/* conv, then relu: the convolution clamps its results, which become those of the relu. */
+/* The only user of a value, looked for behind transposes that move nothing. NULL: there are
+ * several, or it is the graph's end. */
+static exec_step *only_user(const exec_slot *slot, exec_slot *const *slots, bool *moved)
+{
+    *moved = false;
+    for (;;) {
+        if (!tl_has_one_use(slot->value))
+            return NULL;
+        const tl_use *use = slot->value->uses;
+        exec_step *step = use->user->n_out ? slots[use->user->out[0]->id]->maker : NULL;
+        if (!step || step->kind != EXEC_MOVE || use->user->in[0].value != slot->value)
+            return step;
+        *moved = true;
+        slot = step->out[0];
+    }
+}
+
+/* conv, then relu: the convolution clamps its results, which become those of the relu, or the relu
+ * only looks at them. */
 static void join_clamp(exec_step *step, exec_slot *const *slots)
 {
     float lo, hi;
-    if (!step->fast->clamps || step->n_out != 1)
+    bool moved;
+    exec_step *user =
+        step->fast->clamps && step->n_out == 1 ? only_user(step->out[0], slots, &moved) : NULL;
+    if (!user || user->node->graph != step->node->graph || !clamp_of(user->node, &lo, &hi))
         return;
-    const tl_value *value = step->out[0]->value;
-    if (!tl_has_one_use(value))
-        return;
-    const tl_node *user = value->uses->user;
-    if (user->graph != step->node->graph || !clamp_of(user, &lo, &hi))
-        return;
-    exec_slot *result = slots[user->out[0]->id];
-    leave_out(result->maker);
     step->fast_call.lo = lo;
     step->fast_call.hi = hi;
-    step->out[0] = result;
-    result->maker = step;
+    if (moved) {
+        user->kind = EXEC_VIEW;
+    } else {
+        step->out[0] = user->out[0];
+        step->out[0]->maker = step;
+        leave_out(user);
+    }
 }
 
 /* Zeros before and behind each axis of a padding, when they are known. */

@@ -81,10 +81,23 @@ static tl_status prepare_control(preparing *p, const tl_node *node, exec_step *s
     return step->carried ? TL_OK : tl_context_status(p->s->cx);
 }
 
-static bool is_view(tl_op op)
+/* Orders of axes are kept open only where nobody looks at the values. */
+static exec_kind kind_of(const tl_session *s, tl_op op)
 {
-    return op == TL_OP_reshape || op == TL_OP_tfl_reshape || op == TL_OP_tfl_squeeze ||
-           op == TL_OP_tfl_expand_dims;
+    if (s->options.reference)
+        return EXEC_KERNEL;
+    switch (op) {
+    case TL_OP_reshape:
+    case TL_OP_tfl_reshape:
+    case TL_OP_tfl_squeeze:
+    case TL_OP_tfl_expand_dims:
+        return EXEC_VIEW;
+    case TL_OP_transpose:
+    case TL_OP_tfl_transpose:
+        return s->options.observe ? EXEC_KERNEL : EXEC_MOVE;
+    default:
+        return EXEC_KERNEL;
+    }
 }
 
 /* The packed form of the constants that a fast kernel wants; *packs: which operands it replaces. */
@@ -132,7 +145,7 @@ static tl_status prepare_kernel(preparing *p, const tl_node *node, exec_step *st
         tl_where where = tl_origin_where(s->model, node->origin);
         return tl_fail(s->cx, TL_U001, &where, "op %s cannot be run", tl_op_get(node->op)->name);
     }
-    step->kind = is_view(node->op) && !s->options.reference ? EXEC_VIEW : EXEC_KERNEL;
+    step->kind = kind_of(s, node->op);
     step->operands = TL_NEW_ARRAY(&s->arena, tl_tensor, node->n_in + 1);
     tl_tensor *results = TL_NEW_ARRAY(&s->arena, tl_tensor, node->n_out + 1);
     if (!step->operands || !results)

@@ -54,6 +54,9 @@ typedef struct tl_fast_kernel {
     bool in_place;  /* results[0] may be the memory of an operand of the same type and shape */
 } tl_fast_kernel;
 
+/* For callers that need one by name: elements of 32 bits only. */
+extern const tl_fast_kernel tl_fast_transpose;
+
 /* NULL: none fits. */
 const tl_fast_kernel *tl_fast_find(const tl_node *node);
 
