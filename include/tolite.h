@@ -119,6 +119,21 @@ size_t tl_outputs_count(const tl_network *network);
 tl_tensor_info tl_input_info(tl_network *network, size_t index);
 tl_tensor_info tl_output_info(tl_network *network, size_t index);
 
+/* ---- checking ---- */
+
+typedef struct tl_check_options {
+    size_t struct_size;
+    const char *profile; /* whose rules a .tflite file is held against; "litert" when NULL */
+} tl_check_options;
+
+void tl_check_options_init(tl_check_options *options);
+/* Well-formedness of an ONNX or .tflite file. Every problem is a record of the context and part of the report,
+ * JSON that lives until tl_diagnostics_clear; report and options may be NULL. TL_OK; TL_MALFORMED; TL_DIFFERS for a
+ * well-formed .tflite file that the runtime of the profile refuses, computes wrongly or crashes on; TL_ENVIRONMENT
+ * also when a file with weights is missing. A model that tolite cannot convert may well be well-formed: that is a
+ * note. */
+tl_status tl_check(tl_context *cx, const char *path, const tl_check_options *options, const char **report);
+
 /* ---- conversion ---- */
 
 typedef struct tl_convert_options {

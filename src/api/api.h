@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "exec/session.h"
 #include "import/import.h"
+#include "lower/profile.h"
 #include "tolite.h"
 #include "verify/compare.h"
 
@@ -35,6 +36,8 @@ bool api_stage_is_source(const char *stage);
 tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
                     tl_model **out);
 
+/* NULL: litert. O001 when there is none of that name. */
+tl_status api_profile(tl_context *cx, const char *name, const tl_profile **out);
 /* NULL: the first. O002 when there is none of that name. */
 tl_status api_entry(tl_context *cx, const tl_model *model, const char *signature,
                     const tl_entry **out);

@@ -170,7 +170,7 @@ tl_status api_entry(tl_context *cx, const tl_model *model, const char *signature
 
 static const tl_convert_options default_convert = {.struct_size = sizeof(tl_convert_options)};
 
-static tl_status find_profile(tl_context *cx, const char *name, const tl_profile **out)
+tl_status api_profile(tl_context *cx, const char *name, const tl_profile **out)
 {
     *out = tl_profile_find(tl_str_from(name ? name : "litert"));
     if (*out)
@@ -221,7 +221,7 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
 {
     const tl_convert_options *o = convert ? convert : &default_convert;
     tl_lower_options lower = {.exact = o->exact};
-    TRY(find_profile(network->cx, o->profile, &lower.profile));
+    TRY(api_profile(network->cx, o->profile, &lower.profile));
     TRY(run_passes(network, o, &lower, NULL, arena, out));
     TRY(tl_lower(*out, &lower));
     TRY(tl_lower_finish(*out, &lower));
@@ -289,7 +289,7 @@ tl_status api_stage(tl_network *network, const char *stage, const tl_convert_opt
                        "no stage or pass named %s, expected source, core, lowered, file or a pass",
                        stage);
     tl_lower_options lower = {.exact = o->exact};
-    TRY(find_profile(network->cx, o->profile, &lower.profile));
+    TRY(api_profile(network->cx, o->profile, &lower.profile));
     return run_passes(network, o, &lower, core ? NULL : stage, arena, out);
 }
 

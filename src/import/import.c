@@ -9,9 +9,6 @@
 
 /* ---- formats ---- */
 
-typedef tl_status (*format_reader)(tl_context *cx, tl_file *file, const tl_import_options *options,
-                                   tl_arena *arena, tl_model **out);
-
 /* The text form of a graph, as `inspect --ir` prints it. */
 static tl_status import_text(tl_context *cx, tl_file *file, const tl_import_options *options,
                              tl_arena *arena, tl_model **out)
@@ -34,7 +31,7 @@ static tl_status import_text(tl_context *cx, tl_file *file, const tl_import_opti
 
 static const struct {
     const char *name;
-    format_reader reader; /* NULL: none, advice says what to do */
+    tl_format_reader reader; /* NULL: none, advice says what to do */
     const char *advice;
 } formats[] = {
     [TL_FORMAT_UNKNOWN] = {"unknown", NULL, ""},
@@ -54,6 +51,11 @@ static const struct {
 const char *tl_format_name(tl_format format)
 {
     return formats[format].name;
+}
+
+tl_format_reader tl_format_get_reader(tl_format format)
+{
+    return formats[format].reader;
 }
 
 /* ---- telling them apart ---- */

@@ -40,6 +40,10 @@ typedef enum tl_format {
     TL_FORMAT_TEXT /* the text form of a graph (ir/text.h) */
 } tl_format;
 
+typedef tl_status (*tl_format_reader)(tl_context *cx, tl_file *file, const tl_import_options *options,
+                                      tl_arena *arena, tl_model **out);
+/* NULL for a format that is not read. */
+tl_format_reader tl_format_get_reader(tl_format format);
 /* "ONNX", ... for messages. */
 const char *tl_format_name(tl_format format);
 /* Looks at the first bytes and, for archives, at the names inside. Fails only on I/O. */

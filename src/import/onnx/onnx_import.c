@@ -21,7 +21,7 @@ static tl_status check_opsets(onnx_importer *imp)
     return TL_OK;
 }
 
-static tl_status index_functions(onnx_importer *imp)
+tl_status onnx_index_functions(onnx_importer *imp)
 {
     for (size_t i = 0; i < imp->proto->functions.n; i++) {
         onnx_function *f = &imp->proto->functions.v[i];
@@ -115,7 +115,7 @@ static const tl_str *output_names(onnx_importer *imp, size_t *n)
     return names;
 }
 
-static void print_declared(const onnx_value_info *info, tl_text *text)
+void onnx_print_declared(const onnx_value_info *info, tl_text *text)
 {
     for (size_t i = 0; i < info->dims.n; i++) {
         const onnx_dim *d = &info->dims.v[i];
@@ -129,7 +129,7 @@ static void print_declared(const onnx_value_info *info, tl_text *text)
     }
 }
 
-static bool contradicts(const onnx_value_info *info, const tl_type *type)
+bool onnx_contradicts(const onnx_value_info *info, const tl_type *type)
 {
     if (!info->has_shape)
         return false;
@@ -156,12 +156,12 @@ static tl_status check_output(onnx_importer *imp, const onnx_value_info *info,
         return tl_fail(imp->cx, TL_M008, &where,
                        "wrong element type, expected %s as declared, found %s",
                        onnx_type_name(info->type), tl_dtype_name(type->dtype));
-    if (!contradicts(info, type))
+    if (!onnx_contradicts(info, type))
         return TL_OK;
     tl_text said, found;
     tl_text_init(&said, imp->arena);
     tl_text_init(&found, imp->arena);
-    print_declared(info, &said);
+    onnx_print_declared(info, &said);
     tl_type_print(type, &found);
     tl_warn(imp->cx, TL_W003, &where, "declared shape [%s] ignored, the operators give %s",
             tl_text_get(&said), tl_text_get(&found));
@@ -181,6 +181,10 @@ static tl_status find_outputs(onnx_importer *imp, const tl_str *names, size_t n,
         if (!values[i])
             return tl_fail(imp->cx, TL_M003, &where, "output %.*s is not defined",
                            TL_STR_ARG(names[i]));
+        for (size_t k = 0; k < i; k++)
+            if (tl_str_equal(names[k], names[i]))
+                return tl_fail(imp->cx, asked ? TL_O001 : TL_M003, &where,
+                               "output %.*s is listed twice", TL_STR_ARG(names[i]));
         for (size_t k = 0; k < graph->outputs.n && !values[i]->poison; k++)
             if (tl_str_equal(graph->outputs.v[k].name, names[i]))
                 (void)check_output(imp, &graph->outputs.v[k], values[i]);
@@ -244,7 +248,7 @@ static tl_status import_file(onnx_importer *imp)
     TRY(onnx_parse(imp->cx, imp->file, imp->arena, &proto));
     imp->proto = proto;
     TRY(check_opsets(imp));
-    TRY(index_functions(imp));
+    TRY(onnx_index_functions(imp));
     TRY(tl_model_add_file(imp->model, imp->file));
     onnx_scope scope;
     onnx_scope_enter(imp, &scope, tl_graph_new(imp->model, proto->graph->name), false);

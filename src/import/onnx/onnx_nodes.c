@@ -354,7 +354,7 @@ static void import_initializers(onnx_importer *imp, const onnx_graph *graph)
         imp->scope->b.origin = NULL;
         onnx_define(imp, tensor->name, value, 0);
     }
-    if (graph->n_sparse) {
+    if (graph->sparse.n) {
         tl_where where = onnx_where(imp, "graph", graph->name);
         (void)tl_fail(imp->cx, TL_U006, &where, "sparse initializers");
     }

@@ -94,6 +94,13 @@ tl_where onnx_where(onnx_importer *imp, const char *kind, tl_str name);
 /* NULL when type or data are not usable (recorded at where). */
 const tl_const *onnx_read_tensor(onnx_importer *imp, const onnx_tensor *tensor, const tl_where *where);
 
+/* ---- the file as a whole: onnx_import.c ---- */
+
+tl_status onnx_index_functions(onnx_importer *imp);
+/* True when a declared shape cannot be that of the type; its text, dims separated by commas. */
+bool onnx_contradicts(const onnx_value_info *info, const tl_type *type);
+void onnx_print_declared(const onnx_value_info *info, tl_text *text);
+
 /* ---- values known at import: onnx_evaluate.c ---- */
 
 /* A constant that equals value; NULL when it depends on inputs, or is large. */

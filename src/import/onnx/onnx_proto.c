@@ -76,7 +76,6 @@ typedef enum wire_kind {
     WIRE_ONE,    /* pointer to a structure */
     WIRE_MANY,   /* TL_VEC of structures */
     WIRE_INLINE, /* a message whose fields lie in the structure of its parent */
-    WIRE_COUNT,  /* size_t: number of occurrences */
     WIRE_RANGE,  /* raw data of a tensor */
     WIRE_TYPED,  /* typed data of a tensor */
     WIRE_SEEN    /* contents are skipped; for `set` */
@@ -100,6 +99,7 @@ struct wire_message {
     size_t n_fields;
     size_t size; /* of the structure */
     void (*finish)(onnx_parser *p, void *object, uint64_t start);
+    size_t seen_at; /* of a member that receives a bit per field that occurs; 0: none */
 };
 
 struct onnx_parser {
@@ -115,7 +115,8 @@ struct onnx_parser {
 #define FIELD(number, kind, type, member) {number, WIRE_##kind, offsetof(type, member), NULL, 0, 0, 0}
 #define MESSAGE(number, kind, type, member, message) {number, WIRE_##kind, offsetof(type, member), &message, 0, 0, 0}
 #define SETS(type, member, value) offsetof(type, member), sizeof(((type *)0)->member), value
-#define TABLE(fields, type, finish) {fields, TL_COUNT(fields), sizeof(type), finish}
+#define TABLE(fields, type, finish) {fields, TL_COUNT(fields), sizeof(type), finish, 0}
+#define TABLE_SEEN(fields, type, finish) {fields, TL_COUNT(fields), sizeof(type), finish, offsetof(type, seen)}
 
 static const wire_message graph_message;
 static void finish_tensor(onnx_parser *p, void *object, uint64_t start);
@@ -151,9 +152,20 @@ static const wire_field tensor_type_fields[] = {
 };
 static const wire_message tensor_type_message = TABLE(tensor_type_fields, onnx_value_info, NULL);
 
+/* of a sequence: the kind is already known, the element's is not told apart */
+static const wire_field element_type_fields[] = {
+    MESSAGE(1, INLINE, onnx_value_info, name, tensor_type_message),
+};
+static const wire_message element_type_message = TABLE(element_type_fields, onnx_value_info, NULL);
+
+static const wire_field sequence_type_fields[] = {
+    MESSAGE(1, INLINE, onnx_value_info, name, element_type_message),
+};
+static const wire_message sequence_type_message = TABLE(sequence_type_fields, onnx_value_info, NULL);
+
 static const wire_field type_fields[] = {
     {1, WIRE_INLINE, 0, &tensor_type_message, SETS(onnx_value_info, kind, ONNX_VALUE_TENSOR)},
-    {4, WIRE_SEEN, 0, NULL, SETS(onnx_value_info, kind, ONNX_VALUE_SEQUENCE)},
+    {4, WIRE_INLINE, 0, &sequence_type_message, SETS(onnx_value_info, kind, ONNX_VALUE_SEQUENCE)},
     {5, WIRE_SEEN, 0, NULL, SETS(onnx_value_info, kind, ONNX_VALUE_OTHER)}, /* map */
     {7, WIRE_SEEN, 0, NULL, SETS(onnx_value_info, kind, ONNX_VALUE_OTHER)}, /* opaque */
     {8, WIRE_SEEN, 0, NULL, SETS(onnx_value_info, kind, ONNX_VALUE_OTHER)}, /* sparse tensor */
@@ -172,6 +184,7 @@ static const wire_field tensor_fields[] = {
     FIELD(2, INT, onnx_tensor, type),
     FIELD(4, TYPED, onnx_tensor, decoded), /* float_data */
     FIELD(5, TYPED, onnx_tensor, decoded), /* int32_data */
+    FIELD(6, SEEN, onnx_tensor, decoded),  /* string_data */
     FIELD(7, TYPED, onnx_tensor, decoded), /* int64_data */
     FIELD(8, TEXT, onnx_tensor, name),
     {9, WIRE_RANGE, 0, NULL, SETS(onnx_tensor, has_range, 1)},
@@ -180,7 +193,12 @@ static const wire_field tensor_fields[] = {
     MESSAGE(13, MANY, onnx_tensor, external_data, pair_message),
     FIELD(14, BOOL, onnx_tensor, external),
 };
-static const wire_message tensor_message = TABLE(tensor_fields, onnx_tensor, finish_tensor);
+static const wire_message tensor_message = TABLE_SEEN(tensor_fields, onnx_tensor, finish_tensor);
+
+static const wire_field sparse_fields[] = {
+    MESSAGE(1, INLINE, onnx_tensor, name, tensor_message),
+};
+static const wire_message sparse_message = TABLE(sparse_fields, onnx_tensor, NULL);
 
 static const wire_field attribute_fields[] = {
     FIELD(1, TEXT, onnx_attribute, name),
@@ -200,7 +218,7 @@ static const wire_field attribute_fields[] = {
     {22, WIRE_SEEN, 0, NULL, SETS(onnx_attribute, type, ONNX_ATTR_SPARSE)},
     {23, WIRE_SEEN, 0, NULL, SETS(onnx_attribute, type, ONNX_ATTR_SPARSES)},
 };
-static const wire_message attribute_message = TABLE(attribute_fields, onnx_attribute, NULL);
+static const wire_message attribute_message = TABLE_SEEN(attribute_fields, onnx_attribute, NULL);
 
 static const wire_field node_fields[] = {
     FIELD(1, TEXTS, onnx_node, inputs),
@@ -221,7 +239,7 @@ static const wire_field graph_fields[] = {
     MESSAGE(11, MANY, onnx_graph, inputs, value_info_message),
     MESSAGE(12, MANY, onnx_graph, outputs, value_info_message),
     MESSAGE(13, MANY, onnx_graph, values, value_info_message),
-    FIELD(15, COUNT, onnx_graph, n_sparse),
+    MESSAGE(15, MANY, onnx_graph, sparse, sparse_message),
 };
 static const wire_message graph_message = TABLE(graph_fields, onnx_graph, finish_graph);
 
@@ -229,6 +247,7 @@ static const wire_field function_fields[] = {
     FIELD(1, TEXT, onnx_function, name),
     FIELD(4, TEXTS, onnx_function, inputs),
     FIELD(5, TEXTS, onnx_function, outputs),
+    FIELD(6, TEXTS, onnx_function, attributes),
     MESSAGE(7, MANY, onnx_function, nodes, node_message),
     MESSAGE(9, MANY, onnx_function, opsets, opset_message),
     FIELD(10, TEXT, onnx_function, domain),
@@ -401,7 +420,6 @@ static unsigned wires_of(wire_kind kind)
         return 1u << WIRE_FIXED32 | 1u << WIRE_LENGTH;
     case WIRE_TYPED:
     case WIRE_SEEN:
-    case WIRE_COUNT:
         return ~0u;
     case WIRE_TEXT:
     case WIRE_TEXTS:
@@ -462,10 +480,6 @@ static void parse_field(onnx_parser *p, const wire_field *field, uint32_t wire, 
     case WIRE_RANGE:
         parse_range(r, (onnx_tensor *)(void *)object);
         break;
-    case WIRE_COUNT:
-        ++*(size_t *)member;
-        skip_wire(r, wire);
-        break;
     case WIRE_TYPED:
         p->typed = true;
         skip_wire(r, wire);
@@ -486,10 +500,13 @@ static void parse_message(onnx_parser *p, const wire_message *message, void *obj
         size_t i = 0;
         while (i < message->n_fields && message->fields[i].number != number)
             i++;
-        if (i < message->n_fields)
-            parse_field(p, &message->fields[i], wire, object);
-        else
+        if (i == message->n_fields) {
             skip_wire(&p->reader, wire);
+            continue;
+        }
+        parse_field(p, &message->fields[i], wire, object);
+        if (message->seen_at)
+            *(uint32_t *)(void *)((char *)object + message->seen_at) |= 1u << number;
     }
     if (message->finish && !p->reader.failed)
         message->finish(p, object, start);

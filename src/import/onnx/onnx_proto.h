@@ -38,6 +38,7 @@ typedef struct onnx_tensor {
     bool has_range;
     bool external;
     TL_VEC(onnx_pair) external_data;
+    uint32_t seen; /* bit per number of a field that occurs */
 } onnx_tensor;
 
 enum onnx_attribute_type {
@@ -57,6 +58,7 @@ typedef struct onnx_attribute {
     TL_VEC(double) floats;
     TL_VEC(int64_t) ints;
     TL_VEC(tl_str) strings;
+    uint32_t seen; /* bit per number of a field that occurs */
 } onnx_attribute;
 
 typedef struct onnx_node {
@@ -79,7 +81,7 @@ enum onnx_value_kind { ONNX_VALUE_NONE, ONNX_VALUE_TENSOR, ONNX_VALUE_SEQUENCE, 
 typedef struct onnx_value_info {
     tl_str name;
     enum onnx_value_kind kind;
-    int64_t type; /* enum onnx_type */
+    int64_t type; /* enum onnx_type; of a sequence: that of its elements */
     bool has_shape;
     TL_VEC(onnx_dim) dims;
 } onnx_value_info;
@@ -91,7 +93,7 @@ struct onnx_graph {
     TL_VEC(onnx_value_info) inputs;
     TL_VEC(onnx_value_info) outputs;
     TL_VEC(onnx_value_info) values;
-    size_t n_sparse;
+    TL_VEC(onnx_tensor) sparse; /* values of sparse constants */
 };
 
 typedef struct onnx_opset {
@@ -103,6 +105,7 @@ typedef struct onnx_function {
     tl_str name, domain, overload;
     TL_VEC(tl_str) inputs;
     TL_VEC(tl_str) outputs;
+    TL_VEC(tl_str) attributes;       /* without a default value */
     TL_VEC(onnx_attribute) defaults; /* attributes with a default value */
     TL_VEC(onnx_node) nodes;
     TL_VEC(onnx_opset) opsets;
