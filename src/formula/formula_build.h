@@ -64,6 +64,26 @@ static inline tl_value *fx_where(formula *f, tl_value *cond, tl_value *x, tl_val
 }
 /* Σ c[i] x^i by Horner's scheme. */
 tl_value *fx_polynomial(formula *f, tl_value *x, const double *c, int n);
+/* A part of x along axis. */
+tl_value *fx_part(formula *f, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size);
+/* Zeros of f's element type. */
+tl_value *fx_zeros(formula *f, const tl_dim *const *dims, int rank);
+static inline const tl_dim *fx_size(const tl_value *x, int axis)
+{
+    return tl_type_of(x)->dims[axis];
+}
+static inline const tl_dim *fx_int(const formula *f, int64_t n)
+{
+    return tl_dim_const(f->model->dims, n);
+}
+
+/* Builds one turn of a loop at f->b: next[k] from carried[k]; i: i64 scalar that counts from 0. captured: the
+ * values handed to fx_loop as the body sees them. */
+typedef void (*fx_turn)(formula *f, void *user, tl_value *i, tl_value *const *carried,
+                        tl_value *const *captured, tl_value **next);
+/* out[k] = carried[k] after so many turns; start[k] has the type of next[k]. captured[k] may be NULL. */
+void fx_loop(formula *f, const tl_dim *turns, tl_value *const *start, size_t n,
+             tl_value *const *captured, size_t n_captured, fx_turn turn, void *user, tl_value **out);
 /* U003 at the node; the result is poison. */
 void fx_refuse(formula *f, const char *what);
 
@@ -73,7 +93,8 @@ void fx_refuse(formula *f, const char *what);
         X(softsign) X(silu) X(mish) X(hard_swish) X(hard_sigmoid) X(gelu) X(leaky_relu) X(elu) \
             X(celu) X(selu) X(bitnot) X(isnan) X(isinf) X(rem) X(bitand) X(bitor) X(trilu)     \
                 X(softmax) X(log_softmax) X(batch_norm) X(instance_norm) X(group_norm)         \
-                    X(layer_norm) X(rms_norm) X(lrn) X(lp_norm) X(lp_pool) X(einsum) X(resize)
+                    X(layer_norm) X(rms_norm) X(lrn) X(lp_norm) X(lp_pool) X(einsum) X(resize)   \
+                    X(rnn) X(gru) X(lstm)
 
 #define X(name) void formula_##name(formula *f);
 FORMULAS(X)
