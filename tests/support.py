@@ -130,13 +130,15 @@ def onnx_files(name):
     return sorted(p for p in (MODELS / name).glob("model*.onnx"))
 
 
-def tolerance(name, file):
-    """The wider bound that models.tsv states for a network that is less exact in float32, or None."""
+def rule_of(name, file):
+    """Arguments of `disagreement` for a network: models.tsv states a wider bound ("relative [cosine]") where
+    float32 itself is less exact."""
     for line in (MODELS / "models.tsv").read_text().splitlines()[1:]:
         row = line.split("\t")
         if row[1] == f"{name}/{file}" and len(row) > 11 and row[11]:
-            return float(row[11])
-    return None
+            bounds = [float(word) for word in row[11].split()]
+            return dict(zip(("relative", "cosine"), [max(1e-4, bounds[0]), *bounds[1:]]))
+    return {}
 
 
 def io_files(name, file):
