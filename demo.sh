@@ -7,15 +7,18 @@ cd "$(dirname "$0")"
 
 sh tools/setup.sh build
 configure release build
-step "build" cmake --build build --target tolite_cli
+step "build" build build tolite_cli
 digits=examples/digits
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
+program=$PWD/build/tolite
 run() {
     echo "\$ tolite $*"
-    build/tolite "$@"
+    "$program" "$@"
     echo
 }
-run convert $digits/digits.onnx -o "$out/digits.tflite" --verify --golden $digits/held_out.npz
-run diff $digits/digits.onnx "$out/digits.tflite" --in $digits/held_out.npz
-run run "$out/digits.tflite" --image $digits/[0-9].png --labels $digits/labels.txt --top 1
+cp $digits/digits.onnx $digits/held_out.npz $digits/labels.txt $digits/[0-9].png "$out"
+cd "$out"
+run convert digits.onnx --verify --golden held_out.npz
+run diff digits.onnx digits.tflite --in held_out.npz
+run run digits.tflite --image ?.png --labels labels.txt --top 1

@@ -8,9 +8,9 @@ cd "$(dirname "$0")"
 sh tools/setup.sh test
 step "tree" python3 tools/check_layers
 configure test build
-step "build, gcc" cmake --build build --target all unit_tests
+step "build, gcc" build build all unit_tests
 configure asan build-asan
-step "build, clang with sanitizers" cmake --build build-asan --target all unit_tests
+step "build, clang with sanitizers" build build-asan all unit_tests
 step "unit tests, gcc" ctest --test-dir build --output-on-failure -j2
 step "unit tests, clang with sanitizers" ctest --test-dir build-asan --output-on-failure -j2
 sh tools/venv.sh

@@ -1,7 +1,7 @@
 # Installs what is missing, on Debian and Ubuntu: sh tools/setup.sh build|test
 # Does nothing, quickly, when everything is there.
 set -eu
-packages="gcc cmake ninja-build pkg-config zlib1g-dev libpng-dev libturbojpeg0-dev"
+packages="gcc libc6-dev cmake ninja-build pkg-config zlib1g-dev libpng-dev libturbojpeg0-dev"
 [ "${1:-build}" = test ] && packages="$packages clang libclang-rt-dev libcmocka-dev python3 python3-venv"
 
 missing=
@@ -13,6 +13,7 @@ done
 keep=
 for package in $missing; do
     case $package in
+    libc6-dev) [ -e /usr/include/stdio.h ] && continue ;;
     gcc | cmake | clang | python3) command -v "$package" >/dev/null && continue ;;
     ninja-build) command -v ninja >/dev/null && continue ;;
     pkg-config) command -v pkg-config >/dev/null && continue ;;

@@ -18,3 +18,14 @@ configure() {
     step "configure $1" cmake --preset "$1" -Wno-dev >/dev/null
     touch "$2/.preset-$1"
 }
+
+# build FOLDER TARGET...: on a terminal ninja shows one moving line, elsewhere only what goes wrong.
+build() {
+    build_folder=$1
+    shift
+    if [ -t 1 ]; then
+        cmake --build "$build_folder" --target "$@"
+    else
+        cmake --build "$build_folder" --target "$@" -- --quiet
+    fi
+}

@@ -52,7 +52,7 @@ static inline const char *cli_value(const cli *c, cli_option option)
 tl_status cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 tl_status cli_int(const cli *c, cli_option option, long lo, long hi, long *value);
 tl_status cli_double(const cli *c, cli_option option, double *value);
-/* For humans: to stderr, silent with --quiet. */
+/* For humans: to stdout, or to stderr when a document goes there; silent with --quiet. */
 void cli_say(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints what the context recorded since last time and forgets it. */
 void cli_diagnostics(cli *c, bool warnings);

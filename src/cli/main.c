@@ -36,7 +36,7 @@ void cli_say(const cli *c, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vfprintf(cli_has(c, OPT_json) ? stderr : stdout, format, args);
     va_end(args);
 }
 
