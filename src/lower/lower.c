@@ -49,7 +49,7 @@ bool tl_lower_has_form(void *options, const tl_node *node)
 }
 
 /* The replacement stands for old in the file: it inherits what is known about it. */
-static void hand_over(tl_value *old, tl_value *replacement)
+static void succeed(tl_value *old, tl_value *replacement)
 {
     if (!replacement->name.n)
         tl_value_set_name(replacement, old->name);
@@ -91,7 +91,7 @@ static tl_status make_replacement(tl_lowerer *lw, tl_node *node, tl_value **out)
     return TL_OK;
 }
 
-static bool has_poison(const tl_node *node)
+static bool meets_poison(const tl_node *node)
 {
     for (size_t i = 0; i < node->n_in; i++)
         if (node->in[i].value && node->in[i].value->poison)
@@ -107,13 +107,13 @@ static void lower_node(tl_lowerer *lw, tl_node *node)
     lw->node = node;
     lw->b = tl_builder_before(node);
     lw->b.legal = 0;
-    if (has_poison(node) || make_replacement(lw, node, out) != TL_OK) {
+    if (meets_poison(node) || make_replacement(lw, node, out) != TL_OK) {
         tl_node *poison = tl_build_poison(&lw->b, node->n_out);
         for (size_t i = 0; i < node->n_out; i++)
             out[i] = poison->out[i];
     }
     for (size_t i = 0; i < node->n_out; i++)
-        hand_over(node->out[i], out[i]);
+        succeed(node->out[i], out[i]);
     tl_node_remove(node);
 }
 

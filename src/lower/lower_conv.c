@@ -95,7 +95,7 @@ static void make_conv(tl_lowerer *lw, const tl_node *node, bool depthwise, tl_va
                                  .dilation_h = w[0].dilation,
                                  .dilation_w = w[1].dilation};
     tl_value *y = tl_build(&lw->b, tfl, in, 3, depthwise ? (const void *)&dw : &conv);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 bool tl_lower_takes_conv_2d(const tl_lower_options *options, const tl_node *node)
@@ -234,7 +234,7 @@ void tl_lower_make_conv_3d(tl_lowerer *lw, const tl_node *node, tl_value **out)
                                   .dilation_w = w[2].dilation};
     tl_value *in[] = {x, k, bias_of(lw, node)};
     tl_value *y = tl_build(&lw->b, TL_OP_tfl_conv_3d, in, 3, &attrs);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 /* ---- integers: in f32, over as many input channels at a time as sum up exactly ---- */

@@ -269,7 +269,7 @@ void tl_lower_make_clip(tl_lowerer *lw, const tl_node *node, tl_value **out)
 
 /* CAST saturates floats only in newer runtimes; elsewhere the range is cut first. The bounds are
  * floats inside the integer's range. */
-static tl_value *saturate(tl_lowerer *lw, tl_value *x, tl_dtype to)
+static tl_value *clip_for_cast(tl_lowerer *lw, tl_value *x, tl_dtype to)
 {
     int64_t lo, hi;
     tl_dtype_range(to, &lo, &hi);
@@ -284,9 +284,10 @@ static tl_value *saturate(tl_lowerer *lw, tl_value *x, tl_dtype to)
 
 bool tl_lower_takes_cast(const tl_lower_options *options, const tl_node *node)
 {
-    tl_dtype from = tl_type_of(node->in[0].value)->dtype, to = tl_attrs_of(node, cast)->to;
+    const tl_value *x = node->in[0].value;
     (void)options;
-    return from != TL_U64 && to != TL_U64 && !tl_type_of(node->in[0].value)->quant;
+    return !tl_type_of(x)->quant &&
+           (x->constant || tl_lower_can_cast(tl_type_of(x)->dtype, tl_attrs_of(node, cast)->to));
 }
 
 void tl_lower_make_cast(tl_lowerer *lw, const tl_node *node, tl_value **out)
@@ -299,7 +300,7 @@ void tl_lower_make_cast(tl_lowerer *lw, const tl_node *node, tl_value **out)
         return;
     }
     /* CORE clip, so that it is lowered in turn; the CAST behind it reads its replacement */
-    x = saturate(lw, tl_lower_cast(lw, x, TL_F32), to);
+    x = clip_for_cast(lw, tl_lower_cast(lw, x, TL_F32), to);
     out[0] = tl_build1(&lw->b, TL_OP_tfl_cast, x, &(tl_tfl_cast_attrs){.to = to});
 }
 
@@ -333,7 +334,7 @@ void tl_lower_make_pow(tl_lowerer *lw, const tl_node *node, tl_value **out)
     x = tl_lower_cast(lw, x, dtype);
     y = tl_lower_cast(lw, y, dtype);
     tl_value *power = tl_build2(&lw->b, TL_OP_tfl_pow, x, y, NULL);
-    out[0] = tl_lower_cast(lw, power, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, power);
 }
 
 /* ATAN2 is wrong for unequal shapes */

@@ -78,7 +78,7 @@ static const tl_field *activation_field(tl_op op)
     return NULL;
 }
 
-static tl_tfl_activation activation_of(const tl_node *node)
+static tl_tfl_activation fused_activation(const tl_node *node)
 {
     tl_tfl_activation activation = TL_tfl_activation_none;
     const tl_field *field = activation_field(node->op);
@@ -105,7 +105,7 @@ static tl_node *free_producer(const tl_node *node, size_t operand)
     tl_value *x = tl_in(node, operand);
     if (!x || !x->def || !tl_has_one_use(x) || !find_fusing(x->def->op) ||
         x->graph != node->graph || tl_type_of(x)->dtype != TL_F32 ||
-        activation_of(x->def) != TL_tfl_activation_none)
+        fused_activation(x->def) != TL_tfl_activation_none)
         return NULL;
     return x->def;
 }
@@ -186,7 +186,7 @@ static bool fuse_bias(const tl_lower_options *options, tl_node *node)
         tl_value *in[MAX_OPERANDS] = {0};
         copy_operands(producer, in, MAX_OPERANDS);
         in[bias] = zero ? as_bias(model, c, n) : summed_bias(model, b, c, n);
-        fuse(producer, in, bias + 1, with_activation(producer, activation_of(node)), node);
+        fuse(producer, in, bias + 1, with_activation(producer, fused_activation(node)), node);
         return true;
     }
     return false;
@@ -267,7 +267,7 @@ static bool fuse_pad(tl_node *node)
 /* ---- copies ---- */
 
 /* The same value in a tensor of its own. */
-static tl_value *copy_value(tl_builder *b, tl_value *x)
+static tl_value *duplicate(tl_builder *b, tl_value *x)
 {
     int64_t zeros[TL_MAX_RANK] = {0}, whole[TL_MAX_RANK];
     tl_model *model = b->model;
@@ -292,7 +292,7 @@ static void copy_results(tl_graph *graph, bool loop_body)
             again = again || ret->in[k].value == x;
         if (other_input || again) {
             tl_builder b = tl_builder_at_end(graph);
-            tl_node_set_input(ret, i, copy_value(&b, x));
+            tl_node_set_input(ret, i, duplicate(&b, x));
         }
     }
 }
@@ -303,7 +303,7 @@ static void copy_views(tl_graph *graph)
     TL_EACH_NODE(node, graph)
     for (tl_node *view; (view = tl_runtime_overwritten_view(node));) {
         tl_builder b = tl_builder_before(view);
-        tl_node_set_input(view, 0, copy_value(&b, tl_in(view, 0)));
+        tl_node_set_input(view, 0, duplicate(&b, tl_in(view, 0)));
     }
 }
 
@@ -335,19 +335,19 @@ static void part_outputs(tl_graph *graph)
             taken = taken || ret->in[k].value == x;
         if (taken) {
             tl_builder b = tl_builder_at_end(graph);
-            tl_node_set_input(ret, i, copy_value(&b, x));
+            tl_node_set_input(ret, i, duplicate(&b, x));
         }
     }
 }
 
-static void finish_graph(const tl_lower_options *options, tl_graph *graph)
+static void fuse_graph(const tl_lower_options *options, tl_graph *graph)
 {
     tl_lower_tidy_views(graph);
     tl_context *cx = graph->model->cx;
     for (tl_node *node = graph->first, *next; node && !cx->out_of_memory; node = next) {
         next = node->next;
         for (size_t i = 0; i < node->n_graphs; i++) {
-            finish_graph(options, node->graphs[i]);
+            fuse_graph(options, node->graphs[i]);
             copy_results(node->graphs[i], node->op == TL_OP_tfl_while && i == 1);
         }
         if (!fuse_bias(options, node) && !fuse_activation(node))
@@ -384,7 +384,7 @@ static tl_status prove_rules(const tl_model *model, const tl_profile *profile)
 tl_status tl_lower_finish(tl_model *model, const tl_lower_options *options)
 {
     for (size_t i = 0; i < model->entries.n; i++) {
-        finish_graph(options, model->entries.v[i].graph);
+        fuse_graph(options, model->entries.v[i].graph);
         TRY(tl_context_status(model->cx));
         settle_outputs(model->entries.v[i].graph);
         part_outputs(model->entries.v[i].graph);

@@ -44,7 +44,7 @@ void tl_lower_make_fully_connected(tl_lowerer *lw, const tl_node *node, tl_value
     tl_value *product = tl_build(&lw->b, TL_OP_tfl_fully_connected, in, 3, &attrs);
     if (groups.n < rank)
         product = tl_lower_like(lw, product, node->out[0]);
-    out[0] = tl_lower_cast(lw, product, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, product);
 }
 
 /* ---- run-time right side ---- */

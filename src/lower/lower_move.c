@@ -1,23 +1,7 @@
 /* Ops that move data: reshape, transpose, broadcast, concatenation, slices, padding. */
 #include "lower/lowerer.h"
 
-static bool takes_move(const tl_lower_options *options, const tl_node *node, tl_op tfl)
-{
-    tl_dtype dtype;
-    return tl_lower_type(options, tfl, node, 0, 1, &dtype);
-}
-
-static tl_value *moved_operand(tl_lowerer *lw, const tl_node *node, tl_op tfl)
-{
-    return tl_lower_cast(lw, node->in[0].value, tl_lower_compute(lw, tfl, node, 0, 1));
-}
-
-static tl_value *moved_result(tl_lowerer *lw, const tl_node *node, tl_value *y)
-{
-    return tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
-}
-
-static int max_rank(const tl_lowerer *lw, tl_op tfl)
+static int rank_limit(const tl_lowerer *lw, tl_op tfl)
 {
     return tl_profile_limits(lw->options->profile, tfl).rank;
 }
@@ -26,7 +10,7 @@ static int max_rank(const tl_lowerer *lw, tl_op tfl)
 
 bool tl_lower_takes_reshape(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_move(options, node, TL_OP_tfl_reshape);
+    return tl_lower_takes_data(options, node, TL_OP_tfl_reshape);
 }
 
 /* A constant shape with at most one -1, which is what an open axis gets. False when that cannot be.
@@ -98,15 +82,15 @@ static tl_value *reshaped(tl_lowerer *lw, tl_value *x, const tl_value *like)
 
 void tl_lower_make_reshape(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
-    tl_value *x = moved_operand(lw, node, TL_OP_tfl_reshape);
-    out[0] = moved_result(lw, node, reshaped(lw, x, node->out[0]));
+    tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_reshape);
+    out[0] = tl_lower_result(lw, node, reshaped(lw, x, node->out[0]));
 }
 
 /* ---- transpose ---- */
 
 bool tl_lower_takes_transpose(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_move(options, node, TL_OP_tfl_transpose);
+    return tl_lower_takes_data(options, node, TL_OP_tfl_transpose);
 }
 
 static bool keeps_order(const tl_type *type, const int64_t *perm)
@@ -144,7 +128,7 @@ static tl_value *grouped_transpose(tl_lowerer *lw, tl_value *x, const int64_t *p
     int64_t groups_perm[TL_MAX_RANK];
     for (int i = 1; i < rank; i++)
         joins[perm[i]] = perm[i] == perm[i - 1] + 1;
-    tl_axis_groups groups = tl_lower_group(rank, joins, max_rank(lw, TL_OP_tfl_transpose));
+    tl_axis_groups groups = tl_lower_group(rank, joins, rank_limit(lw, TL_OP_tfl_transpose));
     for (int i = 0; i < rank; i++) {
         int g = tl_group_of(&groups, (int)perm[i]);
         if (groups.first[g] == perm[i])
@@ -161,17 +145,17 @@ void tl_lower_make_transpose(tl_lowerer *lw, const tl_node *node, tl_value **out
     tl_ints ints = tl_attrs_of(node, perm)->perm;
     for (size_t i = 0; i < ints.n; i++)
         perm[i] = ints.v[i];
-    tl_value *x = moved_operand(lw, node, TL_OP_tfl_transpose);
+    tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_transpose);
     x = compose_transposes(lw, x, perm);
     if (!keeps_order(tl_type_of(x), perm)) {
         tl_value *y = grouped_transpose(lw, x, perm);
-        out[0] = moved_result(lw, node, tl_lower_like(lw, y, node->out[0]));
+        out[0] = tl_lower_result(lw, node, tl_lower_like(lw, y, node->out[0]));
         return;
     }
     bool same = true;
     for (size_t i = 0; i < ints.n; i++)
         same = same && perm[i] == (int64_t)i;
-    out[0] = moved_result(lw, node, same ? x : reshaped(lw, x, node->out[0]));
+    out[0] = tl_lower_result(lw, node, same ? x : reshaped(lw, x, node->out[0]));
 }
 
 /* ---- broadcast, tile ---- */
@@ -188,18 +172,18 @@ static tl_value *tiled(tl_lowerer *lw, tl_value *x, const tl_dim *const *times)
 
 bool tl_lower_takes_tile(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_move(options, node, TL_OP_tfl_tile);
+    return tl_lower_takes_data(options, node, TL_OP_tfl_tile);
 }
 
 void tl_lower_make_tile(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
-    tl_value *x = moved_operand(lw, node, TL_OP_tfl_tile);
-    out[0] = moved_result(lw, node, tiled(lw, x, tl_attrs_of(node, shape)->dims.v));
+    tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_tile);
+    out[0] = tl_lower_result(lw, node, tiled(lw, x, tl_attrs_of(node, shape)->dims.v));
 }
 
 bool tl_lower_takes_broadcast_to(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_move(options, node, TL_OP_tfl_broadcast_to);
+    return tl_lower_takes_data(options, node, TL_OP_tfl_broadcast_to);
 }
 
 /* TILE is faster by far; BROADCAST_TO where an axis may be 1 or not. */
@@ -207,7 +191,7 @@ void tl_lower_make_broadcast_to(tl_lowerer *lw, const tl_node *node, tl_value **
 {
     const tl_type *type = tl_type_of(node->out[0]);
     const tl_dim *times[TL_MAX_RANK];
-    tl_value *x = moved_operand(lw, node, TL_OP_tfl_broadcast_to);
+    tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_broadcast_to);
     uint32_t tile_types = tl_profile_limits(lw->options->profile, TL_OP_tfl_tile).types;
     bool known = tile_types & tl_limit_bit(tl_type_of(x));
     int missing = type->rank - tl_type_of(x)->rank;
@@ -219,12 +203,13 @@ void tl_lower_make_broadcast_to(tl_lowerer *lw, const tl_node *node, tl_value **
     }
     if (!known) {
         tl_value *shape = tl_lower_dims(lw, type->dims, (size_t)type->rank);
-        out[0] = moved_result(lw, node, tl_build2(&lw->b, TL_OP_tfl_broadcast_to, x, shape, NULL));
+        out[0] =
+            tl_lower_result(lw, node, tl_build2(&lw->b, TL_OP_tfl_broadcast_to, x, shape, NULL));
         return;
     }
     for (int i = 0; i < missing && !x->poison; i++)
         x = tl_lower_unsqueeze(lw, x, 0);
-    out[0] = moved_result(lw, node, x->poison ? x : tiled(lw, x, times));
+    out[0] = tl_lower_result(lw, node, x->poison ? x : tiled(lw, x, times));
 }
 
 /* ---- concat, split ---- */
@@ -235,23 +220,19 @@ static tl_axis_groups around_axis(const tl_lowerer *lw, tl_op tfl, int rank, int
     bool joins[TL_MAX_RANK] = {0};
     for (int i = 1; i < rank; i++)
         joins[i] = i != axis && i - 1 != axis;
-    return tl_lower_group(rank, joins, max_rank(lw, tfl));
-}
-
-static int axis_of(int64_t axis, const tl_node *node)
-{
-    return (int)(axis < 0 ? axis + tl_type_of(node->in[0].value)->rank : axis);
+    return tl_lower_group(rank, joins, rank_limit(lw, tfl));
 }
 
 bool tl_lower_takes_concat(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_move(options, node, TL_OP_tfl_concatenation);
+    return tl_lower_takes_data(options, node, TL_OP_tfl_concatenation);
 }
 
 void tl_lower_make_concat(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     tl_op tfl = TL_OP_tfl_concatenation;
-    int axis = axis_of(tl_attrs_of(node, axis)->axis, node), rank = tl_type_of(node->out[0])->rank;
+    int axis = tl_lower_axis(tl_attrs_of(node, axis)->axis, node),
+        rank = tl_type_of(node->out[0])->rank;
     tl_axis_groups groups = around_axis(lw, tfl, rank, axis);
     tl_dtype dtype = tl_lower_compute(lw, tfl, node, 0, node->n_in);
     tl_value **x = TL_NEW_ARRAY(lw->arena, tl_value *, node->n_in);
@@ -263,7 +244,7 @@ void tl_lower_make_concat(tl_lowerer *lw, const tl_node *node, tl_value **out)
         x[i] = tl_lower_merge(lw, tl_lower_cast(lw, node->in[i].value, dtype), &groups);
     tl_tfl_concatenation_attrs attrs = {.axis = tl_group_of(&groups, axis)};
     tl_value *y = tl_build(&lw->b, tfl, x, node->n_in, &attrs);
-    out[0] = moved_result(lw, node, groups.n < rank ? tl_lower_like(lw, y, node->out[0]) : y);
+    out[0] = tl_lower_result(lw, node, groups.n < rank ? tl_lower_like(lw, y, node->out[0]) : y);
 }
 
 bool tl_lower_takes_split(const tl_lower_options *options, const tl_node *node)
@@ -277,7 +258,7 @@ static void split_equally(tl_lowerer *lw, const tl_node *node, int axis, tl_valu
     tl_op tfl = TL_OP_tfl_split;
     int rank = tl_type_of(node->in[0].value)->rank;
     tl_axis_groups groups = around_axis(lw, tfl, rank, axis);
-    tl_value *x = tl_lower_merge(lw, moved_operand(lw, node, tfl), &groups);
+    tl_value *x = tl_lower_merge(lw, tl_lower_data(lw, node, tfl), &groups);
     tl_value *in[] = {tl_lower_int(lw, tl_group_of(&groups, axis)), x};
     tl_tfl_split_attrs attrs = {.num_splits = node->n_out};
     tl_node *parts = tl_build_node(&lw->b, tfl, in, 2, &attrs, node->n_out, NULL, 0);
@@ -292,11 +273,11 @@ static void split_equally(tl_lowerer *lw, const tl_node *node, int axis, tl_valu
 void tl_lower_make_split(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     const tl_split_attrs *attrs = tl_attrs_of(node, split);
-    int axis = axis_of(attrs->axis, node);
+    int axis = tl_lower_axis(attrs->axis, node);
     bool equal = node->n_out > 1;
     for (size_t i = 1; i < node->n_out; i++)
         equal = equal && attrs->sizes.v[i] == attrs->sizes.v[0];
-    if (equal && takes_move(lw->options, node, TL_OP_tfl_split)) {
+    if (equal && tl_lower_takes_data(lw->options, node, TL_OP_tfl_split)) {
         split_equally(lw, node, axis, out);
         return;
     }
@@ -311,7 +292,7 @@ void tl_lower_make_split(tl_lowerer *lw, const tl_node *node, tl_value **out)
 
 bool tl_lower_takes_slice(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_move(options, node, TL_OP_tfl_strided_slice);
+    return tl_lower_takes_data(options, node, TL_OP_tfl_strided_slice);
 }
 
 /* One axis of a slice, forwards. at and end as STRIDED_SLICE takes them: negative counts from the
@@ -448,7 +429,7 @@ static tl_value *comb_slice(tl_lowerer *lw, tl_value *x, slice_axis *a, int rank
 
 static tl_value *slice_axes(tl_lowerer *lw, tl_value *x, slice_axis *a, int rank)
 {
-    int max = max_rank(lw, TL_OP_tfl_slice), combs = 0;
+    int max = rank_limit(lw, TL_OP_tfl_slice), combs = 0;
     bool joins[TL_MAX_RANK] = {0};
     for (int i = 0; i < rank; i++)
         combs += is_comb(&a[i]);
@@ -470,7 +451,7 @@ static tl_value *slice_axes(tl_lowerer *lw, tl_value *x, slice_axis *a, int rank
 void tl_lower_make_slice(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     const tl_slice_attrs *attrs = tl_attrs_of(node, slice);
-    tl_value *x = moved_operand(lw, node, TL_OP_tfl_strided_slice);
+    tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_strided_slice);
     int rank = tl_type_of(x)->rank;
     slice_axis a[TL_MAX_RANK];
     int64_t backwards[TL_MAX_RANK];
@@ -493,27 +474,27 @@ void tl_lower_make_slice(tl_lowerer *lw, const tl_node *node, tl_value **out)
     tl_value *y = whole ? x : tl_lower_like(lw, slice_axes(lw, x, a, rank), node->out[0]);
     if (n_backwards)
         y = tl_build1(&lw->b, TL_OP_reverse, y, &(tl_axes_attrs){.axes = {n_backwards, backwards}});
-    out[0] = moved_result(lw, node, y);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 /* ---- reverse ---- */
 
 bool tl_lower_takes_reverse(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_move(options, node, TL_OP_tfl_reverse_v2);
+    return tl_lower_takes_data(options, node, TL_OP_tfl_reverse_v2);
 }
 
 /* REVERSE_V2 takes neighbouring axes only: one op per run of them. */
 void tl_lower_make_reverse(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     tl_ints axes = tl_attrs_of(node, axes)->axes;
-    tl_value *x = moved_operand(lw, node, TL_OP_tfl_reverse_v2);
+    tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_reverse_v2);
     int rank = tl_type_of(x)->rank;
     bool reversed[TL_MAX_RANK + 1] = {0};
     int64_t run[TL_MAX_RANK];
     size_t n = 0;
     for (size_t i = 0; i < axes.n; i++)
-        reversed[axis_of(axes.v[i], node)] = true;
+        reversed[tl_lower_axis(axes.v[i], node)] = true;
     for (int i = 0; i <= rank; i++) {
         if (reversed[i]) {
             run[n++] = i;
@@ -522,5 +503,5 @@ void tl_lower_make_reverse(tl_lowerer *lw, const tl_node *node, tl_value **out)
             n = 0;
         }
     }
-    out[0] = moved_result(lw, node, x);
+    out[0] = tl_lower_result(lw, node, x);
 }

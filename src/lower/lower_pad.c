@@ -2,7 +2,7 @@
  * faster than MIRROR_PAD. */
 #include "lower/lowerer.h"
 
-static bool is_negative(const tl_dim *d)
+static bool crops(const tl_dim *d)
 {
     return d->range.hi < 0;
 }
@@ -10,7 +10,7 @@ static bool is_negative(const tl_dim *d)
 static bool any_negative(const tl_pad_attrs *attrs)
 {
     for (size_t i = 0; i < attrs->lo.n; i++)
-        if (is_negative(attrs->lo.v[i]) || is_negative(attrs->hi.v[i]))
+        if (crops(attrs->lo.v[i]) || crops(attrs->hi.v[i]))
             return true;
     return false;
 }
@@ -84,7 +84,7 @@ void tl_lower_make_pad(tl_lowerer *lw, const tl_node *node, tl_value **out)
         value = tl_lower_cast(lw, value, dtype);
     tl_value *y = any_negative(attrs) ? tl_lower_pad(lw, x, attrs->lo.v, attrs->hi.v, value)
                                       : pad_constant(lw, node, x, value);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 /* ---- counts that are computed ---- */
@@ -142,7 +142,7 @@ void tl_lower_make_pad_by_blocks(tl_lowerer *lw, const tl_node *node, tl_value *
             parts[n++] = block(lw, x, i, attrs->hi.v[i], fill);
         x = tl_build_concat(&lw->b, parts, n, i);
     }
-    out[0] = tl_lower_cast(lw, x, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, x);
 }
 
 /* ---- reflect, edge, wrap ---- */

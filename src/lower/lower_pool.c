@@ -106,7 +106,7 @@ void tl_lower_make_max_pool_2d(tl_lowerer *lw, const tl_node *node, tl_value **o
     tl_value *low = losing_value(lw, x);
     tl_tfl_pool_attrs attrs = pool_options(a, tl_lower_padding(lw, &x, w, 2, low));
     tl_value *y = tl_build1(&lw->b, TL_OP_tfl_max_pool_2d, x, &attrs);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 /* ---- average ---- */
@@ -158,7 +158,7 @@ void tl_lower_make_avg_pool_2d(tl_lowerer *lw, const tl_node *node, tl_value **o
     if (!same)
         x = pad_windows(lw, x, a, 2, NULL);
     tl_value *y = tl_build1(&lw->b, TL_OP_tfl_average_pool_2d, x, &attrs);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 /* Elements of window o along an axis that count; lo, hi: padding that may. */
@@ -243,7 +243,7 @@ void tl_lower_make_avg_pool_scaled(tl_lowerer *lw, const tl_node *node, tl_value
         tl_value *share = tl_build1(&lw->b, TL_OP_tfl_average_pool_2d, ones, &attrs);
         y = tl_build2(&lw->b, TL_OP_div, y, share, NULL);
     }
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 /* ---- other numbers of axes ---- */
@@ -358,5 +358,5 @@ void tl_lower_make_avg_of_slices(tl_lowerer *lw, const tl_node *node, tl_value *
         tl_value *count = over_slices(lw, TL_OP_add, counted_ones(lw, a, n, count_pad), a, n);
         y = tl_build2(&lw->b, TL_OP_div, sum, count, NULL);
     }
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }

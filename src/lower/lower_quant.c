@@ -29,11 +29,11 @@ bool tl_lower_takes_dequantize(const tl_lower_options *options, const tl_node *n
 void tl_lower_make_dequantize(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     tl_value *x = tl_build1(&lw->b, TL_OP_tfl_dequantize, node->in[0].value, NULL);
-    out[0] = tl_lower_cast(lw, x, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, x);
 }
 
 /* The scales (or zero points) as a constant that broadcasts along the quantised axis. */
-static tl_value *per_axis(tl_lowerer *lw, const tl_quant *quant, int rank, bool zeros)
+static tl_value *broadcast_quant(tl_lowerer *lw, const tl_quant *quant, int rank, bool zeros)
 {
     float *v = TL_NEW_ARRAY(lw->arena, float, quant->n);
     int64_t shape[TL_MAX_RANK];
@@ -62,8 +62,9 @@ static bool has_zero_points(const tl_quant *quant)
 /* clip(round(x / scale) + zero) */
 bool tl_lower_takes_quantize_by_hand(const tl_lower_options *options, const tl_node *node)
 {
+    const tl_quantize_attrs *attrs = tl_attrs_of(node, quantize);
     (void)options;
-    return is_by_hand(tl_attrs_of(node, quantize)->quant);
+    return is_by_hand(attrs->quant) && tl_lower_can_cast(TL_F32, attrs->to);
 }
 
 void tl_lower_make_quantize_by_hand(tl_lowerer *lw, const tl_node *node, tl_value **out)
@@ -74,10 +75,10 @@ void tl_lower_make_quantize_by_hand(tl_lowerer *lw, const tl_node *node, tl_valu
     int64_t lo, hi;
     tl_dtype_range(attrs->to, &lo, &hi);
     tl_value *x = tl_lower_cast(lw, node->in[0].value, TL_F32);
-    x = tl_build2(&lw->b, TL_OP_div, x, per_axis(lw, quant, rank, false), NULL);
+    x = tl_build2(&lw->b, TL_OP_div, x, broadcast_quant(lw, quant, rank, false), NULL);
     x = tl_build1(&lw->b, TL_OP_round, x, NULL);
     if (has_zero_points(quant))
-        x = tl_build2(&lw->b, TL_OP_add, x, per_axis(lw, quant, rank, true), NULL);
+        x = tl_build2(&lw->b, TL_OP_add, x, broadcast_quant(lw, quant, rank, true), NULL);
     x = tl_build1(&lw->b, TL_OP_clip, x, &(tl_clip_attrs){.lo = (double)lo, .hi = (double)hi});
     tl_tfl_cast_attrs cast = {.to = attrs->to, .quant = quant};
     out[0] = tl_build1(&lw->b, TL_OP_tfl_cast, x, &cast);
@@ -102,7 +103,7 @@ void tl_lower_make_dequantize_by_hand(tl_lowerer *lw, const tl_node *node, tl_va
         x = tl_build1(&lw->b, TL_OP_tfl_cast, q, &(tl_tfl_cast_attrs){.to = TL_F32});
     }
     if (has_zero_points(quant))
-        x = tl_build2(&lw->b, TL_OP_sub, x, per_axis(lw, quant, rank, true), NULL);
-    x = tl_build2(&lw->b, TL_OP_mul, x, per_axis(lw, quant, rank, false), NULL);
-    out[0] = tl_lower_cast(lw, x, tl_type_of(node->out[0])->dtype);
+        x = tl_build2(&lw->b, TL_OP_sub, x, broadcast_quant(lw, quant, rank, true), NULL);
+    x = tl_build2(&lw->b, TL_OP_mul, x, broadcast_quant(lw, quant, rank, false), NULL);
+    out[0] = tl_lower_result(lw, node, x);
 }

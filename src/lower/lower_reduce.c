@@ -26,11 +26,6 @@ static bool takes_reducer(const tl_lower_options *options, const tl_node *node)
     return tl_lower_type(options, reducer(node->op), node, 0, 1, &dtype);
 }
 
-static int positive_axis(int64_t axis, int rank)
-{
-    return (int)(axis < 0 ? axis + rank : axis);
-}
-
 bool tl_lower_takes_reduce(const tl_lower_options *options, const tl_node *node)
 {
     return takes_reducer(options, node);
@@ -44,7 +39,7 @@ void tl_lower_make_reduce(tl_lowerer *lw, const tl_node *node, tl_value **out)
     int rank = tl_type_of(node->in[0].value)->rank, n = 0;
     bool reduced[TL_MAX_RANK] = {0}, joins[TL_MAX_RANK] = {0};
     for (size_t i = 0; i < attrs->axes.n; i++)
-        reduced[positive_axis(attrs->axes.v[i], rank)] = true;
+        reduced[tl_lower_axis(attrs->axes.v[i], node)] = true;
     for (int i = 1; i < rank; i++)
         joins[i] = reduced[i] == reduced[i - 1];
     tl_axis_groups groups =
@@ -62,7 +57,7 @@ void tl_lower_make_reduce(tl_lowerer *lw, const tl_node *node, tl_value **out)
     tl_value *y = tl_build2(&lw->b, tfl, x, tl_lower_ints(lw, axes, (size_t)n), &tfl_attrs);
     if (groups.n < rank)
         y = tl_lower_like(lw, y, node->out[0]);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 bool tl_lower_takes_arg(const tl_lower_options *options, const tl_node *node)
@@ -76,7 +71,7 @@ void tl_lower_make_arg(tl_lowerer *lw, const tl_node *node, tl_value **out)
     const tl_arg_attrs *attrs = tl_attrs_of(node, arg);
     tl_op tfl = reducer(node->op);
     tl_value *x = tl_lower_cast(lw, node->in[0].value, tl_lower_compute(lw, tfl, node, 0, 1));
-    int axis = positive_axis(attrs->axis, tl_type_of(node->in[0].value)->rank);
+    int axis = tl_lower_axis(attrs->axis, node);
     if (attrs->last)
         x = tl_build1(&lw->b, TL_OP_reverse, x, &(tl_axes_attrs){.axes = {1, (int64_t[]){axis}}});
     tl_tfl_index_attrs index = {.type = attrs->last ? TL_I32 : TL_I64};
@@ -100,10 +95,10 @@ void tl_lower_make_cumsum(tl_lowerer *lw, const tl_node *node, tl_value **out)
     const tl_cumsum_attrs *attrs = tl_attrs_of(node, cumsum);
     tl_value *x =
         tl_lower_cast(lw, node->in[0].value, tl_lower_compute(lw, TL_OP_tfl_cumsum, node, 0, 1));
-    int axis = positive_axis(attrs->axis, tl_type_of(node->in[0].value)->rank);
+    int axis = tl_lower_axis(attrs->axis, node);
     tl_tfl_cumsum_attrs tfl = {.exclusive = attrs->exclusive, .reverse = attrs->reverse};
     tl_value *y = tl_build2(&lw->b, TL_OP_tfl_cumsum, x, tl_lower_int(lw, axis), &tfl);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 bool tl_lower_takes_topk(const tl_lower_options *options, const tl_node *node)
@@ -131,7 +126,7 @@ void tl_lower_make_topk(tl_lowerer *lw, const tl_node *node, tl_value **out)
     tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_topk_v2, node, 0, 1);
     if (!attrs->largest && dtype == TL_U8)
         dtype = TL_I32;
-    int axis = positive_axis(attrs->axis, tl_type_of(node->in[0].value)->rank);
+    int axis = tl_lower_axis(attrs->axis, node);
     tl_value *x = tl_lower_axis_last(lw, tl_lower_cast(lw, node->in[0].value, dtype), axis);
     if (!attrs->largest)
         x = turned(lw, x);
@@ -152,7 +147,7 @@ void tl_lower_make_softmax(tl_lowerer *lw, const tl_node *node, tl_value **out)
     tl_op tfl = reducer(node->op);
     tl_lower_compute(lw, tfl, node, 0, 1);
     int rank = tl_type_of(node->in[0].value)->rank;
-    int axis = positive_axis(tl_attrs_of(node, axis)->axis, rank);
+    int axis = tl_lower_axis(tl_attrs_of(node, axis)->axis, node);
     tl_value *x = tl_lower_axis_last(lw, tl_lower_cast(lw, node->in[0].value, TL_F32), axis);
     bool joins[TL_MAX_RANK] = {0};
     for (int i = 1; i < rank - 1; i++)
@@ -163,7 +158,7 @@ void tl_lower_make_softmax(tl_lowerer *lw, const tl_node *node, tl_value **out)
     if (groups.n < rank && !y->poison)
         y = tl_lower_like(lw, y, x);
     y = tl_lower_axis_back(lw, y, axis);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }
 
 /* LOCAL_RESPONSE_NORMALIZATION: odd windows, four axes */
@@ -184,5 +179,5 @@ void tl_lower_make_lrn(tl_lowerer *lw, const tl_node *node, tl_value **out)
                             .beta = attrs->beta};
     tl_value *x = tl_lower_cast(lw, node->in[0].value, TL_F32);
     tl_value *y = tl_build1(&lw->b, TL_OP_tfl_local_response_normalization, x, &tfl);
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }

@@ -188,7 +188,7 @@ static void make_resize(tl_lowerer *lw, const tl_node *node, tl_resize_mode mode
         x = resize_plane(lw, tfl, x, flag, a[0].m, tl_dim_mul(lw->dims, a[1].m, a[2].m));
         x = tl_lower_like(lw, x, node->out[0]);
     }
-    out[0] = tl_lower_cast(lw, x, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, x);
 }
 
 bool tl_lower_takes_resize_nearest(const tl_lower_options *options, const tl_node *node)
@@ -237,5 +237,5 @@ void tl_lower_make_block(tl_lowerer *lw, const tl_node *node, tl_value **out)
     }
     tl_value *x = tl_lower_cast(lw, node->in[0].value, tl_lower_compute(lw, tfl, node, 0, 1));
     tl_value *y = tl_build1(&lw->b, tfl, x, &(tl_tfl_block_attrs){.block_size = block});
-    out[0] = tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, y);
 }

@@ -117,7 +117,8 @@ tl_value *tl_lower_axis_back(tl_lowerer *lw, tl_value *x, int axis)
     return tl_build_transpose(&lw->b, x, perm);
 }
 
-static tl_value *crop(tl_lowerer *lw, tl_value *x, const tl_dim *const *lo, const tl_dim *const *hi)
+static tl_value *cropped(tl_lowerer *lw, tl_value *x, const tl_dim *const *lo,
+                         const tl_dim *const *hi)
 {
     const tl_type *type = tl_type_of(x);
     const tl_dim *zero = tl_lower_const(lw, 0), *begin[TL_MAX_RANK], *size[TL_MAX_RANK];
@@ -143,7 +144,7 @@ tl_value *tl_lower_pad(tl_lowerer *lw, tl_value *x, const tl_dim *const *lo,
     int rank = tl_type_of(x)->rank;
     const tl_dim *zero = tl_lower_const(lw, 0), *before[TL_MAX_RANK], *after[TL_MAX_RANK];
     bool any = false;
-    x = crop(lw, x, lo, hi);
+    x = cropped(lw, x, lo, hi);
     for (int i = 0; i < rank; i++) {
         before[i] = lo[i]->range.hi < 0 ? zero : lo[i];
         after[i] = hi[i]->range.hi < 0 ? zero : hi[i];

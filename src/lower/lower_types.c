@@ -74,8 +74,8 @@ static bool choose_int(const tl_lower_options *options, uint32_t types, const tl
     static const tl_dtype ladder[] = {TL_I32, TL_I64, TL_F32};
     tl_dtype from = tl_type_of(node->in[first].value)->dtype;
     *to = from;
-    if (types & 1u << from)
-        return true;
+    if (types & 1u << from || from == TL_U64)
+        return types & 1u << from; /* CAST does not know u64 */
     for (size_t i = 0; i < TL_COUNT(ladder); i++) {
         *to = ladder[i];
         /* results wrap in the same way after the cast back, so that only the operands need to fit
@@ -127,6 +127,11 @@ tl_dtype tl_lower_compute(tl_lowerer *lw, tl_op op, const tl_node *node, size_t 
     return to;
 }
 
+bool tl_lower_can_cast(tl_dtype from, tl_dtype to)
+{
+    return from != TL_U64 && to != TL_U64 && tl_dtype_bits(to) >= 8;
+}
+
 static tl_value *cast_constant(tl_lowerer *lw, tl_value *x, tl_dtype to)
 {
     tl_const *c = tl_const_cast(lw->model->arena, x->constant, to);
@@ -168,4 +173,20 @@ int64_t tl_lower_exact_terms(const tl_value *x, const tl_value *y)
 tl_value *tl_lower_i32(tl_lowerer *lw, tl_value *x)
 {
     return tl_lower_cast(lw, x, TL_I32);
+}
+
+bool tl_lower_takes_data(const tl_lower_options *options, const tl_node *node, tl_op op)
+{
+    tl_dtype dtype;
+    return tl_lower_type(options, op, node, 0, 1, &dtype);
+}
+
+tl_value *tl_lower_data(tl_lowerer *lw, const tl_node *node, tl_op op)
+{
+    return tl_lower_cast(lw, node->in[0].value, tl_lower_compute(lw, op, node, 0, 1));
+}
+
+tl_value *tl_lower_result(tl_lowerer *lw, const tl_node *node, tl_value *y)
+{
+    return tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
 }

@@ -41,6 +41,8 @@ bool tl_lower_type(const tl_lower_options *options, tl_op op, const tl_node *nod
                    size_t n_data, tl_dtype *dtype);
 /* The same, with the warnings that go with a narrower type. To be called when the form is built. */
 tl_dtype tl_lower_compute(tl_lowerer *lw, tl_op op, const tl_node *node, size_t first, size_t n_data);
+/* What CAST converts. */
+bool tl_lower_can_cast(tl_dtype from, tl_dtype to);
 /* x in another type: a constant, what a cast came from when that holds the same, or a CAST. Quantised
  * values stay as they are. */
 tl_value *tl_lower_cast(tl_lowerer *lw, tl_value *x, tl_dtype to);
@@ -48,6 +50,20 @@ tl_value *tl_lower_cast(tl_lowerer *lw, tl_value *x, tl_dtype to);
 int64_t tl_lower_exact_terms(const tl_value *x, const tl_value *y);
 /* An index, count or other integer operand as i32. */
 tl_value *tl_lower_i32(tl_lowerer *lw, tl_value *x);
+
+/* The usual case: the data are operand 0, and the result has their type. */
+bool tl_lower_takes_data(const tl_lower_options *options, const tl_node *node, tl_op op);
+tl_value *tl_lower_data(tl_lowerer *lw, const tl_node *node, tl_op op);
+tl_value *tl_lower_result(tl_lowerer *lw, const tl_node *node, tl_value *y); /* as output 0 is typed */
+
+/* ---- indices: lower_index.c ---- */
+/* Indices along an axis of size n, as i32, none negative. */
+tl_value *tl_lower_indices(tl_lowerer *lw, tl_value *i, const tl_dim *n, bool may_be_negative);
+/* i[…, k] into axes first .. first + k - 1 of x, as i32, none negative. */
+tl_value *tl_lower_tuples(tl_lowerer *lw, tl_value *i, const tl_value *x, int first, int64_t k,
+                          bool may_be_negative);
+/* k, the size of the last axis of operand 1; false when it is open. */
+bool tl_lower_tuple_length(const tl_node *node, int64_t *k);
 
 /* ---- sizes as run-time values: lower_dims.c ---- */
 tl_value *tl_lower_dim(tl_lowerer *lw, const tl_dim *d);                          /* i32 */
@@ -81,6 +97,11 @@ tl_value *tl_lower_pad(tl_lowerer *lw, tl_value *x, const tl_dim *const *lo, con
 /* Part of x along one axis. */
 tl_value *tl_lower_part(tl_lowerer *lw, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size,
                         int64_t stride);
+/* axis of operand 0, counted from the start */
+static inline int tl_lower_axis(int64_t axis, const tl_node *node)
+{
+    return (int)(axis < 0 ? axis + tl_type_of(node->in[0].value)->rank : axis);
+}
 static inline const tl_dim *tl_size_of(const tl_value *x, int axis)
 {
     return tl_type_of(x)->dims[axis];

@@ -16,7 +16,7 @@ typedef bool (*rule_broken)(const rule_case *c);
 
 /* ---- reading operands ---- */
 
-static bool is_constant(const tl_value *value)
+static bool is_known(const tl_value *value)
 {
     return value && value->constant;
 }
@@ -24,14 +24,14 @@ static bool is_constant(const tl_value *value)
 static bool is_dequantized(const tl_value *value)
 {
     return value && value->def && value->def->op == TL_OP_tfl_dequantize &&
-           is_constant(tl_in(value->def, 0));
+           is_known(tl_in(value->def, 0));
 }
 
 /* Small integer contents; NULL when not constant. */
 static const int64_t *contents(const rule_case *c, size_t operand, size_t *n)
 {
     const tl_value *value = tl_in(c->node, operand);
-    if (!is_constant(value) || tl_const_count(value->constant) > 64)
+    if (!is_known(value) || tl_const_count(value->constant) > 64)
         return NULL;
     *n = (size_t)tl_const_count(value->constant);
     return tl_const_load_i64(c->node->graph->model->cx, value->constant, c->arena);
@@ -112,7 +112,7 @@ static bool returns_other_input(const rule_case *c)
 
 static bool slice_size_is_open(const rule_case *c)
 {
-    return !is_constant(tl_in(c->node, 2)) && tl_type_is_static(tl_type_of(c->node->out[0]));
+    return !is_known(tl_in(c->node, 2)) && tl_type_is_static(tl_type_of(c->node->out[0]));
 }
 
 static bool shapes_differ(const rule_case *c)
@@ -159,7 +159,7 @@ static bool lacks_epsilon(const rule_case *c)
         return true;
     for (size_t i = 0; i < 2; i++) {
         const tl_value *e = x->def->in[i].value;
-        if (is_constant(e) && tl_const_is_splat(e->constant, &eps) && eps >= 1e-37)
+        if (is_known(e) && tl_const_is_splat(e->constant, &eps) && eps >= 1e-37)
             return false;
     }
     return true;
@@ -216,7 +216,7 @@ static bool has_many_taps(const rule_case *c)
     return tl_dim_is_const(k->dims[1], &h) && tl_dim_is_const(k->dims[2], &w) && h * w > FAST_TAPS;
 }
 
-static bool always(const rule_case *c)
+static bool in_any_case(const rule_case *c)
 {
     (void)c;
     return true;
@@ -234,7 +234,7 @@ static bool steps_backwards(const rule_case *c)
 
 static bool weights_are_computed(const rule_case *c)
 {
-    return !is_constant(tl_in(c->node, 1)) && !is_dequantized(tl_in(c->node, 1));
+    return !is_known(tl_in(c->node, 1)) && !is_dequantized(tl_in(c->node, 1));
 }
 
 static bool is_too_new(const rule_case *c)
@@ -319,8 +319,8 @@ static const struct rule_row {
     {13, TL_RULE_CRASH, TL_OP_tfl_reshape, bakes_open_size, "an open size is baked into the shape"},
     {14, TL_RULE_SLOW, TL_OP_tfl_depthwise_conv_2d, has_many_taps,
      "kernels of more than 25 taps are several times slower than strips of it"},
-    {15, TL_RULE_SLOW, TL_OP_tfl_broadcast_to, always, "TILE is several times faster"},
-    {15, TL_RULE_SLOW, TL_OP_tfl_mirror_pad, always,
+    {15, TL_RULE_SLOW, TL_OP_tfl_broadcast_to, in_any_case, "TILE is several times faster"},
+    {15, TL_RULE_SLOW, TL_OP_tfl_mirror_pad, in_any_case,
      "SLICE and CONCATENATION are many times faster"},
     {15, TL_RULE_SLOW, TL_OP_tfl_strided_slice, steps_backwards, "REVERSE_V2 is many times faster"},
     {16, TL_RULE_SLOW, TL_OP_tfl_fully_connected, weights_are_computed,
@@ -330,7 +330,7 @@ static const struct rule_row {
     {18, TL_RULE_REFUSED, ANY, is_too_new, "the op version is newer than the runtime"},
 };
 
-static tl_status check_graph(const tl_graph *graph, const tl_profile *profile, tl_arena *arena,
+static tl_status check_rules(const tl_graph *graph, const tl_profile *profile, tl_arena *arena,
                              tl_rule_breaks *breaks)
 {
     tl_context *cx = graph->model->cx;
@@ -348,7 +348,7 @@ static tl_status check_graph(const tl_graph *graph, const tl_profile *profile, t
                 return tl_context_status(cx);
         }
         for (size_t g = 0; g < node->n_graphs; g++)
-            TRY(check_graph(node->graphs[g], profile, arena, breaks));
+            TRY(check_rules(node->graphs[g], profile, arena, breaks));
     }
     return TL_OK;
 }
@@ -357,7 +357,7 @@ tl_status tl_runtime_rules_check(const tl_model *model, const tl_profile *profil
                                  tl_rule_breaks *breaks)
 {
     for (size_t i = 0; i < model->entries.n; i++)
-        TRY(check_graph(model->entries.v[i].graph, profile, arena, breaks));
+        TRY(check_rules(model->entries.v[i].graph, profile, arena, breaks));
     return TL_OK;
 }
 
