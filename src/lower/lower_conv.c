@@ -34,7 +34,7 @@ static bool takes_conv(const tl_lower_options *options, const tl_node *node, tl_
            tl_lower_type(options, tfl, node, 0, 2, &dtype);
 }
 
-static tl_value *bias_of(tl_lowerer *lw, const tl_node *node)
+static tl_value *bias_operand(tl_lowerer *lw, const tl_node *node)
 {
     tl_value *b = tl_in(node, 2);
     return b ? tl_lower_cast(lw, b, TL_F32)
@@ -78,7 +78,7 @@ static void make_conv(tl_lowerer *lw, const tl_node *node, bool depthwise, tl_va
     if (depthwise)
         k = tl_lower_weight_transpose(lw, k, to_depthwise);
     tl_tfl_padding padding = tl_lower_padding(lw, &x, w, 2, NULL);
-    tl_value *in[] = {x, k, bias_of(lw, node)};
+    tl_value *in[] = {x, k, bias_operand(lw, node)};
     tl_tfl_conv_attrs conv = {.padding = padding,
                               .stride_h = w[0].stride,
                               .stride_w = w[1].stride,
@@ -232,7 +232,7 @@ void tl_lower_make_conv_3d(tl_lowerer *lw, const tl_node *node, tl_value **out)
                                   .dilation_d = w[0].dilation,
                                   .dilation_h = w[1].dilation,
                                   .dilation_w = w[2].dilation};
-    tl_value *in[] = {x, k, bias_of(lw, node)};
+    tl_value *in[] = {x, k, bias_operand(lw, node)};
     tl_value *y = tl_build(&lw->b, TL_OP_tfl_conv_3d, in, 3, &attrs);
     out[0] = tl_lower_result(lw, node, y);
 }

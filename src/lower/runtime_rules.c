@@ -330,8 +330,8 @@ static const struct rule_row {
     {18, TL_RULE_REFUSED, ANY, is_too_new, "the op version is newer than the runtime"},
 };
 
-static tl_status check_rules(const tl_graph *graph, const tl_profile *profile, tl_arena *arena,
-                             tl_rule_breaks *breaks)
+static tl_status check_rule_rows(const tl_graph *graph, const tl_profile *profile, tl_arena *arena,
+                                 tl_rule_breaks *breaks)
 {
     tl_context *cx = graph->model->cx;
     TL_EACH_NODE(node, graph)
@@ -348,7 +348,7 @@ static tl_status check_rules(const tl_graph *graph, const tl_profile *profile, t
                 return tl_context_status(cx);
         }
         for (size_t g = 0; g < node->n_graphs; g++)
-            TRY(check_rules(node->graphs[g], profile, arena, breaks));
+            TRY(check_rule_rows(node->graphs[g], profile, arena, breaks));
     }
     return TL_OK;
 }
@@ -357,7 +357,7 @@ tl_status tl_runtime_rules_check(const tl_model *model, const tl_profile *profil
                                  tl_rule_breaks *breaks)
 {
     for (size_t i = 0; i < model->entries.n; i++)
-        TRY(check_rules(model->entries.v[i].graph, profile, arena, breaks));
+        TRY(check_rule_rows(model->entries.v[i].graph, profile, arena, breaks));
     return TL_OK;
 }
 
