@@ -342,7 +342,7 @@ static void part_outputs(tl_graph *graph)
 
 static void fuse_graph(const tl_lower_options *options, tl_graph *graph)
 {
-    tl_lower_tidy_views(graph);
+    tl_lower_tidy_views(options->profile, graph);
     tl_context *cx = graph->model->cx;
     for (tl_node *node = graph->first, *next; node && !cx->out_of_memory; node = next) {
         next = node->next;

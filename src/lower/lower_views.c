@@ -52,14 +52,16 @@ static void drop_unused(tl_value *view)
 }
 
 /* f(reshape(x)) = reshape(f(x)) */
-static bool sink_reshape(tl_node *node)
+static bool sink_reshape(const tl_profile *profile, tl_node *node)
 {
     tl_use *operand = only_operand(node);
     tl_value *view = operand ? operand->value : NULL, *in[3];
     if (!view || !is_reshape(view) || !tl_has_one_use(view))
         return false;
     tl_value *x = view->def->in[0].value;
-    if (x->constant || tl_type_of(x)->rank == 0 || tl_type_of(view)->rank == 0)
+    int max = tl_profile_limits(profile, node->op).spread_rank;
+    if (x->constant || tl_type_of(x)->rank == 0 || tl_type_of(view)->rank == 0 ||
+        (node->n_in > 1 && max && tl_type_of(x)->rank > max))
         return false;
     tl_builder b = tl_builder_before(node);
     b.legal = TL_LEGAL_TFL;
@@ -91,11 +93,11 @@ static void merge_reshapes(tl_node *node)
     drop_unused(view);
 }
 
-void tl_lower_tidy_views(tl_graph *graph)
+void tl_lower_tidy_views(const tl_profile *profile, tl_graph *graph)
 {
     for (tl_node *node = graph->first, *next; node; node = next) {
         next = node->next;
-        if (!sink_reshape(node))
+        if (!sink_reshape(profile, node))
             merge_reshapes(node);
         else
             merge_reshapes(next->prev);

@@ -71,7 +71,7 @@ tl_value *tl_lower_dims(tl_lowerer *lw, const tl_dim *const *d, size_t n);      
 tl_value *tl_lower_iota(tl_lowerer *lw, const tl_dim *n);                         /* i32[n]: 0, 1, … */
 
 /* ---- reshapes on the lowered graph: lower_views.c ---- */
-void tl_lower_tidy_views(tl_graph *graph);
+void tl_lower_tidy_views(const tl_profile *profile, tl_graph *graph);
 
 /* ---- small things: lower_tools.c ---- */
 tl_value *tl_lower_int(tl_lowerer *lw, int64_t x);                    /* i32 */
