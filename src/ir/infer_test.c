@@ -593,7 +593,8 @@ static void nothing_upsets_it(void **state)
         t.b.legal = 0;
         declare_symbols(&t);
         for (int round = 0; round < 300; round++) {
-            tl_value *in[6];
+            tl_value *in[16];
+            assert_true(info->in_max <= (int)TL_COUNT(in));
             size_t most = info->in_max == TL_MANY ? 3 : (size_t)info->in_max;
             size_t least = (size_t)info->in_min,
                    n_in = least + next_random(&r) % (most - least + 1);
