@@ -2,44 +2,44 @@
  * pixel, its k elements are the runs of channels that the taps of the window read. Nothing is
  * copied; taps in the padding point at zeros. Where the taps of a window row are neighbours in x
  * they are one run. */
-#include "kernel/fast/fast_gemm.h"
-#include "kernel/fast/fast_private.h"
-#include "kernel/ref/window.h"
+#include "kernel/fast/fast_conv.h"
 
 /* ---- what a node asks for ---- */
 
-typedef struct filter_shape {
-    int64_t filters, depth, taps,
-        last; /* depth: channels per filter; last: taps of the last axis */
-} filter_shape;
-
-static filter_shape shape_of_filter(const tl_node *node)
+tl_fast_filter tl_fast_filter_of(const tl_node *node)
 {
     const tl_const *w = node->in[1].value->constant;
     const int64_t *shape = tl_const_shape(w);
     int rank = tl_const_rank(w);
     bool depthwise =
         node->op == TL_OP_tfl_depthwise_conv_2d; /* [1, kh, kw, o], else [o, *k, depth] */
-    filter_shape f = {.filters = shape[depthwise ? rank - 1 : 0],
-                      .depth = depthwise ? 1 : shape[rank - 1],
-                      .taps = 1,
-                      .last = shape[rank - 2]};
+    tl_fast_filter f = {.filters = shape[depthwise ? rank - 1 : 0],
+                        .depth = depthwise ? 1 : shape[rank - 1],
+                        .taps = 1,
+                        .last = shape[rank - 2]};
     for (int i = 1; i < rank - 1; i++)
         f.taps *= shape[i];
+    const tl_type *x = tl_type_of(node->in[tl_fast_conv_operand(node->op)].value);
+    if (!tl_dim_is_const(x->dims[x->rank - 1], &f.channels))
+        f.channels = 0;
     return f;
 }
 
-static bool static_channels(const tl_node *node, int64_t *channels)
+/* Constant filters, channels that divide into groups. */
+bool tl_fast_filter_fits(const tl_node *node)
 {
-    const tl_type *x = tl_type_of(node->in[0].value);
-    return tl_dim_is_const(x->dims[x->rank - 1], channels);
+    if (!node->in[1].value || !tl_fast_constant(node, 1) ||
+        !tl_fast_constant(node, tl_fast_conv_operand(node->op) ? 3 : 2))
+        return false;
+    tl_fast_filter f = tl_fast_filter_of(node);
+    return f.channels > 0 && f.depth > 0 && f.filters > 0 && f.taps > 0 &&
+           f.channels % f.depth == 0 && f.filters % (f.channels / f.depth) == 0;
 }
 
-static bool fits_convolution(const tl_node *node, int64_t *channels, filter_shape *f)
+static bool fits_convolution(const tl_node *node)
 {
     float lo, hi;
-    if (!tl_fast_all_f32(node) || !node->in[1].value || !tl_fast_constant(node, 1) ||
-        !tl_fast_constant(node, 2))
+    if (!tl_fast_all_f32(node))
         return false;
     if (node->op == TL_OP_tfl_conv_2d &&
         !tl_fast_activation(tl_attrs_of(node, tfl_conv)->activation, &lo, &hi))
@@ -47,9 +47,7 @@ static bool fits_convolution(const tl_node *node, int64_t *channels, filter_shap
     if (node->op == TL_OP_tfl_depthwise_conv_2d &&
         !tl_fast_activation(tl_attrs_of(node, tfl_depthwise)->activation, &lo, &hi))
         return false;
-    *f = shape_of_filter(node);
-    return static_channels(node, channels) && *channels > 0 && f->depth > 0 && f->filters > 0 &&
-           f->taps > 0 && *channels % f->depth == 0 && f->filters % (*channels / f->depth) == 0;
+    return tl_fast_filter_fits(node);
 }
 
 static tl_status window_of_op(const tl_fast_call *fast, tl_ref_window *w, float *lo, float *hi)
@@ -89,38 +87,34 @@ static tl_status window_of(const tl_fast_call *fast, tl_ref_window *w, float *lo
 
 static bool conv_fits(const tl_node *node)
 {
-    int64_t channels;
-    filter_shape f;
-    return node->op != TL_OP_tfl_depthwise_conv_2d && fits_convolution(node, &channels, &f);
+    return node->op != TL_OP_tfl_depthwise_conv_2d && fits_convolution(node);
 }
 
-static size_t group_size(const tl_isa *isa, const filter_shape *f, int64_t groups)
+static size_t group_size(const tl_isa *isa, const tl_fast_filter *f, int64_t groups)
 {
     return tl_gemm_packed_size(isa, (size_t)(f->taps * f->depth), (size_t)(f->filters / groups));
 }
 
-static size_t conv_pack_size(const tl_isa *isa, const tl_node *node)
+size_t tl_fast_filter_size(const tl_isa *isa, const tl_node *node)
 {
-    filter_shape f = shape_of_filter(node);
-    int64_t channels = 1;
-    static_channels(node, &channels);
-    int64_t groups = channels / f.depth;
+    tl_fast_filter f = tl_fast_filter_of(node);
+    int64_t groups = f.channels / f.depth;
     return ((size_t)groups * group_size(isa, &f, groups) + (size_t)(f.last * f.depth)) *
            sizeof(float);
 }
 
-static tl_status conv_pack(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
-                           tl_arena *scratch)
+tl_status tl_fast_filter_pack(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
+                              tl_arena *scratch)
 {
-    filter_shape f = shape_of_filter(node);
-    int64_t channels = 1, k = f.taps * f.depth;
-    static_channels(node, &channels);
-    int64_t groups = channels / f.depth, n = f.filters / groups, width = 2 * isa->lanes;
+    tl_fast_filter f = tl_fast_filter_of(node);
+    int64_t k = f.taps * f.depth, groups = f.channels / f.depth, n = f.filters / groups,
+            width = 2 * isa->lanes;
     float *rows = tl_arena_push_raw(scratch, (size_t)(width * k), sizeof *rows);
     float *bias = tl_arena_push_raw(scratch, (size_t)f.filters, sizeof *bias), *out = packed;
     if (!rows || !bias)
         return tl_context_status(cx);
-    TRY(tl_fast_read(cx, tl_in(node, 2), 0, f.filters, bias, scratch));
+    TRY(tl_fast_read(cx, tl_in(node, tl_fast_conv_operand(node->op) ? 3 : 2), 0, f.filters, bias,
+                     scratch));
     for (int64_t g = 0; g < groups; g++, out += group_size(isa, &f, groups))
         for (int64_t first = 0; first < n; first += width) {
             int64_t count = TL_MIN(width, n - first);
@@ -143,8 +137,7 @@ typedef struct conv_rows {
     bool plain; /* one tap, every pixel in turn: the rows are those of a matrix */
 } conv_rows;
 
-/* Windows of one or two axes as windows of three. */
-static void three_axes(tl_ref_window *w)
+void tl_fast_three_axes(tl_ref_window *w)
 {
     while (w->n < TL_REF_SPATIAL) {
         for (int i = w->n++; i > 0; i--) {
@@ -269,7 +262,7 @@ static tl_status conv_setup(const tl_fast_call *fast, conv_rows *r, tl_gemm *g)
     tl_call *call = fast->call;
     *g = (tl_gemm){.isa = fast->isa, .rows = gather_rows, .rows_user = r};
     TRY(window_of(fast, &r->w, &g->lo, &g->hi));
-    three_axes(&r->w);
+    tl_fast_three_axes(&r->w);
     const tl_tensor *filter = &call->in[1], *out = &call->out[0];
     int64_t taps = r->w.kernel[0] * r->w.kernel[1] * r->w.kernel[2];
     r->plain = taps == 1;
@@ -319,8 +312,8 @@ const tl_fast_kernel tl_fast_conv = {.name = "conv",
                                      .fits = conv_fits,
                                      .run = conv_run,
                                      .scratch = conv_scratch,
-                                     .pack_size = conv_pack_size,
-                                     .pack = conv_pack,
+                                     .pack_size = tl_fast_filter_size,
+                                     .pack = tl_fast_filter_pack,
                                      .packs = 1u << 1 | 1u << 2,
                                      .clamps = true,
                                      .pads = true};
@@ -331,10 +324,11 @@ const tl_fast_kernel tl_fast_conv = {.name = "conv",
 
 static bool depthwise_fits(const tl_node *node)
 {
-    int64_t channels;
-    filter_shape f;
-    return fits_convolution(node, &channels, &f) && f.depth == 1 && f.filters == channels &&
-           channels > 1 && tl_type_of(node->in[0].value)->rank <= 4;
+    if (!fits_convolution(node))
+        return false;
+    tl_fast_filter f = tl_fast_filter_of(node);
+    return f.depth == 1 && f.filters == f.channels && f.channels > 1 &&
+           tl_type_of(node->in[0].value)->rank <= 4;
 }
 
 static size_t padded_channels(const tl_isa *isa, int64_t channels)
@@ -345,14 +339,14 @@ static size_t padded_channels(const tl_isa *isa, int64_t channels)
 
 static size_t depthwise_pack_size(const tl_isa *isa, const tl_node *node)
 {
-    filter_shape f = shape_of_filter(node);
+    tl_fast_filter f = tl_fast_filter_of(node);
     return (size_t)(f.taps + 1) * padded_channels(isa, f.filters) * sizeof(float);
 }
 
 static tl_status depthwise_pack(tl_context *cx, const tl_isa *isa, const tl_node *node,
                                 void *packed, tl_arena *scratch)
 {
-    filter_shape f = shape_of_filter(node);
+    tl_fast_filter f = tl_fast_filter_of(node);
     size_t padded = padded_channels(isa, f.filters);
     bool taps_first = node->op == TL_OP_tfl_depthwise_conv_2d;
     size_t by_tap = taps_first ? (size_t)f.filters : 1, by_filter = taps_first ? 1 : (size_t)f.taps;
@@ -411,7 +405,7 @@ static tl_status depthwise_run(const tl_fast_call *fast)
 {
     depthwise_job job = {.fast = fast};
     TRY(window_of(fast, &job.w, &job.lo, &job.hi));
-    three_axes(&job.w);
+    tl_fast_three_axes(&job.w);
     int64_t rows = job.w.batch * job.w.out[1];
     int64_t work = rows * job.w.out[2] * job.w.channels * job.w.kernel[1] * job.w.kernel[2];
     tl_fast_parts(fast->workers, rows, work, depthwise_rows, &job);

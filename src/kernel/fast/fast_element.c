@@ -110,6 +110,51 @@ static tl_status unary_run(const tl_fast_call *fast)
 const tl_fast_kernel tl_fast_unary_f32 = {
     .name = "unary", .fits = unary_fits, .run = unary_run, .in_place = true};
 
+/* ---- powers with a constant exponent ---- */
+
+static const struct {
+    double exponent;
+    tl_fast_unary f;
+} power_forms[] = {
+    {2, TL_FAST_square},          {3, TL_FAST_cube}, {0.5, TL_FAST_root}, {-1, TL_FAST_reciprocal},
+    {-0.5, TL_FAST_inverse_root},
+};
+
+static bool power_form_of(const tl_const *exponent, tl_fast_unary *f)
+{
+    double value;
+    if (!exponent || tl_const_count(exponent) != 1 || !tl_const_is_splat(exponent, &value))
+        return false;
+    for (size_t i = 0; i < TL_COUNT(power_forms); i++)
+        if (power_forms[i].exponent == value) {
+            *f = power_forms[i].f;
+            return true;
+        }
+    return false;
+}
+
+static bool power_fits(const tl_node *node)
+{
+    tl_fast_unary f;
+    return tl_fast_all_f32(node) && power_form_of(node->in[1].value->constant, &f) &&
+           tl_type_of(node->in[0].value)->rank == tl_type_of(node->out[0])->rank;
+}
+
+static tl_status power_run(const tl_fast_call *fast)
+{
+    unary_job job = {.fast = fast};
+    int64_t n = tl_tensor_count(&fast->call->out[0]);
+    double exponent = tl_tensor_get_f64(&fast->call->in[1], 0);
+    for (size_t i = 0; i < TL_COUNT(power_forms); i++)
+        if (power_forms[i].exponent == exponent)
+            job.form.f = power_forms[i].f;
+    tl_fast_parts(fast->workers, n, n, unary_part, &job);
+    return TL_OK;
+}
+
+const tl_fast_kernel tl_fast_power_f32 = {
+    .name = "power", .fits = power_fits, .run = power_run, .in_place = true};
+
 /* ---- two operands ---- */
 
 #define F(op, f) [TL_OP_##op] = TL_FAST2_##f + 1

@@ -41,6 +41,7 @@ typedef struct fast_case {
     tl_context *cx;
     tl_arena arena;
     tl_model *model;
+    tl_graph *graph;
     tl_node *node;
     tl_tensor in[8], out[4];
     float *data[64]; /* to be freed */
@@ -53,7 +54,7 @@ static float *keep(fast_case *c, float *data)
     return data;
 }
 
-static tl_value *add_operand(fast_case *c, tl_graph *graph, tl_str text, size_t k)
+static tl_value *add_given(fast_case *c, tl_str text, size_t k)
 {
     bool constant = tl_str_starts(text, "c");
     tl_tensor *t = &c->in[k];
@@ -70,7 +71,7 @@ static tl_value *add_operand(fast_case *c, tl_graph *graph, tl_str text, size_t 
         return tl_build_const(
             c->model, tl_const_bytes(&c->arena, TL_F32, t->rank, t->shape, t->data), TL_STR(""));
     return tl_graph_add_input(
-        graph, tl_type_static(&c->arena, c->model->dims, TL_F32, t->rank, t->shape), TL_STR(""));
+        c->graph, tl_type_static(&c->arena, c->model->dims, TL_F32, t->rank, t->shape), TL_STR(""));
 }
 
 /* Integers of a constant operand: "i1,2" is the vector {1, 2}. */
@@ -88,6 +89,17 @@ static tl_value *add_integers(fast_case *c, tl_str text, size_t k)
     return tl_build_i32s(c->model, v, (size_t)n);
 }
 
+/* "=2": a constant scalar. */
+static tl_value *add_scalar(fast_case *c, tl_str text, size_t k)
+{
+    double value;
+    assert_true(tl_str_to_f64((tl_str){text.p + 1, text.n - 1}, &value));
+    float *data = keep(c, calloc(16, sizeof *data));
+    *data = (float)value;
+    c->in[k] = (tl_tensor){.dtype = TL_F32, .data = data};
+    return tl_build_f32(c->model, *data);
+}
+
 static void build_case(fast_case *c, const fast_row *row)
 {
     tl_op op;
@@ -96,14 +108,15 @@ static void build_case(fast_case *c, const fast_row *row)
     size_t n_in = 0;
     tl_str rest = tl_str_from(row->operands), part;
     c->model = tl_model_new(c->cx, &c->arena);
-    tl_graph *graph = tl_graph_new(c->model, TL_STR("main"));
+    c->graph = tl_graph_new(c->model, TL_STR("main"));
     assert_true(tl_op_find(tl_str_from(row->op), &op));
     for (; tl_str_split(&rest, ' ', &part); n_in++)
-        in[n_in] = tl_str_starts(part, "i") ? add_integers(c, part, n_in)
-                                            : add_operand(c, graph, part, n_in);
+        in[n_in] = (tl_str_starts(part, "i")   ? add_integers
+                    : tl_str_starts(part, "=") ? add_scalar
+                                               : add_given)(c, part, n_in);
     tl_scan scan = tl_scan_start(c->cx, &c->arena, "test", tl_str_from(row->attrs));
     assert_true(tl_attrs_scan(&scan, c->model->dims, tl_op_get(op)->attrs, &attrs));
-    tl_builder b = tl_builder_at_end(graph);
+    tl_builder b = tl_builder_at_end(c->graph);
     b.legal = 0;
     c->node = tl_build_node(&b, op, in, n_in, attrs, 1, NULL, 0);
     if (tl_context_status(c->cx) != TL_OK)

@@ -35,11 +35,11 @@ typedef struct tl_dw_row {
 } tl_dw_row;
 
 /* clang-format off */
-/* y = f(x), with parameters a and b */
+/* y = f(x), with parameters a and b; root: x^½, which is + for -0 and -infinity */
 #define TL_FAST_UNARY(F) \
     F(clamp) F(scale) F(abs) F(neg) F(square) F(sqrt) F(rsqrt) F(reciprocal) F(exp) F(log) F(sigmoid) F(tanh) F(erf) \
     F(silu) F(gelu) F(gelu_tanh) F(hard_swish) F(hard_sigmoid) F(leaky_relu) F(elu) F(softplus) F(mish) \
-    F(round) F(floor) F(ceil)
+    F(cube) F(root) F(inverse_root) F(round) F(floor) F(ceil)
 #define TL_FAST_BINARY(F) \
     F(add) F(sub) F(mul) F(div) F(min) F(max) F(squared_difference) F(prelu)
 #define F(name) TL_FAST_##name,
@@ -79,8 +79,9 @@ struct tl_isa {
      * scale; scale and bias may be NULL */
     void (*layer_norm)(size_t n, const float *x, const float *scale, const float *bias, float eps,
                        bool rms, float *y);
-    /* y = (p[0] (1 - wx) + p[1] wx) (1 - wy) + (p[2] (1 - wx) + p[3] wx) wy */
-    void (*blend)(size_t n, const float *const *p, float wx, float wy, float *y);
+    /* y[i] = Σ over k of weights[k] rows[k][i] */
+    void (*weigh_rows)(size_t n_rows, const float *const *rows, const float *weights, size_t n,
+                       float *y);
     /* y[j][i] = x[i][j] for rows x cols floats; rows of x are x_stride apart, those of y y_stride
      */
     void (*transpose)(size_t rows, size_t cols, const float *x, size_t x_stride, float *y,

@@ -217,6 +217,21 @@ IN vf u_mish(vf x, vf a, vf b)
     (void)a, (void)b;
     return v_mul(x, v_tanh(v_softplus(x)));
 }
+IN vf u_cube(vf x, vf a, vf b)
+{
+    (void)a, (void)b;
+    return v_mul(x, v_mul(x, x));
+}
+IN vf u_root(vf x, vf a, vf b)
+{
+    (void)a, (void)b;
+    vf inf = v_set(__builtin_inff());
+    return v_lt(x, v_set(-0x1.fffffep127f), inf, v_sqrt(v_add(x, v_set(0.0f))));
+}
+IN vf u_inverse_root(vf x, vf a, vf b)
+{
+    return v_div(v_set(1.0f), u_root(x, a, b));
+}
 IN vf u_round(vf x, vf a, vf b)
 {
     (void)a, (void)b;

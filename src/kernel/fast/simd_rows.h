@@ -262,22 +262,21 @@ FN void simd_layer_norm(size_t n, const float *x, const float *scale, const floa
 
 /* ---- sampling, movement ---- */
 
-FN void simd_blend(size_t n, const float *const *p, float wx, float wy, float *y)
+FN void simd_weigh_rows(size_t n_rows, const float *const *rows, const float *weights, size_t n, float *y)
 {
-    vf x1 = v_set(wx), x0 = v_set(1 - wx), y1 = v_set(wy), y0 = v_set(1 - wy);
-    for (size_t i = 0; i < n; i += VL) {
-        int k = n - i < VL ? (int)(n - i) : VL;
-        bool whole = k == VL;
-        vf a = whole ? v_load(p[0] + i) : v_load_part(p[0] + i, k);
-        vf b = whole ? v_load(p[1] + i) : v_load_part(p[1] + i, k);
-        vf c = whole ? v_load(p[2] + i) : v_load_part(p[2] + i, k);
-        vf d = whole ? v_load(p[3] + i) : v_load_part(p[3] + i, k);
-        vf top = v_fma(b, x1, v_mul(a, x0)), low = v_fma(d, x1, v_mul(c, x0));
-        vf v = v_fma(low, y1, v_mul(top, y0));
-        if (whole)
-            v_store(y + i, v);
-        else
-            v_store_part(y + i, k, v);
+    size_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        vf sum = v_set(0.0f);
+        for (size_t k = 0; k < n_rows; k++)
+            sum = v_fma(v_set(weights[k]), v_load(rows[k] + i), sum);
+        v_store(y + i, sum);
+    }
+    if (i < n) {
+        int rest = (int)(n - i);
+        vf sum = v_set(0.0f);
+        for (size_t k = 0; k < n_rows; k++)
+            sum = v_fma(v_set(weights[k]), v_load_part(rows[k] + i, rest), sum);
+        v_store_part(y + i, rest, sum);
     }
 }
 

@@ -17,6 +17,6 @@ const tl_isa TABLE_NAME(ISA) = {
     .softmax = simd_softmax,
     .log_softmax = simd_log_softmax,
     .layer_norm = simd_layer_norm,
-    .blend = simd_blend,
+    .weigh_rows = simd_weigh_rows,
     .transpose = simd_transpose,
 };

@@ -1,17 +1,10 @@
 /* Resize: what ir/resample.h says is sampled along each axis, and TFLite's two forms with the
  * runtime's own coordinates. */
+#include "kernel/ref/resize.h"
+
 #include "kernel/ref/move.h"
 
-#include "ir/resample.h"
-
-#define SPATIAL 3
-
-/* Samples of every spatial axis; x[n, *s, c]. */
-typedef struct resizing {
-    int n; /* spatial axes */
-    tl_resample axis[SPATIAL];
-    double extrapolation;
-} resizing;
+#define SPATIAL TL_REF_RESIZE_AXES
 
 static size_t tables_size(const tl_call *call, const int *taps)
 {
@@ -38,12 +31,12 @@ size_t tl_ref_scratch_resize(const tl_call *call)
     return tables_size(call, taps);
 }
 
-/* Tables in scratch, and whether there is something to sample. */
-static tl_status resizing_init(tl_call *call, resizing *r, const int *taps)
+/* Tables in scratch. */
+static tl_status place_tables(tl_call *call, tl_ref_resizing *r, const int *taps)
 {
     const tl_tensor *x = &call->in[0], *out = &call->out[0];
     int64_t *index = call->scratch;
-    *r = (resizing){.n = x->rank - 2};
+    *r = (tl_ref_resizing){.n = x->rank - 2};
     if (r->n < 1 || r->n > SPATIAL || out->rank != x->rank || out->shape[0] != x->shape[0] ||
         out->shape[r->n + 1] != x->shape[r->n + 1])
         return tl_ref_fail(call, "the result does not fit the operand");
@@ -58,8 +51,8 @@ static tl_status resizing_init(tl_call *call, resizing *r, const int *taps)
 }
 
 /* What combination `tap` of the taps of a pixel reads: its channel 0 in x, -1 outside. */
-static int64_t sample_at(const resizing *r, const tl_tensor *x, const int64_t *place, int64_t tap,
-                         double *weight)
+static int64_t sample_at(const tl_ref_resizing *r, const tl_tensor *x, const int64_t *place,
+                         int64_t tap, double *weight)
 {
     int64_t at = 0, stride = x->shape[x->rank - 1];
     bool outside = false;
@@ -83,8 +76,8 @@ static void fill_pixel(tl_tensor *out, int64_t at, int64_t n, double value)
 }
 
 /* Channels first .. first + n of one pixel. */
-static void blend_pixel(tl_call *call, const resizing *r, int64_t pixel, const int64_t *place,
-                        int64_t first, int64_t n)
+static void blend_pixel(tl_call *call, const tl_ref_resizing *r, int64_t pixel,
+                        const int64_t *place, int64_t first, int64_t n)
 {
     const tl_tensor *x = &call->in[0];
     int64_t n_taps = 1, c = x->shape[x->rank - 1];
@@ -106,7 +99,7 @@ static void blend_pixel(tl_call *call, const resizing *r, int64_t pixel, const i
     tl_ref_store_f64(&call->out[0], pixel * c + first, n, sum);
 }
 
-static void copy_pixel(tl_call *call, const resizing *r, int64_t pixel, const int64_t *place)
+static void copy_pixel(tl_call *call, const tl_ref_resizing *r, int64_t pixel, const int64_t *place)
 {
     const tl_tensor *x = &call->in[0];
     int64_t c = x->shape[x->rank - 1];
@@ -118,36 +111,33 @@ static void copy_pixel(tl_call *call, const resizing *r, int64_t pixel, const in
         tl_ref_copy(x, at, 1, &call->out[0], pixel * c, c);
 }
 
-static void sample_pixels(tl_call *call, const resizing *r, bool nearest)
+static void sample_pixels(tl_call *call, const tl_ref_resizing *r)
 {
     const tl_tensor *out = &call->out[0];
     int64_t c = out->shape[out->rank - 1], place[SPATIAL + 1] = {0};
     int64_t n_pixels = tl_ref_product(0, out->rank - 1, out->shape);
     for (int64_t pixel = 0; pixel < n_pixels; pixel++) {
-        if (nearest)
+        if (r->nearest)
             copy_pixel(call, r, pixel, place);
-        for (int64_t first = 0; !nearest && first < c; first += TL_REF_RUN)
+        for (int64_t first = 0; !r->nearest && first < c; first += TL_REF_RUN)
             blend_pixel(call, r, pixel, place, first, TL_MIN(c - first, (int64_t)TL_REF_RUN));
         for (int i = out->rank - 2; i >= 0 && ++place[i] == out->shape[i]; i--)
             place[i] = 0;
     }
 }
 
-tl_status tl_ref_resize(tl_call *call)
+static tl_status core_init(tl_call *call, tl_ref_resizing *r)
 {
     const tl_resize_attrs *attrs = call->attrs;
     const tl_tensor *x = &call->in[0], *out = &call->out[0];
     int taps[SPATIAL] = {0};
-    resizing r;
     TRY(tl_ref_plain(call));
     core_taps(call, taps);
-    TRY(resizing_init(call, &r, taps));
-    r.extrapolation = attrs->extrapolation;
-    if (tl_tensor_count(out) == 0)
-        return TL_OK;
-    for (int i = 0; i < r.n; i++)
-        tl_resample_fill(attrs, i, x->shape[i + 1], out->shape[i + 1], &r.axis[i]);
-    sample_pixels(call, &r, attrs->mode == TL_resize_mode_nearest);
+    TRY(place_tables(call, r, taps));
+    r->extrapolation = attrs->extrapolation;
+    r->nearest = attrs->mode == TL_resize_mode_nearest;
+    for (int i = 0; i < r->n && tl_tensor_count(out) > 0; i++)
+        tl_resample_fill(attrs, i, x->shape[i + 1], out->shape[i + 1], &r->axis[i]);
     return TL_OK;
 }
 
@@ -183,22 +173,33 @@ static void bilinear_samples(const tl_tfl_resize_attrs *a, int64_t n, tl_resampl
     }
 }
 
-tl_status tl_ref_tfl_resize(tl_call *call)
+static tl_status tfl_init(tl_call *call, tl_ref_resizing *r)
 {
     const tl_tensor *x = &call->in[0];
     bool nearest = call->op == TL_OP_tfl_resize_nearest_neighbor;
     int taps[SPATIAL] = {2 - nearest, 2 - nearest, 0};
-    resizing r;
     if (!nearest && (x->quant || !tl_dtype_is_float(x->dtype)))
         return tl_ref_fail(call, "quantised arithmetic: not yet in this version");
     if (x->rank != 4)
         return tl_ref_fail(call, "the result does not fit the operand");
-    TRY(resizing_init(call, &r, taps));
-    if (tl_tensor_count(&call->out[0]) == 0)
-        return TL_OK;
-    for (int i = 0; i < 2; i++)
-        (nearest ? nearest_samples : bilinear_samples)(call->attrs, x->shape[i + 1], &r.axis[i]);
-    sample_pixels(call, &r, nearest);
+    TRY(place_tables(call, r, taps));
+    r->nearest = nearest;
+    for (int i = 0; i < 2 && tl_tensor_count(&call->out[0]) > 0; i++)
+        (nearest ? nearest_samples : bilinear_samples)(call->attrs, x->shape[i + 1], &r->axis[i]);
+    return TL_OK;
+}
+
+tl_status tl_ref_resizing_init(tl_call *call, tl_ref_resizing *r)
+{
+    return (call->op == TL_OP_resize ? core_init : tfl_init)(call, r);
+}
+
+tl_status tl_ref_resize(tl_call *call)
+{
+    tl_ref_resizing r;
+    TRY(tl_ref_resizing_init(call, &r));
+    if (tl_tensor_count(&call->out[0]) > 0)
+        sample_pixels(call, &r);
     return TL_OK;
 }
 
