@@ -1,6 +1,8 @@
 /* tolite check */
 #include "cli/cli.h"
 
+#include <string.h>
+
 static void show_records(const json_value *list, bool codes)
 {
     JSON_EACH(record, list)
@@ -25,11 +27,33 @@ static void show_records(const json_value *list, bool codes)
     }
 }
 
-static void show_rules(const json_value *d)
+static bool same_rule(const json_value *a, const json_value *b)
 {
-    JSON_EACH(rule, json_get(d, "rules"))
-    printf("  %s: %s %s: %s\n", json_text(rule, "kind"), json_text(rule, "op"),
-           json_text(rule, "value"), json_text(rule, "reason"));
+    return !strcmp(json_text(a, "op"), json_text(b, "op")) &&
+           !strcmp(json_text(a, "reason"), json_text(b, "reason"));
+}
+
+/* Broken rules, each once with its number of places; with --verbose the places. */
+static void show_rules(cli *c, const json_value *list)
+{
+    JSON_EACH(rule, list)
+    {
+        size_t before = 0, n = 0;
+        for (const json_value *other = list->first; other != rule; other = other->next)
+            before += same_rule(rule, other);
+        JSON_EACH(other, list)
+        n += same_rule(rule, other);
+        if (!before) {
+            printf("  %s: %s", json_text(rule, "kind"), json_text(rule, "op"));
+            if (n > 1)
+                printf(" (%zu places)", n);
+            printf(": %s\n", json_text(rule, "reason"));
+        }
+        if (cli_has(c, OPT_verbose) && !before)
+            JSON_EACH(other, list)
+        if (same_rule(rule, other))
+            printf("      %s\n", json_text(other, "value"));
+    }
 }
 
 static void show_check(cli *c, const char *text)
@@ -45,9 +69,8 @@ static void show_check(cli *c, const char *text)
         puts("well-formed");
     show_records(json_get(d, "problems"), true);
     if (rules) {
-        printf("%zu place%s where %s does not do well\n", rules, rules == 1 ? "" : "s",
-               json_text(d, "profile"));
-        show_rules(d);
+        printf("in %s:\n", json_text(d, "profile"));
+        show_rules(c, json_get(d, "rules"));
     }
     if (!cli_has(c, OPT_quiet))
         show_records(json_get(d, "notes"), false);

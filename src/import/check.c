@@ -12,8 +12,14 @@ static bool is_flagged(const tl_context *cx, const char *place)
     return false;
 }
 
-/* What follows from a problem that is already known is left out: a place that has one, and what is
- * said of no place in particular. */
+/* Found by nobody but the reader. */
+static bool is_of_shapes(tl_code code)
+{
+    return code == TL_M004 || code == TL_M008;
+}
+
+/* Where the file is broken, what may follow from that is left out: all but contradictions of shapes
+ * at places without a problem. */
 static void move_record(tl_context *cx, const tl_diag *d, bool sound)
 {
     bool unsupported = tl_code_status(d->code) == TL_UNSUPPORTED;
@@ -25,25 +31,27 @@ static void move_record(tl_context *cx, const tl_diag *d, bool sound)
             where.context = d->places.v[i].context;
             where.n_context = d->places.v[i].n_context;
         }
-        if (!sound && (!where.place || is_flagged(cx, where.place)))
+        if (!sound && (!is_of_shapes(d->code) || !where.place || is_flagged(cx, where.place)))
             continue;
         if (unsupported)
             tl_warn(cx, TL_N001, &where, "sound, but not supported: %s%s%s", d->what, semicolon,
                     d->hint);
+        else if (tl_code_status(d->code) == TL_OK)
+            tl_warn(cx, d->code, &where, "%s%s%s", d->what, semicolon, d->hint);
         else
             (void)tl_fail(cx, d->code, &where, "%s%s%s", d->what, semicolon, d->hint);
     }
 }
 
 /* TL_OK unless the search could not come to its end. */
-static tl_status move_records(tl_context *cx, const tl_context *from)
+static tl_status move_records(tl_context *cx, const tl_context *from, bool shapes_are_notes)
 {
     bool sound = tl_context_status(cx) == TL_OK;
     tl_status status = TL_OK;
     for (size_t i = 0; i < from->diags.n; i++) {
         const tl_diag *d = from->diags.v[i];
         tl_status kind = tl_code_status(d->code);
-        if (kind == TL_OK)
+        if (kind == TL_OK && !(d->code == TL_W003 && shapes_are_notes))
             continue;
         move_record(cx, d, sound || kind > TL_UNSUPPORTED);
         if (kind > TL_UNSUPPORTED && status == TL_OK)
@@ -52,7 +60,8 @@ static tl_status move_records(tl_context *cx, const tl_context *from)
     return status;
 }
 
-tl_status tl_check_read(tl_context *cx, tl_file *file, tl_format_reader reader, tl_checked *checked)
+tl_status tl_check_read(tl_context *cx, tl_file *file, tl_format_reader reader,
+                        bool shapes_are_notes, tl_checked *checked)
 {
     checked->cx = tl_context_create(cx->alloc, cx->alloc_user);
     if (!checked->cx)
@@ -63,7 +72,7 @@ tl_status tl_check_read(tl_context *cx, tl_file *file, tl_format_reader reader, 
     tl_status status = reader(checked->cx, file, NULL, &checked->arena, &checked->model);
     if (status == TL_OK)
         (void)tl_validate(checked->model);
-    return move_records(cx, checked->cx);
+    return move_records(cx, checked->cx, shapes_are_notes);
 }
 
 void tl_checked_release(tl_checked *checked)
@@ -85,8 +94,10 @@ tl_status tl_check_file(tl_context *cx, tl_file *file, tl_format format, tl_chec
     tl_where where = {.file = tl_file_name(file)};
     if (format == TL_FORMAT_ONNX)
         return tl_onnx_check(cx, file, checked);
+    if (format == TL_FORMAT_TFLITE)
+        return tl_tflite_check(cx, file, checked);
     if (reader)
-        return tl_check_read(cx, file, reader, checked);
+        return tl_check_read(cx, file, reader, false, checked);
     if (format == TL_FORMAT_UNKNOWN)
         return tl_fail(cx, TL_M001, &where, "not a model in a format that tolite knows");
     return tl_fail(cx, TL_U008, &where, "checking a file of format %s", tl_format_name(format));

@@ -19,9 +19,12 @@ void tl_checked_release(tl_checked *checked);
 
 /* ---- for the formats ---- */
 
-/* Reads the file in a context of its own. What fails there is recorded in cx, unless a place that has a problem
- * already has it. */
-tl_status tl_check_read(tl_context *cx, tl_file *file, tl_format_reader reader, tl_checked *checked);
+/* Reads the file in a context of its own and records in cx what fails there. Where the file is known to be broken,
+ * that is only what a reader alone can find: contradictions of shapes and types. Declared shapes that the operators
+ * contradict (W003) are notes when the format lets them be. */
+tl_status tl_check_read(tl_context *cx, tl_file *file, tl_format_reader reader, bool shapes_are_notes,
+                        tl_checked *checked);
 tl_status tl_onnx_check(tl_context *cx, tl_file *file, tl_checked *checked);
+tl_status tl_tflite_check(tl_context *cx, tl_file *file, tl_checked *checked);
 
 #endif

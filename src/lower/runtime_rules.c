@@ -151,6 +151,19 @@ static bool spreads_too_far(const rule_case *c)
     return false;
 }
 
+/* A splat as such, or a scalar of a file. */
+static bool has_one_number(const rule_case *c, const tl_const *constant, double *value)
+{
+    if (tl_const_is_splat(constant, value))
+        return true;
+    const double *scalar = tl_const_count(constant) == 1
+                               ? tl_const_load_f64(c->node->graph->model->cx, constant, c->arena)
+                               : NULL;
+    if (scalar)
+        *value = *scalar;
+    return scalar != NULL;
+}
+
 static bool lacks_epsilon(const rule_case *c)
 {
     const tl_value *x = c->node->in[0].value;
@@ -159,7 +172,7 @@ static bool lacks_epsilon(const rule_case *c)
         return true;
     for (size_t i = 0; i < 2; i++) {
         const tl_value *e = x->def->in[i].value;
-        if (is_known(e) && tl_const_is_splat(e->constant, &eps) && eps >= 1e-37)
+        if (is_known(e) && has_one_number(c, e->constant, &eps) && eps >= 1e-37)
             return false;
     }
     return true;
