@@ -16,6 +16,8 @@ struct tl_file {
     atomic_int n_refs;
     int fd;              /* -1: memory */
     const uint8_t *data; /* of a memory file */
+    tl_file *whole;      /* of a part, else NULL */
+    uint64_t offset;     /* ... where it begins there */
     uint64_t size;
     char *name; /* behind the struct */
 };
@@ -109,6 +111,22 @@ tl_status tl_file_open_memory(tl_context *cx, const char *name, const void *data
     return TL_OK;
 }
 
+tl_status tl_file_open_part(tl_context *cx, const char *name, tl_file *whole, uint64_t offset,
+                            uint64_t size, tl_file **out)
+{
+    *out = NULL;
+    if (offset > whole->size || size > whole->size - offset)
+        return tl_fail(cx, TL_M002, &(tl_where){.file = whole->name}, "%s lies outside of the file",
+                       name);
+    *out = file_new(cx, name);
+    if (!*out)
+        return TL_ENVIRONMENT;
+    (*out)->whole = tl_file_ref(whole);
+    (*out)->offset = offset;
+    (*out)->size = size;
+    return TL_OK;
+}
+
 tl_file *tl_file_ref(tl_file *file)
 {
     atomic_fetch_add(&file->n_refs, 1);
@@ -121,6 +139,7 @@ void tl_file_unref(tl_file *file)
         return;
     if (file->fd >= 0)
         close(file->fd);
+    tl_file_unref(file->whole);
     tl_mem_free(file->cx, file, file_struct_size(file->name));
 }
 
@@ -131,7 +150,7 @@ const char *tl_file_name(const tl_file *file)
 
 bool tl_file_is_memory(const tl_file *file)
 {
-    return file->fd < 0;
+    return file->whole ? tl_file_is_memory(file->whole) : file->fd < 0;
 }
 
 uint64_t tl_file_size(const tl_file *file)
@@ -142,6 +161,8 @@ uint64_t tl_file_size(const tl_file *file)
 bool tl_file_same_as_path(const tl_file *file, const char *path)
 {
     struct stat a, b;
+    if (file->whole)
+        return tl_file_same_as_path(file->whole, path);
     return file->fd >= 0 && !fstat(file->fd, &a) && !stat(path, &b) && a.st_dev == b.st_dev &&
            a.st_ino == b.st_ino;
 }
@@ -153,6 +174,8 @@ tl_status tl_file_read(tl_context *cx, tl_file *file, uint64_t offset, void *dst
                        "the file ends too early, expected %zu bytes at offset %llu, found %llu",
                        size, (unsigned long long)offset,
                        (unsigned long long)(offset < file->size ? file->size - offset : 0));
+    if (file->whole)
+        return tl_file_read(cx, file->whole, file->offset + offset, dst, size);
     if (file->fd < 0) {
         if (size)
             memcpy(dst, file->data + offset, size);

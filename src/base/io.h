@@ -14,6 +14,10 @@ tl_status tl_file_open(tl_context *cx, const char *path, tl_file **out);
 /* Wraps caller's memory, which must outlive the file. name is used in messages. */
 tl_status tl_file_open_memory(tl_context *cx, const char *name, const void *data, size_t size,
                               tl_file **out);
+/* A range of another file as a file of its own, such as an archive inside an archive. It must lie inside.
+ * Holds a reference to whole. */
+tl_status tl_file_open_part(tl_context *cx, const char *name, tl_file *whole, uint64_t offset, uint64_t size,
+                            tl_file **out);
 tl_file *tl_file_ref(tl_file *file);
 void tl_file_unref(tl_file *file);
 const char *tl_file_name(const tl_file *file);

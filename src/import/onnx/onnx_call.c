@@ -172,7 +172,7 @@ static const tl_value *known_input(onnx_call *c, size_t input)
     const tl_value *x = onnx_in(c, input);
     if (!x || x->constant || x->fact.shape_value)
         return x;
-    tl_value *known = onnx_evaluate(c->importer, c->in[input]);
+    tl_value *known = tl_known_value(&c->importer->known, c->in[input]);
     if (known)
         c->in[input] = known;
     return c->in[input];
@@ -189,7 +189,7 @@ const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n)
     }
     const int64_t *v = onnx_const_ints(c, input, n);
     if (!v)
-        return onnx_evaluate_dims(c->importer, x, n);
+        return tl_known_dims(&c->importer->known, x, n);
     const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, *n + 1);
     for (size_t i = 0; dims && i < *n; i++)
         dims[i] = tl_dim_const(c->dims, v[i]);

@@ -83,7 +83,7 @@ static bool known_scalar(onnx_call *c, tl_value *x, int64_t *value)
 {
     if (tl_dtype_is_float(x->fact.type.dtype))
         return false;
-    tl_value *known = onnx_evaluate(c->importer, x);
+    tl_value *known = tl_known_value(&c->importer->known, x);
     const tl_fact *fact = known ? &known->fact : &x->fact;
     if (fact->shape_value && tl_dim_is_const(fact->shape_value[0], value))
         return true;
@@ -511,7 +511,7 @@ static bool make_plan(onnx_call *c, loop_plan *plan)
     if (plan->trips && known_scalar(c, plan->trips, &known) && known == INT64_MAX)
         plan->trips = NULL;
     if (plan->trips) {
-        tl_value *constant = onnx_evaluate(c->importer, plan->trips);
+        tl_value *constant = tl_known_value(&c->importer->known, plan->trips);
         plan->trips = tl_build_cast(c->b, constant ? constant : plan->trips, TL_I64);
     }
     if (plan->trips && plan->trips->fact.shape_value)

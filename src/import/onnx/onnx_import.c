@@ -278,8 +278,7 @@ tl_status tl_onnx_import(tl_context *cx, tl_file *file, const tl_import_options 
     tl_map_init(&imp.functions, &scratch);
     tl_map_init(&imp.externals, &scratch);
     tl_map_init(&imp.params, &scratch);
-    tl_map_init(&imp.known, &scratch);
-    tl_map_init(&imp.known_dims, &scratch);
+    tl_known_init(&imp.known, model, &scratch);
     tl_status status = import_file(&imp);
     tl_arena_release(&scratch);
     if (status != TL_OK) {

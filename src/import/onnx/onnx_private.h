@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "import/import.h"
+#include "import/known.h"
 #include "import/onnx/onnx_call.h"
 
 /* What a name stands for. */
@@ -54,8 +55,7 @@ struct onnx_importer {
     tl_map functions; /* "domain:name:overload" -> onnx_function */
     tl_map externals; /* location -> tl_file, kept by the model */
     tl_map params;    /* dim_param -> tl_dim */
-    tl_map known;     /* value id + 1 -> its contents as a constant, or that they are not known */
-    tl_map known_dims; /* value id + 1 -> its contents as expressions */
+    tl_known known;   /* values known at import */
     onnx_scope *scope;
     int depth;        /* of scopes */
     size_t n_nodes;   /* imported so far, inlined ones too */
@@ -100,13 +100,6 @@ tl_status onnx_index_functions(onnx_importer *imp);
 /* True when a declared shape cannot be that of the type; its text, dims separated by commas. */
 bool onnx_contradicts(const onnx_value_info *info, const tl_type *type);
 void onnx_print_declared(const onnx_value_info *info, tl_text *text);
-
-/* ---- values known at import: onnx_evaluate.c ---- */
-
-/* A constant that equals value; NULL when it depends on inputs, or is large. */
-tl_value *onnx_evaluate(onnx_importer *imp, tl_value *value);
-/* Elements of an integer value as expressions, in row-major order; NULL when not known. */
-const tl_dim *const *onnx_evaluate_dims(onnx_importer *imp, const tl_value *value, size_t *n);
 
 /* ---- inputs: onnx_input.c ---- */
 

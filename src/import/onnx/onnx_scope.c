@@ -53,7 +53,7 @@ tl_value *onnx_capture_value(onnx_importer *imp, onnx_scope *scope, tl_value *ou
     if (outer->poison)
         return tl_build_poison(&scope->b, 1)->out[0];
     const tl_fact *fact = &outer->fact;
-    tl_value *constant = onnx_evaluate(imp, outer);
+    tl_value *constant = tl_known_value(&imp->known, outer);
     if (constant)
         return constant;
     if (fact->shape_value) { /* what is known needs no operand */
