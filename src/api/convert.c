@@ -311,8 +311,8 @@ static tl_status convert(tl_network *network, const tl_convert_options *options,
     if (status == TL_OK)
         status = write_model(network, &o, lowered, out, memory, path ? path : "memory", report,
                              &differs);
-    if (status == TL_OK && data)
-        *data = tl_out_memory(out, size);
+    if (status == TL_OK && data && !(*data = tl_out_memory(out, size)))
+        status = tl_context_status(cx);
     if (status == TL_OK)
         status = tl_out_commit(out, o.sync);
     else if (out)

@@ -47,7 +47,7 @@ tl_value *tl_build_const_quant(tl_model *model, const tl_const *c, const tl_quan
     value->fact = tl_fact_make(type);
     value->constant = c;
     value->name = tl_str_copy(model->arena, name);
-    if ((type.rank && !type.dims) || read_facts(model, &value->fact, c) != TL_OK ||
+    if (type.rank != tl_const_rank(c) || read_facts(model, &value->fact, c) != TL_OK ||
         !tl_vec_push(model->arena, &model->constants, value))
         return model->poison;
     return value;

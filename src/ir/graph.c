@@ -118,11 +118,13 @@ tl_value *tl_graph_add_input(tl_graph *graph, tl_type type, tl_str name)
     value->def_index = (uint32_t)(graph->inputs.n - 1);
     tl_value_set_name(value, name);
     if (!check_input_type(graph, &type, name)) {
-        value->fact = tl_fact_make((tl_type){.dtype = TL_F32});
+        value->fact = model->poison->fact;
         value->poison = true;
         return value;
     }
     value->fact = tl_fact_make(tl_type_make(model->arena, type.dtype, type.rank, type.dims));
+    if (value->fact.type.rank != type.rank)
+        return model->poison;
     value->fact.type.quant = type.quant;
     tl_value_attach_symbols(value);
     return value;

@@ -149,7 +149,7 @@ static void poison_outputs(tl_node *node, bool *changed)
     for (size_t i = 0; i < node->n_out; i++) {
         *changed |= !node->out[i]->poison;
         node->out[i]->poison = true;
-        node->out[i]->fact = (tl_fact){.type = {.dtype = TL_F32}, .range = TL_INTERVAL_ALL};
+        node->out[i]->fact = node->graph->model->poison->fact;
     }
 }
 
@@ -169,6 +169,8 @@ tl_status tl_node_infer(tl_node *node, bool *changed)
     if (node->n_out > TL_COUNT(few))
         facts = TL_NEW_ARRAY(arena, tl_fact, node->n_out);
     tl_status status = facts ? tl_node_infer_into(node, arena, facts) : TL_ENVIRONMENT;
+    if (status == TL_OK && node->graph->model->cx->out_of_memory)
+        status = TL_ENVIRONMENT; /* what was found may lack dims */
     if (status != TL_OK) {
         poison_outputs(node, changed);
         return status;

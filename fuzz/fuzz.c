@@ -1,0 +1,376 @@
+/* Bounds and properties; see fuzz.h. */
+#include "fuzz.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "api/api.h"
+#include "ir/text.h"
+
+#define SMALL_FILE       ((size_t)64 << 10) /* the bounds hold for these */
+#define RUN_MEMORY       ((size_t)64 << 20) /* runs that want more are none of ours */
+#define RUN_ELEMENTS     200000             /* of all values of a graph that is run */
+#define RUN_MILLISECONDS 500                /* then the run is asked to stop */
+
+/* ---- bounds ---- */
+
+static struct {
+    size_t used, limit, peak;
+} heap;
+
+static volatile int cancel;
+
+static void *bounded_alloc(void *user, void *old, size_t old_size, size_t new_size)
+{
+    (void)user;
+    if (!old)
+        old_size = 0;
+    if (!new_size) {
+        heap.used -= old_size;
+        free(old);
+        return NULL;
+    }
+    if (new_size > heap.limit || heap.used - old_size > heap.limit - new_size)
+        return NULL;
+    void *p = realloc(old, new_size);
+    if (!p)
+        return NULL;
+    heap.used += new_size - old_size;
+    heap.peak = TL_MAX(heap.peak, heap.used);
+    return p;
+}
+
+void fuzz_broken(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("broken: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    abort();
+}
+
+tl_context *fuzz_begin(void)
+{
+    tl_context_options options;
+    tl_context_options_init(&options);
+    options.allocate = bounded_alloc;
+    options.cancel = &cancel;
+    options.threads = 1;
+    heap.limit = FUZZ_MEMORY;
+    heap.peak = 0;
+    cancel = 0;
+    tl_context *cx = tl_context_new(&options);
+    if (!cx)
+        fuzz_broken("no context");
+    return cx;
+}
+
+void fuzz_end(tl_context *cx)
+{
+    tl_context_free(cx);
+    if (heap.used)
+        fuzz_broken("%zu bytes leaked", heap.used);
+}
+
+static const char *first_record(tl_context *cx)
+{
+    for (size_t i = 0; i < tl_diagnostics_count(cx); i++) {
+        tl_diagnostic d = tl_diagnostics_get(cx, i);
+        if (d.status != TL_OK)
+            return d.text;
+    }
+    return "";
+}
+
+void fuzz_check_status(tl_context *cx, tl_status status, const char *doing)
+{
+    const char *said = status == TL_OK ? "" : first_record(cx);
+    if (status == TL_BUG || (status != TL_OK && !*said))
+        fuzz_broken("%s: status %d: %s", doing, (int)status, said);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- runs that end ---- */
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    cancel = 1;
+}
+
+static void set_alarm(int milliseconds)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct itimerval timer = {.it_value = {milliseconds / 1000, milliseconds % 1000 * 1000}};
+    sigaction(SIGVTALRM, &action, NULL);
+    setitimer(ITIMER_VIRTUAL, &timer, NULL);
+}
+
+static bool count_value(const tl_value *value, int64_t *total)
+{
+    const tl_type *type = tl_type_of(value);
+    int64_t n = 1, size;
+    for (int i = 0; i < type->rank; i++)
+        if (tl_dim_is_const(type->dims[i], &size) && !tl_mul_i64(n, size, &n))
+            return false;
+    return tl_add_i64(*total, n, total) && *total <= RUN_ELEMENTS;
+}
+
+static bool count_graph(const tl_graph *graph, int64_t *total)
+{
+    for (size_t i = 0; i < graph->inputs.n; i++)
+        if (!count_value(graph->inputs.v[i], total))
+            return false;
+    TL_EACH_NODE(node, graph)
+    {
+        for (uint32_t i = 0; i < node->n_out; i++)
+            if (!count_value(node->out[i], total))
+                return false;
+        for (uint32_t i = 0; i < node->n_graphs; i++)
+            if (!count_graph(node->graphs[i], total))
+                return false;
+    }
+    return true;
+}
+
+/* Small enough that running it tells something within milliseconds. */
+static bool is_small(const tl_model *model)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < model->constants.n; i++)
+        if (!count_value(model->constants.v[i], &total))
+            return false;
+    for (size_t i = 0; i < model->entries.n; i++)
+        if (!count_graph(model->entries.v[i].graph, &total))
+            return false;
+    return true;
+}
+
+/* ---- text ---- */
+
+static const char *print_model(const tl_model *model, tl_arena *arena)
+{
+    tl_text text;
+    tl_text_init(&text, arena);
+    tl_print_options options = {.types = true, .max_inline = 1 << 16};
+    tl_status status = tl_model_print(model, &options, &text);
+    if (status != TL_OK)
+        return NULL;
+    return tl_text_get(&text);
+}
+
+/* print ∘ parse is the identity on what print wrote. */
+static void check_text(const tl_model *model)
+{
+    tl_context *cx = model->cx;
+    tl_arena arena;
+    tl_arena_init(&arena, cx);
+    const char *once = print_model(model, &arena);
+    tl_model *parsed = NULL;
+    if (once && !strstr(once, " hash=")) {
+        tl_status status = tl_model_parse(cx, &arena, "text", tl_str_from(once), &parsed);
+        const char *twice = status == TL_OK ? print_model(parsed, &arena) : NULL;
+        if (!twice && !cx->out_of_memory)
+            fuzz_broken("own text does not parse: %s\n%s", first_record(cx), once);
+        if (twice && strcmp(once, twice) != 0)
+            fuzz_broken("text changes:\n%s\n---\n%s", once, twice);
+        if (parsed)
+            tl_model_release(parsed);
+    }
+    tl_arena_release(&arena);
+}
+
+/* ---- runs ---- */
+
+/* The outputs of one stage; NULL when it cannot be run within the bounds. */
+static tl_runner *run_stage(tl_network *network, const char *stage, bool reference,
+                            const tl_convert_options *convert, const tl_arrays *inputs,
+                            const tl_arrays **outputs)
+{
+    tl_context *cx = network->cx;
+    tl_run_options options;
+    tl_run_options_init(&options);
+    options.stage = stage;
+    options.reference = reference;
+    options.convert = convert;
+    tl_runner *runner = NULL;
+    heap.limit = RUN_MEMORY;
+    set_alarm(RUN_MILLISECONDS);
+    tl_status status = tl_runner_new(network, &options, &runner);
+    if (status == TL_OK)
+        status = tl_run(runner, inputs, outputs);
+    set_alarm(0);
+    heap.limit = FUZZ_MEMORY;
+    if (status == TL_OK)
+        return runner;
+    fuzz_check_status(cx, status, "run");
+    tl_runner_free(runner);
+    return NULL;
+}
+
+static bool is_finite(const tl_arrays *arrays)
+{
+    for (size_t i = 0; i < tl_arrays_count(arrays); i++) {
+        tl_array a = tl_arrays_get(arrays, i);
+        tl_tensor t = api_tensor(&a);
+        int64_t n = tl_tensor_count(&t);
+        for (int64_t k = 0; tl_dtype_is_float(t.dtype) && k < n; k++) {
+            double x = tl_dtype_get_f64(t.dtype, t.data, k);
+            if (!(x - x == 0))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void check_same(const char *what, tl_network *network, const tl_arrays *a,
+                       const tl_arrays *b)
+{
+    tl_tolerance tolerance = {.relative = 1e-3, .cosine = -2};
+    for (size_t i = 0; i < tl_arrays_count(a); i++) {
+        tl_array x = tl_arrays_get(a, i), y = tl_arrays_get(b, i);
+        tl_tensor p = api_tensor(&x), q = api_tensor(&y);
+        tl_comparison c = tl_compare(&q, &p, &tolerance);
+        if (c.agree)
+            continue;
+        tl_arena arena;
+        tl_arena_init(&arena, network->cx);
+        fuzz_broken(
+            "%s: output %s: %lld of %lld differ, max|a-b| %g, max|ref| %g, shape %d, type %d\n%s",
+            what, x.name, (long long)c.n_different, (long long)c.n, c.max_abs, c.max_ref,
+            c.same_shape, c.same_dtype, print_model(network->model, &arena));
+    }
+}
+
+/* Reference kernels, fast kernels and the lowered graph compute the same. */
+static void check_runs(tl_network *network, const tl_convert_options *convert, bool convertible)
+{
+    tl_context *cx = network->cx;
+    tl_arrays *inputs;
+    const tl_arrays *plain, *fast, *lowered;
+    if (!is_small(network->model) || tl_arrays_new(cx, &inputs) != TL_OK)
+        return;
+    heap.limit = RUN_MEMORY;
+    tl_status status = tl_arrays_add_random(inputs, network, 1, 0);
+    heap.limit = FUZZ_MEMORY;
+    tl_runner *a = NULL, *b = NULL, *c = NULL;
+    if (status == TL_OK)
+        a = run_stage(network, "source", true, convert, inputs, &plain);
+    if (a)
+        b = run_stage(network, "source", false, convert, inputs, &fast);
+    if (a && b && is_finite(plain))
+        check_same("fast kernels", network, plain, fast);
+    if (a && b && convertible &&
+        (c = run_stage(network, "lowered", false, convert, inputs, &lowered)) && is_finite(plain))
+        check_same("lowered graph", network, plain, lowered);
+    if (a && !b && !cx->out_of_memory && !cancel)
+        fuzz_broken("only the reference kernels run: %s", first_record(cx));
+    if (a && b && convertible && !c && !cx->out_of_memory && !cancel)
+        fuzz_broken("only the source runs: %s", first_record(cx));
+    tl_runner_free(a);
+    tl_runner_free(b);
+    tl_runner_free(c);
+    tl_arrays_free(inputs);
+}
+
+/* ---- files ---- */
+
+/* The written file opens, and is the same when written again. */
+static void check_file(tl_context *cx, const void *data, size_t size)
+{
+    tl_network *file;
+    tl_status status = tl_open_memory(cx, "written", data, size, NULL, &file);
+    if (status != TL_OK && !cx->out_of_memory)
+        fuzz_broken("our own file: %s", first_record(cx));
+    if (status != TL_OK)
+        return;
+    check_text(file->model);
+    tl_close(file);
+}
+
+static bool convert_network(tl_network *network, const tl_convert_options *options)
+{
+    const void *data;
+    size_t size;
+    tl_status status = tl_convert_memory(network, options, &data, &size, NULL);
+    fuzz_check_status(network->cx, status, "convert");
+    if (status == TL_OK)
+        check_file(network->cx, data, size);
+    return status == TL_OK;
+}
+
+void fuzz_model(const char *name, const uint8_t *data, size_t size)
+{
+    tl_context *cx = fuzz_begin();
+    double start = seconds();
+    tl_network *network;
+    tl_status status = tl_open_memory(cx, name, data, size, NULL, &network);
+    fuzz_check_status(cx, status, "open");
+    if (status == TL_OK) {
+        tl_convert_options options;
+        tl_convert_options_init(&options);
+        options.exact = true;
+        options.nhwc = tl_hash_bytes(data, size, 1) % 4 == 0;
+        bool core = network->model->legal == TL_LEGAL_CORE;
+        bool convertible = core && convert_network(network, &options);
+        double took = seconds() - start;
+        bool small = size <= SMALL_FILE;
+        if (small && (took > FUZZ_SECONDS * FUZZ_SLOWNESS || cx->out_of_memory))
+            fuzz_broken("%zu bytes take %.1f s, %zu MB", size, took, heap.peak >> 20);
+        tl_context_reset(cx);
+        if (!tl_describe(network))
+            fuzz_broken("no description");
+        check_text(network->model);
+        check_runs(network, &options, convertible && !options.nhwc);
+        tl_close(network);
+    } else if (size <= SMALL_FILE && cx->out_of_memory) {
+        fuzz_broken("%zu bytes take %zu MB", size, heap.peak >> 20);
+    }
+    fuzz_end(cx);
+}
+
+/* ---- choices ---- */
+
+uint64_t fuzz_next(fuzz_random *random)
+{
+    uint64_t z = random->state += 0x9e3779b97f4a7c15u; /* SplitMix64 */
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+size_t fuzz_below(fuzz_random *random, size_t n)
+{
+    return n ? (size_t)(fuzz_next(random) % n) : 0;
+}
+
+int64_t fuzz_number(fuzz_random *random, int64_t value)
+{
+    static const int64_t odd[] = {0,         1,         -1,        2,         3,
+                                  7,         13,        16,        64,        255,
+                                  256,       -128,      65535,     65536,     INT32_MAX,
+                                  INT32_MIN, INT64_MAX, INT64_MIN, 1ll << 31, 1ll << 32,
+                                  1ll << 40, 1ll << 62, -2,        -3,        100000};
+    switch (fuzz_below(random, 6)) {
+    case 0:
+        return odd[fuzz_below(random, TL_COUNT(odd))];
+    case 1:
+        return (int64_t)((uint64_t)value ^ (1ull << fuzz_below(random, 64)));
+    case 2:
+        return (int64_t)(0 - (uint64_t)value);
+    case 3:
+        return (int64_t)fuzz_below(random, 9);
+    default:
+        return (int64_t)((uint64_t)value + fuzz_below(random, 7) - 3);
+    }
+}
