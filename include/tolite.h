@@ -223,6 +223,14 @@ void tl_runner_reset(tl_runner *runner); /* state to zero */
 /* JSON: time per op of the last run, memory. NULL without profile. */
 const char *tl_profile_json(tl_runner *runner);
 
+typedef struct tl_runner_stats {
+    size_t activation_bytes; /* of values that are computed; known after the first run */
+    size_t weight_bytes;     /* constants held in memory, packed copies included */
+    size_t n_nodes;
+} tl_runner_stats;
+
+tl_runner_stats tl_runner_get_stats(const tl_runner *runner);
+
 /* ---- comparison ---- */
 
 typedef struct tl_diff_options {

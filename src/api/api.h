@@ -41,6 +41,10 @@ tl_status api_profile(tl_context *cx, const char *name, const tl_profile **out);
 /* NULL: the first. O002 when there is none of that name. */
 tl_status api_entry(tl_context *cx, const tl_model *model, const char *signature,
                     const tl_entry **out);
+/* The name users know an op by. */
+const char *api_op_title(tl_op op);
+/* "source_op", "source_node", "module", "line" of an origin that may be NULL, into the open object. */
+void api_json_origin(tl_json *json, const tl_origin *origin);
 const char *api_type_text(tl_arena *arena, const tl_type *type);
 void api_json_type(tl_json *json, tl_arena *arena, const tl_type *type);
 /* "op", "transposes" and "entries" of a model, into the open object. */

@@ -3,7 +3,6 @@
 
 #include "import/check.h"
 #include "lower/runtime_rules.h"
-#include "tfl/schema.h"
 
 void tl_check_options_init(tl_check_options *options)
 {
@@ -60,12 +59,10 @@ static void add_rules(tl_json *json, const tl_rule_breaks *breaks)
     tl_json_open(json, "rules", '[');
     for (size_t i = 0; i < breaks->list.n; i++) {
         const tl_rule_break *b = &breaks->list.v[i];
-        const tl_tfl_builtin *builtin = tl_tfl_builtin_get(b->node->op);
         tl_json_open(json, NULL, '{');
         tl_json_int(json, "rule", b->rule);
         tl_json_text(json, "kind", tl_rule_kind_name(b->kind));
-        tl_json_text(json, "op",
-                     builtin ? tl_tfl_builtin_name(builtin->code) : tl_op_get(b->node->op)->name);
+        tl_json_text(json, "op", api_op_title(b->node->op));
         if (b->node->n_out)
             tl_json_str(json, "value", b->node->out[0]->name);
         tl_json_text(json, "reason", b->reason);

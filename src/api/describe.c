@@ -27,11 +27,22 @@ void api_json_type(tl_json *json, tl_arena *arena, const tl_type *type)
     tl_json_close(json, ']');
 }
 
-/* The name users know an op by. */
-static const char *op_title(tl_op op)
+const char *api_op_title(tl_op op)
 {
     const tl_tfl_builtin *builtin = tl_tfl_builtin_get(op);
     return builtin ? tl_tfl_builtin_name(builtin->code) : tl_op_get(op)->name;
+}
+
+void api_json_origin(tl_json *json, const tl_origin *origin)
+{
+    if (!origin)
+        return;
+    tl_json_str(json, "source_op", origin->op);
+    tl_json_str(json, "source_node", origin->node);
+    if (origin->module.n)
+        tl_json_str(json, "module", origin->module);
+    if (origin->n_frames)
+        tl_json_str(json, "line", origin->frames[0]);
 }
 
 /* Calls visit for every node of every graph, child graphs included. */
@@ -191,7 +202,7 @@ void api_json_model(tl_json *json, tl_arena *arena, const tl_model *model)
     for (int op = 0; op < TL_OP_COUNT; op++)
         if (counts[op]) {
             tl_json_open(json, NULL, '{');
-            tl_json_text(json, "op", op_title((tl_op)op));
+            tl_json_text(json, "op", api_op_title((tl_op)op));
             tl_json_int(json, "count", (int64_t)counts[op]);
             tl_json_close(json, '}');
         }

@@ -89,12 +89,7 @@ static void json_place(tl_json *json, const tl_value *value)
     if (!node)
         return;
     tl_json_text(json, "op", tl_op_get(node->op)->name);
-    if (node->origin) {
-        tl_json_str(json, "source_op", node->origin->op);
-        tl_json_str(json, "source_node", node->origin->node);
-        if (node->origin->n_frames)
-            tl_json_str(json, "line", node->origin->frames[0]);
-    }
+    api_json_origin(json, node->origin);
 }
 
 static void confront(void *user, const tl_value *value, const tl_tensor *tensor)

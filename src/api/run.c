@@ -231,30 +231,41 @@ tl_status tl_run(tl_runner *runner, const tl_arrays *inputs, const tl_arrays **o
     return TL_OK;
 }
 
+tl_runner_stats tl_runner_get_stats(const tl_runner *runner)
+{
+    tl_session_stats stats = tl_session_get_stats(runner->session);
+    return (tl_runner_stats){stats.arena_bytes, stats.weight_bytes, stats.n_nodes};
+}
+
+static void add_node_time(tl_json *json, tl_arena *arena, const tl_node_time *time)
+{
+    const tl_node *node = time->node;
+    tl_json_open(json, NULL, '{');
+    tl_json_text(json, "op", api_op_title(node->op));
+    if (node->n_out) {
+        tl_json_str(json, "output", node->out[0]->name);
+        tl_json_text(json, "type", api_type_text(arena, tl_type_of(node->out[0])));
+    }
+    api_json_origin(json, node->origin);
+    tl_json_int(json, "nanoseconds", (int64_t)time->nanoseconds);
+    tl_json_close(json, '}');
+}
+
 const char *tl_profile_json(tl_runner *runner)
 {
     if (!runner->options.profile)
         return NULL;
     size_t n;
     const tl_node_time *times = tl_session_profile(runner->session, &n);
-    tl_session_stats stats = tl_session_get_stats(runner->session);
+    tl_runner_stats stats = tl_runner_get_stats(runner);
     tl_json json;
     tl_json_init(&json, &runner->arena);
     tl_json_open(&json, NULL, '{');
-    tl_json_int(&json, "activation_bytes", (int64_t)stats.arena_bytes);
+    tl_json_int(&json, "activation_bytes", (int64_t)stats.activation_bytes);
     tl_json_int(&json, "weight_bytes", (int64_t)stats.weight_bytes);
     tl_json_open(&json, "nodes", '[');
-    for (size_t i = 0; i < n; i++) {
-        const tl_node *node = times[i].node;
-        tl_json_open(&json, NULL, '{');
-        tl_json_text(&json, "op", tl_op_get(node->op)->name);
-        if (node->n_out) {
-            tl_json_str(&json, "output", node->out[0]->name);
-            tl_json_text(&json, "type", api_type_text(&runner->arena, tl_type_of(node->out[0])));
-        }
-        tl_json_int(&json, "nanoseconds", (int64_t)times[i].nanoseconds);
-        tl_json_close(&json, '}');
-    }
+    for (size_t i = 0; i < n; i++)
+        add_node_time(&json, &runner->arena, &times[i]);
     tl_json_close(&json, ']');
     tl_json_close(&json, '}');
     return tl_json_get(&json);

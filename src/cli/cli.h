@@ -23,7 +23,7 @@ typedef struct cli_values {
 
 typedef struct cli_args {
     const char *command;
-    const char *operands[2];
+    const char **operands;
     size_t n_operands;
     cli_values options[OPT_COUNT]; /* n == 0: not given; flags have one empty value */
 } cli_args;
@@ -66,6 +66,8 @@ tl_status cli_inputs(cli *c, tl_network *network, tl_arrays **out, bool *samples
 tl_status cli_write_text(const char *path, const char *text);
 /* 12345678 -> "12.3 MB"; text has room for 32. */
 const char *cli_bytes(double bytes, char *text);
+/* To stdout, quoted. */
+void cli_json_string(const char *text);
 void *cli_alloc(size_t size); /* zeroed; ends the program with status 5 when memory is out */
 
 #define COMMAND(name, ...) tl_status cmd_##name(cli *c);

@@ -80,17 +80,6 @@ static void best_of(const tl_array *a, int64_t first, int64_t n, long k, int64_t
     }
 }
 
-static void print_json_string(const char *s)
-{
-    putchar('"');
-    for (; *s; s++)
-        if (*s == '"' || *s == '\\' || (unsigned char)*s < 0x20)
-            printf("\\u%04x", (unsigned)*s);
-        else
-            putchar(*s);
-    putchar('"');
-}
-
 static tl_status show_classes(cli *c, const tl_array *a, long k)
 {
     size_t n_labels = 0;
@@ -109,7 +98,7 @@ static tl_status show_classes(cli *c, const tl_array *a, long k)
         best_of(a, row * n, n, k, best);
         if (json) {
             printf("%s{\"input\":", row ? "," : "");
-            print_json_string(picture);
+            cli_json_string(picture);
             printf(",\"top\":[");
         } else if (*picture) {
             printf("%s:", picture);
@@ -123,7 +112,7 @@ static tl_status show_classes(cli *c, const tl_array *a, long k)
             double score = element(a, row * n + best[j]);
             if (json) {
                 printf("%s{\"class\":%s,\"label\":", j ? "," : "", number);
-                print_json_string(label);
+                cli_json_string(label);
                 printf(",\"score\":%.9g}", score);
             } else {
                 printf("%s %s (%.4g)", j ? "," : "", label, score);
@@ -155,7 +144,7 @@ static void show_arrays_json(const tl_arrays *outputs)
     for (size_t i = 0; i < tl_arrays_count(outputs); i++) {
         tl_array a = tl_arrays_get(outputs, i);
         printf("%s{\"name\":", i ? "," : "");
-        print_json_string(a.name);
+        cli_json_string(a.name);
         printf(",\"dtype\":\"%s\",\"shape\":[", a.dtype);
         for (int k = 0; k < a.rank; k++)
             printf("%s%" PRId64, k ? "," : "", a.shape[k]);

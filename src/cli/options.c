@@ -186,6 +186,7 @@ tl_status cli_parse(cli *c, int argc, char **argv, bool *help)
     if (!command->letter)
         return cli_usage("%s: not yet in this version", name);
     c->args.command = name;
+    c->args.operands = cli_alloc(((size_t)argc + 2) * sizeof *c->args.operands);
     for (int i = 2; i < argc; i++) {
         if (argv[i][0] == '-' && argv[i][1]) {
             tl_status status = take_option(c, command, argc, argv, &i);

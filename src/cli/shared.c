@@ -122,14 +122,15 @@ tl_status cli_inputs(cli *c, tl_network *network, tl_arrays **out, bool *samples
     *out = NULL;
     const char *npz = cli_value(c, OPT_in);
     long seed = 1;
-    if (!npz && !cli_has(c, OPT_image) && !cli_has(c, OPT_random) && tl_inputs_count(network) > 0)
+    bool random = cli_has(c, OPT_random) || !strcmp(c->args.command, "bench");
+    if (!npz && !cli_has(c, OPT_image) && !random && tl_inputs_count(network) > 0)
         return cli_usage("no inputs, expected --in X.npz, --image F... or --random");
     tl_status status = cli_int(c, OPT_seed, 0, 1000000000, &seed);
     if (status == TL_OK)
         status = npz ? tl_arrays_read(c->cx, npz, out) : tl_arrays_new(c->cx, out);
     if (status == TL_OK && cli_has(c, OPT_image))
         status = picture_inputs(c, network, *out, samples);
-    if (status == TL_OK && cli_has(c, OPT_random))
+    if (status == TL_OK && random)
         status = tl_arrays_add_random(*out, network, (uint64_t)seed, 0);
     return status;
 }
@@ -144,4 +145,15 @@ tl_status cli_write_text(const char *path, const char *text)
         return TL_OK;
     fprintf(stderr, "tolite: cannot write %s\n", path);
     return TL_ENVIRONMENT;
+}
+
+void cli_json_string(const char *s)
+{
+    putchar('"');
+    for (; *s; s++)
+        if (*s == '"' || *s == '\\' || (unsigned char)*s < 0x20)
+            printf("\\u%04x", (unsigned)*s);
+        else
+            putchar(*s);
+    putchar('"');
 }
