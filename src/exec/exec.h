@@ -10,26 +10,37 @@
 
 /* ---- memory ---- */
 
+typedef struct exec_chunk exec_chunk;
+
+/* A piece of a chunk: taken (refs > 0), or free. */
 typedef struct exec_block {
-    struct exec_block *next; /* of all blocks of the slab */
-    void *data; /* aligned to TL_EXEC_ALIGN, TL_EXEC_SLACK readable bytes behind size */
-    size_t size, allocated;
-    uint32_t refs; /* 0: idle */
+    void *data; /* aligned to TL_EXEC_ALIGN */
+    size_t size;
+    uint32_t refs;
+    exec_chunk *chunk;
+    struct exec_block *prev, *next; /* neighbours in the chunk; next alone: among spare ones */
 } exec_block;
 
 #define TL_EXEC_ALIGN 64
-#define TL_EXEC_SLACK 64
 
 typedef struct exec_slab {
     tl_context *cx;
-    exec_block *blocks;
-    size_t total; /* bytes of all blocks */
+    tl_arena blocks; /* descriptions of blocks */
+    exec_block *spare;
+    exec_chunk *chunks;
+    size_t total;      /* bytes of all chunks */
+    size_t live, peak; /* bytes of taken blocks, now and at most since the last settle */
+    size_t want;       /* the next chunk should have this size */
 } exec_slab;
 
+void tl_exec_slab_init(exec_slab *slab, tl_context *cx);
+void tl_exec_slab_release(exec_slab *slab);
 /* A block of at least size bytes with one reference; NULL when memory is out (recorded). */
 exec_block *tl_exec_take(exec_slab *slab, size_t size);
-void tl_exec_drop(exec_block *block); /* NULL: nothing */
-void tl_exec_slab_release(exec_slab *slab);
+void tl_exec_drop(exec_slab *slab, exec_block *block); /* NULL: nothing */
+/* Between runs: pieces of memory that together did what one can do go, so that the next run takes
+ * that one. A run that repeats an earlier one then allocates nothing. */
+void tl_exec_slab_settle(exec_slab *slab);
 
 /* ---- graphs ---- */
 
@@ -116,13 +127,15 @@ struct tl_session {
 void tl_exec_join(tl_session *s, exec_graph *graph, exec_slot *const *slots_by_value);
 /* Builds the steps of the entry's graph and of its child graphs. */
 tl_status tl_exec_prepare(tl_session *s);
+/* Bytes that values of the graph take at the same time at most, as far as sizes are known now. */
+size_t tl_exec_estimate(const tl_session *s, const exec_graph *graph);
 /* Inputs of the graph must be set; outputs stay set until tl_exec_graph_clear. */
 tl_status tl_exec_graph_run(tl_session *s, exec_graph *graph);
-void tl_exec_graph_clear(exec_graph *graph);
+void tl_exec_graph_clear(tl_session *s, exec_graph *graph);
 
 /* dst becomes the data of src, shared. */
-void tl_exec_slot_set(exec_slot *dst, const exec_slot *src);
-void tl_exec_slot_clear(exec_slot *slot);
+void tl_exec_slot_set(tl_session *s, exec_slot *dst, const exec_slot *src);
+void tl_exec_slot_clear(tl_session *s, exec_slot *slot);
 /* Memory of its own for the shape that is set. */
 tl_status tl_exec_slot_hold(tl_session *s, exec_slot *slot);
 /* Binds the symbols born on slot to its shape and tests what is assumed of them. */
@@ -147,7 +160,7 @@ typedef struct exec_mapped {
 tl_tensor tl_exec_physical(const exec_slot *slot);
 tl_status tl_exec_make_dense(tl_session *s, exec_slot *slot);
 /* The result of a transpose as another view of its operand; false: no such axes. */
-bool tl_exec_transpose(exec_step *step);
+bool tl_exec_transpose(tl_session *s, exec_step *step);
 /* Before a call, when shapes are set: operands either all in one order that the op can work in,
  * which becomes that of the result, or all dense. */
 tl_status tl_exec_put_in_order(tl_session *s, exec_step *step, exec_mapped *mapped);

@@ -8,19 +8,19 @@
 
 /* ---- slots ---- */
 
-void tl_exec_slot_clear(exec_slot *slot)
+void tl_exec_slot_clear(tl_session *s, exec_slot *slot)
 {
-    tl_exec_drop(slot->block);
+    tl_exec_drop(&s->slab, slot->block);
     slot->block = NULL;
     slot->t.data = NULL;
 }
 
-void tl_exec_slot_set(exec_slot *dst, const exec_slot *src)
+void tl_exec_slot_set(tl_session *s, exec_slot *dst, const exec_slot *src)
 {
     exec_block *block = src->block;
     if (block)
         block->refs++;
-    tl_exec_drop(dst->block);
+    tl_exec_drop(&s->slab, dst->block);
     dst->block = block;
     dst->t.rank = src->t.rank;
     dst->t.data = src->t.data;
@@ -38,7 +38,7 @@ tl_status tl_exec_slot_hold(tl_session *s, exec_slot *slot)
             return tl_oom(s->cx);
     if (!tl_dtype_size(slot->t.dtype, count, &size) || size > SIZE_MAX)
         return tl_oom(s->cx);
-    tl_exec_slot_clear(slot);
+    tl_exec_slot_clear(s, slot);
     if (!(slot->block = tl_exec_take(&s->slab, (size_t)size)))
         return tl_context_status(s->cx);
     slot->t.data = slot->block->data;
@@ -174,7 +174,7 @@ static tl_status place_result(tl_session *s, exec_step *step, size_t i)
     const exec_slot *old =
         i == 0 && step->fast && step->fast->in_place ? replaceable(step, slot) : NULL;
     if (old)
-        tl_exec_slot_set(slot, old);
+        tl_exec_slot_set(s, slot, old);
     else
         TRY(tl_exec_slot_hold(s, slot));
     step->call.out[i] = tl_exec_physical(slot);
@@ -199,7 +199,7 @@ static tl_status call_kernel(tl_session *s, exec_step *step)
     }
     tl_status status =
         step->fast ? step->fast->run(&step->fast_call) : step->kernel->run(&step->call);
-    tl_exec_drop(scratch);
+    tl_exec_drop(&s->slab, scratch);
     return status == TL_OK ? TL_OK
                            : step_fail(s, step, step->call.error ? step->call.error : "failed");
 }
@@ -223,7 +223,7 @@ static tl_status run_view(tl_session *s, exec_step *step)
         return step_fail(s, step, "the shapes hold different numbers of elements");
     if (!same_shape(&step->operands[0], result))
         TRY(tl_exec_make_dense(s, step->in[0]));
-    tl_exec_slot_set(slot, step->in[0]);
+    tl_exec_slot_set(s, slot, step->in[0]);
     slot->t.rank = result->rank;
     memcpy(slot->t.shape, result->shape, sizeof slot->t.shape);
     return tl_exec_bind(s, slot);
@@ -236,7 +236,7 @@ static tl_status run_plain(tl_session *s, exec_step *step)
     step->call.error = NULL;
     step->call.attrs = step->node->attrs;
     if (step->kind == EXEC_MOVE) {
-        if (!tl_exec_transpose(step))
+        if (!tl_exec_transpose(s, step))
             return step_fail(s, step, "axis out of range");
         return tl_exec_bind(s, step->out[0]);
     }
@@ -255,18 +255,18 @@ static tl_status run_if(tl_session *s, exec_step *step)
 {
     exec_graph *g = step->graphs[is_true(step->in[0]) ? 0 : 1];
     for (size_t i = 0; i < g->n_inputs; i++)
-        tl_exec_slot_set(g->inputs[i], step->in[i + 1]);
+        tl_exec_slot_set(s, g->inputs[i], step->in[i + 1]);
     TRY(tl_exec_graph_run(s, g));
     for (size_t i = 0; i < g->n_outputs; i++)
-        tl_exec_slot_set(step->out[i], g->outputs[i]);
-    tl_exec_graph_clear(g);
+        tl_exec_slot_set(s, step->out[i], g->outputs[i]);
+    tl_exec_graph_clear(s, g);
     return TL_OK;
 }
 
-static void feed_child(exec_graph *g, const exec_step *step)
+static void feed_child(tl_session *s, exec_graph *g, const exec_step *step)
 {
     for (size_t i = 0; i < g->n_inputs; i++)
-        tl_exec_slot_set(g->inputs[i], i < step->n_out ? &step->carried[i] : step->in[i]);
+        tl_exec_slot_set(s, g->inputs[i], i < step->n_out ? &step->carried[i] : step->in[i]);
 }
 
 static tl_status run_while(tl_session *s, exec_step *step)
@@ -274,26 +274,26 @@ static tl_status run_while(tl_session *s, exec_step *step)
     exec_graph *cond = step->graphs[0], *body = step->graphs[1];
     size_t n = step->n_out;
     for (size_t i = 0; i < n; i++)
-        tl_exec_slot_set(&step->carried[i], step->in[i]);
+        tl_exec_slot_set(s, &step->carried[i], step->in[i]);
     for (;;) {
         TRY(tl_check_cancel(s->cx));
-        feed_child(cond, step);
+        feed_child(s, cond, step);
         TRY(tl_exec_graph_run(s, cond));
         bool again = is_true(cond->outputs[0]);
-        tl_exec_graph_clear(cond);
+        tl_exec_graph_clear(s, cond);
         if (!again)
             break;
-        feed_child(body, step);
+        feed_child(s, body, step);
         for (size_t i = 0; i < n; i++)
-            tl_exec_slot_clear(&step->carried[i]);
+            tl_exec_slot_clear(s, &step->carried[i]);
         TRY(tl_exec_graph_run(s, body));
         for (size_t i = 0; i < n; i++)
-            tl_exec_slot_set(&step->carried[i], body->outputs[i]);
-        tl_exec_graph_clear(body);
+            tl_exec_slot_set(s, &step->carried[i], body->outputs[i]);
+        tl_exec_graph_clear(s, body);
     }
     for (size_t i = 0; i < n; i++) {
-        tl_exec_slot_set(step->out[i], &step->carried[i]);
-        tl_exec_slot_clear(&step->carried[i]);
+        tl_exec_slot_set(s, step->out[i], &step->carried[i]);
+        tl_exec_slot_clear(s, &step->carried[i]);
     }
     return TL_OK;
 }
@@ -312,6 +312,35 @@ static tl_status run_control(tl_session *s, exec_step *step)
 
 /* ---- graphs ---- */
 
+static size_t size_of_value(const tl_session *s, const exec_slot *slot)
+{
+    const tl_type *type = tl_type_of(slot->value);
+    int64_t count = 1, size;
+    uint64_t bytes;
+    for (int i = 0; i < type->rank; i++)
+        if (!tl_exec_dim(s, type->dims[i], &size) || size < 0 || !tl_mul_i64(count, size, &count))
+            return 0;
+    return tl_dtype_size(type->dtype, count, &bytes) ? (size_t)bytes : 0;
+}
+
+size_t tl_exec_estimate(const tl_session *s, const exec_graph *g)
+{
+    size_t live = 0, peak = 0;
+    for (size_t k = 0; k < g->n_steps; k++) {
+        const exec_step *step = &g->steps[k];
+        bool makes = step->kind == EXEC_KERNEL;
+        for (size_t i = 0; makes && i < step->n_out; i++)
+            live += size_of_value(s, step->out[i]);
+        peak = TL_MAX(peak, live);
+        for (size_t i = 0; i < step->n_dying; i++) {
+            const exec_step *maker = step->dying[i]->maker;
+            if (maker && maker->kind == EXEC_KERNEL)
+                live -= size_of_value(s, step->dying[i]);
+        }
+    }
+    return peak;
+}
+
 static tl_status run_step(tl_session *s, exec_step *step)
 {
     TRY(tl_check_cancel(s->cx));
@@ -320,7 +349,7 @@ static tl_status run_step(tl_session *s, exec_step *step)
     for (size_t i = 0; s->options.observe && i < step->n_out; i++)
         s->options.observe(s->options.observe_user, step->node->out[i], &step->out[i]->t);
     for (size_t i = 0; i < step->n_dying; i++)
-        tl_exec_slot_clear(step->dying[i]);
+        tl_exec_slot_clear(s, step->dying[i]);
     return TL_OK;
 }
 
@@ -342,15 +371,15 @@ tl_status tl_exec_graph_run(tl_session *s, exec_graph *g)
     return TL_OK;
 }
 
-static void clear_all(exec_slot **slots, size_t n)
+static void clear_all(tl_session *s, exec_slot **slots, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (!slots[i]->value->constant)
-            tl_exec_slot_clear(slots[i]);
+            tl_exec_slot_clear(s, slots[i]);
 }
 
-void tl_exec_graph_clear(exec_graph *g)
+void tl_exec_graph_clear(tl_session *s, exec_graph *g)
 {
-    clear_all(g->inputs, g->n_inputs);
-    clear_all(g->outputs, g->n_outputs);
+    clear_all(s, g->inputs, g->n_inputs);
+    clear_all(s, g->outputs, g->n_outputs);
 }

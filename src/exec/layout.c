@@ -80,8 +80,8 @@ tl_status tl_exec_make_dense(tl_session *s, exec_slot *slot)
     bool wide = tl_dtype_bits(slot->t.dtype) == 32;
     tl_status status =
         wide ? tl_fast_transpose.run(&fast) : tl_kernel_ref(TL_OP_transpose)->run(&call);
-    tl_exec_slot_set(slot, &dense);
-    tl_exec_slot_clear(&dense);
+    tl_exec_slot_set(s, slot, &dense);
+    tl_exec_slot_clear(s, &dense);
     return status;
 }
 
@@ -102,7 +102,7 @@ static bool perm_of(const exec_step *step, int *perm)
     return true;
 }
 
-bool tl_exec_transpose(exec_step *step)
+bool tl_exec_transpose(tl_session *s, exec_step *step)
 {
     int perm[TL_MAX_RANK], inverse[TL_MAX_RANK], order[TL_MAX_RANK];
     exec_slot *in = step->in[0], *out = step->out[0];
@@ -114,7 +114,7 @@ bool tl_exec_transpose(exec_step *step)
     get_order(in, order);
     for (int i = 0; i < rank; i++)
         order[i] = inverse[order[i]];
-    tl_exec_slot_set(out, in);
+    tl_exec_slot_set(s, out, in);
     set_order(out, order, rank);
     for (int i = 0; i < rank; i++)
         out->t.shape[i] = in->t.shape[perm[i]];

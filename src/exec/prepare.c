@@ -17,9 +17,7 @@ typedef struct preparing {
 static tl_status load_constant(tl_session *s, const tl_const *c, tl_tensor *t, tl_arena *scratch)
 {
     size_t size = (size_t)tl_const_size(c);
-    if (size >= SIZE_MAX - TL_EXEC_SLACK)
-        return tl_oom(s->cx);
-    t->data = tl_arena_push_aligned(&s->weights, size + TL_EXEC_SLACK, TL_EXEC_ALIGN);
+    t->data = tl_arena_push_aligned(&s->weights, size, TL_EXEC_ALIGN);
     if (!t->data)
         return tl_context_status(s->cx);
     return tl_const_read(s->cx, c, 0, tl_const_count(c), t->data, scratch);
@@ -109,7 +107,7 @@ static tl_status pack_operands(preparing *p, exec_step *step, unsigned *packs)
     *packs = 0;
     if (!size)
         return TL_OK;
-    void *packed = tl_arena_push_aligned(&s->weights, size + TL_EXEC_SLACK, TL_EXEC_ALIGN);
+    void *packed = tl_arena_push_aligned(&s->weights, size, TL_EXEC_ALIGN);
     if (!packed)
         return tl_context_status(s->cx);
     tl_arena_mark mark = tl_arena_get_mark(&p->scratch);

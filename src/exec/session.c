@@ -45,11 +45,12 @@ tl_status tl_session_new(tl_context *cx, const tl_model *model, const tl_entry *
     tl_session *s = tl_mem_alloc(cx, sizeof *s);
     if (!s)
         return tl_context_status(cx);
-    *s = (tl_session){.cx = cx, .model = model, .entry = entry, .slab.cx = cx};
+    *s = (tl_session){.cx = cx, .model = model, .entry = entry};
     if (options)
         s->options = *options;
     tl_arena_init(&s->arena, cx);
     tl_arena_init(&s->weights, cx);
+    tl_exec_slab_init(&s->slab, cx);
     tl_status status = create_parts(s);
     if (status == TL_OK)
         *out = s;
@@ -168,7 +169,7 @@ static tl_status begin_state(tl_session *s, exec_slot *slot)
 void tl_session_reset(tl_session *s)
 {
     for (size_t i = 0; i < s->entry->n_state; i++)
-        tl_exec_slot_clear(&s->given[s->entry->n_in + i]);
+        tl_exec_slot_clear(s, &s->given[s->entry->n_in + i]);
 }
 
 /* ---- runs ---- */
@@ -184,14 +185,14 @@ static tl_status feed_inputs(tl_session *s)
                            TL_STR_ARG(entry->in_names[i]));
         }
     for (size_t i = 0; i < entry->n_in; i++) {
-        tl_exec_slot_set(g->inputs[i], &s->given[i]);
+        tl_exec_slot_set(s, g->inputs[i], &s->given[i]);
         for (const exec_birth *b = g->inputs[i]->births; b; b = b->next)
             s->symbols[b->symbol->id] = g->inputs[i]->t.shape[b->symbol->axis];
     }
     for (size_t i = entry->n_in; i < entry->n_in + entry->n_state; i++) {
         if (!s->given[i].t.data)
             TRY(begin_state(s, &s->given[i]));
-        tl_exec_slot_set(g->inputs[i], &s->given[i]);
+        tl_exec_slot_set(s, g->inputs[i], &s->given[i]);
     }
     return bind_inputs(s);
 }
@@ -201,26 +202,29 @@ static void keep_outputs(tl_session *s)
 {
     const tl_entry *entry = s->entry;
     for (size_t i = 0; i < entry->n_out; i++)
-        tl_exec_slot_set(&s->results[i], s->graph->outputs[i]);
+        tl_exec_slot_set(s, &s->results[i], s->graph->outputs[i]);
     for (size_t i = 0; i < entry->n_state; i++)
-        tl_exec_slot_set(&s->given[entry->n_in + i], s->graph->outputs[entry->n_out + i]);
+        tl_exec_slot_set(s, &s->given[entry->n_in + i], s->graph->outputs[entry->n_out + i]);
 }
 
 tl_status tl_session_run(tl_session *s)
 {
     for (size_t i = 0; i < s->entry->n_out; i++)
-        tl_exec_slot_clear(&s->results[i]);
+        tl_exec_slot_clear(s, &s->results[i]);
+    tl_exec_slab_settle(&s->slab);
     for (size_t i = 0, n = tl_dims_n_symbols(s->model->dims); i < n; i++)
         s->symbols[i] = INT64_MIN;
     tl_status status = feed_inputs(s);
     tl_exec_workers_begin(s->workers);
-    if (status == TL_OK)
+    if (status == TL_OK) {
+        s->slab.want = TL_MAX(s->slab.want, tl_exec_estimate(s, s->graph));
         status = tl_exec_graph_run(s, s->graph);
+    }
     tl_exec_workers_end(s->workers);
     if (status == TL_OK)
         keep_outputs(s);
     for (size_t i = 0; i < s->slots.n; i++)
-        tl_exec_slot_clear(s->slots.v[i]);
+        tl_exec_slot_clear(s, s->slots.v[i]);
     return status;
 }
 

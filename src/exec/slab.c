@@ -1,78 +1,170 @@
-/* Blocks of memory that are taken and dropped while a session runs. A block is never given back to
- * the system while it may serve again, so a run that repeats an earlier one allocates nothing. */
+/* Memory of values. Blocks are cut from large chunks, best fit, and joined with free neighbours
+ * when they are dropped. Chunks are only given back between runs, so nothing moves while it is in
+ * use. */
 #include "exec/exec.h"
 
-/* Room to grow: sizes in steps of an eighth, so that slowly growing values do not allocate every
- * time. */
-static bool round_size(size_t size, size_t *out)
+struct exec_chunk {
+    exec_chunk *next;
+    exec_block *first;
+    size_t allocated; /* bytes, with this head */
+    size_t n_taken;   /* blocks */
+};
+
+#define SMALLEST_CHUNK ((size_t)16 << 10)
+
+void tl_exec_slab_init(exec_slab *slab, tl_context *cx)
 {
-    size_t step = TL_EXEC_ALIGN;
-    while (step < size / 8)
-        step *= 2;
-    return tl_add_size(size, step - 1, out) && ((*out = *out / step * step), true);
+    *slab = (exec_slab){.cx = cx};
+    tl_arena_init(&slab->blocks, cx);
 }
 
-static exec_block *best_idle(const exec_slab *slab, size_t size)
+static void free_chunk(exec_slab *slab, exec_chunk **link)
 {
-    exec_block *best = NULL;
-    for (exec_block *b = slab->blocks; b; b = b->next)
-        if (!b->refs && b->size >= size && (!best || b->size < best->size))
-            best = b;
-    return best;
-}
-
-static void free_block(exec_slab *slab, exec_block **link)
-{
-    exec_block *b = *link;
-    *link = b->next;
-    slab->total -= b->allocated;
-    tl_mem_free(slab->cx, b, b->allocated);
-}
-
-/* The largest idle block, which was too small, makes place for the one that replaces it. */
-static void free_largest_idle(exec_slab *slab)
-{
-    exec_block **largest = NULL;
-    for (exec_block **link = &slab->blocks; *link; link = &(*link)->next)
-        if (!(*link)->refs && (!largest || (*link)->size > (*largest)->size))
-            largest = link;
-    if (largest)
-        free_block(slab, largest);
-}
-
-exec_block *tl_exec_take(exec_slab *slab, size_t size)
-{
-    exec_block *b = best_idle(slab, size);
-    size_t rounded, all;
-    if (!b) {
-        free_largest_idle(slab);
-        if (!round_size(size, &rounded) ||
-            !tl_add_size(rounded, sizeof *b + TL_EXEC_ALIGN + TL_EXEC_SLACK, &all)) {
-            tl_oom(slab->cx);
-            return NULL;
-        }
-        if (!(b = tl_mem_alloc(slab->cx, all)))
-            return NULL;
-        uintptr_t start = ((uintptr_t)(b + 1) + TL_EXEC_ALIGN - 1) / TL_EXEC_ALIGN * TL_EXEC_ALIGN;
-        *b = (exec_block){.next = slab->blocks,
-                          .data = (char *)b + (start - (uintptr_t)b),
-                          .size = rounded,
-                          .allocated = all};
-        slab->blocks = b;
-        slab->total += all;
+    exec_chunk *chunk = *link;
+    *link = chunk->next;
+    slab->total -= chunk->allocated;
+    for (exec_block *b = chunk->first, *next; b; b = next) {
+        next = b->next;
+        b->next = slab->spare;
+        slab->spare = b;
     }
-    b->refs = 1;
-    return b;
-}
-
-void tl_exec_drop(exec_block *block)
-{
-    if (block)
-        block->refs--;
+    TL_UNPOISON(chunk, chunk->allocated);
+    tl_mem_free(slab->cx, chunk, chunk->allocated);
 }
 
 void tl_exec_slab_release(exec_slab *slab)
 {
-    while (slab->blocks)
-        free_block(slab, &slab->blocks);
+    while (slab->chunks)
+        free_chunk(slab, &slab->chunks);
+    tl_arena_release(&slab->blocks);
+}
+
+/* ---- blocks ---- */
+
+static exec_block *new_block(exec_slab *slab)
+{
+    exec_block *b = slab->spare;
+    if (!b)
+        return TL_NEW(&slab->blocks, exec_block);
+    slab->spare = b->next;
+    *b = (exec_block){0};
+    return b;
+}
+
+static exec_block *best_free(const exec_slab *slab, size_t size)
+{
+    exec_block *best = NULL;
+    for (exec_chunk *chunk = slab->chunks; chunk; chunk = chunk->next)
+        for (exec_block *b = chunk->first; b; b = b->next)
+            if (!b->refs && b->size >= size && (!best || b->size < best->size))
+                best = b;
+    return best;
+}
+
+/* What is left behind size bytes becomes a free block. */
+static bool split_block(exec_slab *slab, exec_block *b, size_t size)
+{
+    if (b->size == size)
+        return true;
+    exec_block *rest = new_block(slab);
+    if (!rest)
+        return false;
+    *rest = (exec_block){.data = (char *)b->data + size,
+                         .size = b->size - size,
+                         .chunk = b->chunk,
+                         .prev = b,
+                         .next = b->next};
+    if (b->next)
+        b->next->prev = rest;
+    b->next = rest;
+    b->size = size;
+    return true;
+}
+
+/* b takes in its next neighbour. */
+static void absorb_next(exec_slab *slab, exec_block *b)
+{
+    exec_block *gone = b->next;
+    b->size += gone->size;
+    b->next = gone->next;
+    if (b->next)
+        b->next->prev = b;
+    gone->next = slab->spare;
+    slab->spare = gone;
+}
+
+/* ---- chunks ---- */
+
+/* Large enough for size bytes and what the slab wants; a part of all there are, so that chunks are
+ * few. */
+static exec_block *new_chunk(exec_slab *slab, size_t size)
+{
+    size_t whole = TL_MAX(TL_MAX(size, slab->want), TL_MAX(slab->total / 8, SMALLEST_CHUNK)), all;
+    exec_block *b = new_block(slab);
+    if (!b)
+        return NULL;
+    whole = (whole + TL_EXEC_ALIGN - 1) / TL_EXEC_ALIGN * TL_EXEC_ALIGN;
+    exec_chunk *chunk = NULL;
+    if (whole < size || !tl_add_size(whole, sizeof *chunk + TL_EXEC_ALIGN, &all))
+        tl_oom(slab->cx);
+    else
+        chunk = tl_mem_alloc(slab->cx, all);
+    if (!chunk) {
+        b->next = slab->spare;
+        slab->spare = b;
+        return NULL;
+    }
+    size_t head = sizeof *chunk + TL_EXEC_ALIGN - (uintptr_t)(chunk + 1) % TL_EXEC_ALIGN;
+    *b = (exec_block){.data = (char *)chunk + head, .size = whole, .chunk = chunk};
+    *chunk = (exec_chunk){.next = slab->chunks, .first = b, .allocated = all};
+    slab->chunks = chunk;
+    slab->total += all;
+    TL_POISON(b->data, b->size);
+    return b;
+}
+
+exec_block *tl_exec_take(exec_slab *slab, size_t size)
+{
+    if (size > SIZE_MAX / 2) {
+        tl_oom(slab->cx);
+        return NULL;
+    }
+    size =
+        TL_MAX((size + TL_EXEC_ALIGN - 1) / TL_EXEC_ALIGN * TL_EXEC_ALIGN, (size_t)TL_EXEC_ALIGN);
+    exec_block *b = best_free(slab, size);
+    if ((!b && !(b = new_chunk(slab, size))) || !split_block(slab, b, size))
+        return NULL;
+    TL_UNPOISON(b->data, size);
+    b->refs = 1;
+    b->chunk->n_taken++;
+    slab->live += size;
+    slab->peak = TL_MAX(slab->peak, slab->live);
+    return b;
+}
+
+void tl_exec_drop(exec_slab *slab, exec_block *b)
+{
+    if (!b || --b->refs)
+        return;
+    TL_POISON(b->data, b->size);
+    b->chunk->n_taken--;
+    slab->live -= b->size;
+    if (b->next && !b->next->refs)
+        absorb_next(slab, b);
+    if (b->prev && !b->prev->refs)
+        absorb_next(slab, b->prev);
+}
+
+void tl_exec_slab_settle(exec_slab *slab)
+{
+    bool several = slab->chunks && slab->chunks->next;
+    if (several && slab->want < slab->peak) {
+        slab->want = slab->peak + slab->peak / 16; /* a little for the gaps between blocks */
+        for (exec_chunk **link = &slab->chunks; *link;)
+            if ((*link)->n_taken)
+                link = &(*link)->next;
+            else
+                free_chunk(slab, link);
+    }
+    slab->peak = slab->live;
 }

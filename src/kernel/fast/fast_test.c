@@ -1,6 +1,6 @@
 /* Fast kernels against reference kernels: every instruction set of this machine, one worker and
  * several, odd sizes. A row is an op, its operands ("3,5" an input of that shape, "c3,5" a
- * constant, "_" absent) and its attributes. */
+ * constant, "=2" a constant scalar, "i1,2" constant integers, "_" absent) and its attributes. */
 #include <stdlib.h>
 
 #include "base/half.h"
