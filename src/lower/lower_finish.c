@@ -280,6 +280,16 @@ static tl_value *duplicate(tl_builder *b, tl_value *x)
     return tl_build3(b, TL_OP_tfl_slice, x, begin, size, NULL);
 }
 
+/* ... in memory of its own, which a RESHAPE need not have. */
+static tl_value *copy_out(tl_builder *b, tl_value *x)
+{
+    if (tl_type_of(x)->rank)
+        return duplicate(b, x);
+    tl_value *one = tl_build_i32s(b->model, (int64_t[]){1}, 1);
+    tl_value *list = duplicate(b, tl_build2(b, TL_OP_tfl_reshape, x, one, NULL));
+    return tl_build2(b, TL_OP_tfl_reshape, list, tl_build_i32s(b->model, NULL, 0), NULL);
+}
+
 /* A branch must not return one computed tensor twice, a loop body not another slot's input. */
 static void copy_results(tl_graph *graph, bool loop_body)
 {
@@ -303,8 +313,35 @@ static void copy_views(tl_graph *graph)
     TL_EACH_NODE(node, graph)
     for (tl_node *view; (view = tl_runtime_overwritten_view(node));) {
         tl_builder b = tl_builder_before(view);
-        tl_node_set_input(view, 0, duplicate(&b, tl_in(view, 0)));
+        tl_node_set_input(view, 0, copy_out(&b, tl_in(view, 0)));
     }
+}
+
+/* True when the size follows from values, not from the sizes of inputs. */
+static bool is_computed(const tl_dim *d)
+{
+    if (d->kind == TL_DIM_SYMBOL)
+        return d->symbol->born && d->symbol->born->def;
+    bool any = d->a && (is_computed(d->a) || is_computed(d->b));
+    for (uint32_t i = 0; i < d->n_terms; i++)
+        for (uint32_t k = 0; d->kind == TL_DIM_SUM && k < d->terms[i].n_atoms; k++)
+            any = any || is_computed(d->terms[i].atoms[k]);
+    return any;
+}
+
+/* The shape of x as the operand of a RESHAPE: a constant when one size at most is open. */
+static tl_value *same_shape(tl_builder *b, tl_value *x)
+{
+    int64_t shape[TL_MAX_RANK];
+    int rank = tl_type_of(x)->rank, n_open = 0;
+    for (int i = 0; i < rank; i++) {
+        if (tl_dim_is_const(tl_size_of(x, i), &shape[i]))
+            continue;
+        shape[i] = -1;
+        n_open++;
+    }
+    return n_open <= 1 ? tl_build_i32s(b->model, shape, (size_t)rank)
+                       : tl_build1(b, TL_OP_tfl_shape, x, NULL);
 }
 
 /* What may come out empty is readable only behind a RESHAPE. */
@@ -313,12 +350,14 @@ static void settle_outputs(tl_graph *graph)
     tl_node *ret = graph->last;
     for (size_t i = 0; i < ret->n_in; i++) {
         tl_value *x = ret->in[i].value;
-        if (!x->def || x->def->op != TL_OP_tfl_where)
+        bool vanishes = false;
+        for (int k = 0; k < tl_type_of(x)->rank && x->def; k++)
+            vanishes =
+                vanishes || (tl_size_of(x, k)->range.lo <= 0 && is_computed(tl_size_of(x, k)));
+        if (!vanishes)
             continue;
-        int64_t rank = 0;
-        tl_dim_is_const(tl_size_of(x, 1), &rank);
         tl_builder b = tl_builder_at_end(graph);
-        tl_value *shape = tl_build_i32s(graph->model, (int64_t[]){-1, rank}, 2);
+        tl_value *shape = same_shape(&b, x);
         tl_node_set_input(ret, i, tl_build2(&b, TL_OP_tfl_reshape, x, shape, NULL));
     }
 }

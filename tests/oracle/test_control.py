@@ -84,3 +84,71 @@ def test_if_with_captures_and_loop_with_state(tmp_path):
             for model in (source, out):
                 support.tolite("run", model, "--in", tmp_path / "in.npz", "--out", tmp_path / "y.npz")
                 support.assert_agree(list(support.load(tmp_path / "y.npz").values()), expected, f"n {n}, {model.name}")
+
+
+def check(proto, samples, tmp_path):
+    """Source and file in our executor, the file in LiteRT with and without delegate, against onnxruntime."""
+    source, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
+    support.tolite("convert", source, "-o", out)
+    for feeds in samples:
+        expected = b.reference(proto, feeds)
+        for delegate in (True, False):
+            runner = support.LiteRT(out, delegate)
+            for _ in range(2):
+                support.assert_agree(runner([feeds[d["name"]] for d in runner.inputs]), expected, f"delegate {delegate}")
+        np.savez(tmp_path / "in.npz", **feeds)
+        for model in (source, out):
+            support.tolite("run", model, "--in", tmp_path / "in.npz", "--out", tmp_path / "y.npz")
+            support.assert_agree(list(support.load(tmp_path / "y.npz").values()), expected, model.name)
+
+
+def loop_body(goes_on):
+    """h doubles; its value before and the iteration come out of every turn."""
+    import onnx
+    return onnx.helper.make_graph(
+        [b.node("Add", "h h", "h1"), b.node("Identity", "h", "row"), b.node("Identity", "i", "turn"), *goes_on], "body",
+        [b.value("i", [], b.INT64), b.value("go", [], b.BOOL), b.value("h", [2])],
+        [b.value("go1", [], b.BOOL), b.value("h1", [2]), b.value("row", [2]), b.value("turn", [], b.INT64)])
+
+
+@pytest.mark.parametrize("trips", [True, False])
+def test_rows_of_a_loop_that_ends_by_itself(trips, tmp_path):
+    import onnx
+    body = loop_body([b.node("ReduceMax", "h1", "m", keepdims=0), b.node("Less", "m limit", "go1")])
+    nodes = [b.node("Less", "zero x0", "go0"), b.node("Gather", "x k", "x0"),
+             onnx.helper.make_node("Loop", ["n" if trips else "", "go0", "x"], ["last", "rows", "turns"], body=body)]
+    nodes = [nodes[1], nodes[0], nodes[2]]
+    inputs = [b.value("x", [2])] + ([b.value("n", [], b.INT64)] if trips else [])
+    proto = b.model(nodes, inputs, [b.value("last", [2]), b.value("rows", [None, 2]), b.value("turns", [None], b.INT64)],
+                    {"limit": np.float32(20), "zero": np.float32(0), "k": np.array(0)})
+    samples = [{"x": np.array(x, np.float32)} for x in ([1, 3], [9, 50], [-1, 1])]
+    check(proto, [{**s, **({"n": np.array(3)} if trips else {})} for s in samples], tmp_path)
+
+
+def test_rows_of_a_loop_with_a_computed_number_of_turns(tmp_path):
+    import onnx
+    body = loop_body([b.node("Identity", "go", "go1")])
+    nodes = [onnx.helper.make_node("Loop", ["n", "", "x"], ["last", "rows", "turns"], body=body)]
+    proto = b.model(nodes, [b.value("x", [2]), b.value("n", [], b.INT64)],
+                    [b.value("last", [2]), b.value("rows", [None, 2]), b.value("turns", [None], b.INT64)])
+    check(proto, [{"x": np.array([1, 3], np.float32), "n": np.array(n)} for n in (4, 1, 0)], tmp_path)
+
+
+@pytest.mark.parametrize("open_length", [True, False])
+def test_scan_along_other_axes_and_backwards(open_length, tmp_path):
+    import onnx
+    body = onnx.helper.make_graph(
+        [b.node("Add", "s a", "sa"), b.node("Mul", "sa w", "s1"), b.node("Add", "s1 c", "p"), b.node("Sub", "s1 c", "q")],
+        "body", [b.value("s", [2]), b.value("a", [2]), b.value("c", [2])],
+        [b.value("s1", [2]), b.value("p", [2]), b.value("q", [2])])
+    node = onnx.helper.make_node("Scan", ["s0", "a", "c"], ["last", "p", "q"], body=body, num_scan_inputs=2,
+                                 scan_input_axes=[1, -2], scan_input_directions=[0, 1], scan_output_axes=[0, 1],
+                                 scan_output_directions=[1, 0])
+    t = "t" if open_length else 4
+    proto = b.model([node], [b.value("s0", [2]), b.value("a", [2, t]), b.value("c", [t, 2])],
+                    [b.value("last", [2]), b.value("p", [None, 2]), b.value("q", [2, None])],
+                    {"w": np.array([0.5, 1.5], np.float32)})
+    rng = np.random.default_rng(0)
+    samples = [{"s0": rng.normal(size=2).astype(np.float32), "a": rng.normal(size=(2, n)).astype(np.float32),
+                "c": rng.normal(size=(n, 2)).astype(np.float32)} for n in ((4, 7) if open_length else (4,))]
+    check(proto, samples, tmp_path)

@@ -24,7 +24,7 @@ static const struct {
     {"GatherND", 2}, {"Gemm", 2}, {"Greater", 2}, {"GreaterOrEqual", 2}, {"GroupNormalization", 3},
     {"InstanceNormalization", 3}, {"LayerNormalization", 2}, {"Less", 2}, {"LessOrEqual", 2}, {"Loop", 0},
     {"MatMul", 2}, {"Mod", 2}, {"Mul", 2}, {"OneHot", 3}, {"Or", 2}, {"PRelu", 2}, {"Pow", 2},
-    {"QuantizeLinear", 2}, {"RMSNormalization", 2}, {"Range", 3}, {"Reshape", 2}, {"ScatterElements", 3},
+    {"QuantizeLinear", 2}, {"RMSNormalization", 2}, {"Range", 3}, {"Reshape", 2}, {"Scan", 0}, {"ScatterElements", 3},
     {"ScatterND", 3}, {"Sub", 2}, {"Tile", 2}, {"Where", 3}, {"Xor", 2},
 };
 /* clang-format on */
