@@ -68,7 +68,8 @@ tl_status cli_write_text(const char *path, const char *text);
 const char *cli_bytes(double bytes, char *text);
 /* To stdout, quoted. */
 void cli_json_string(const char *text);
-void *cli_alloc(size_t size); /* zeroed; ends the program with status 5 when memory is out */
+/* Zeroed, lives as long as the program; ends it with status 5 when memory is out. */
+void *cli_alloc(size_t size);
 
 #define COMMAND(name, ...) tl_status cmd_##name(cli *c);
 #define LATER(name, ...)

@@ -21,7 +21,6 @@ static const char **read_labels(const char *path, size_t *n)
         if (size == cap) {
             char *grown = cli_alloc(2 * cap + 1);
             memcpy(grown, text, size);
-            free(text);
             text = grown;
             cap *= 2;
         }

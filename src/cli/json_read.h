@@ -23,7 +23,7 @@ typedef struct json_value {
     size_t n; /* elements */
 } json_value;
 
-/* NULL when text is not JSON. Never freed: the program ends soon. */
+/* NULL when text is not JSON. Lives as long as the program. */
 const json_value *json_parse(const char *text);
 /* Member of an object; a null value when there is none. */
 const json_value *json_get(const json_value *object, const char *key);

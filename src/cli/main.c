@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,14 +21,33 @@ static void on_signal(int number)
     signal(number, SIG_DFL);
 }
 
+/* What the commands allocate lives as long as the program. */
+typedef struct cli_block {
+    struct cli_block *next;
+    max_align_t data[];
+} cli_block;
+
+static cli_block *blocks;
+
 void *cli_alloc(size_t size)
 {
-    void *p = calloc(1, size ? size : 1);
-    if (!p) {
+    cli_block *block = calloc(1, sizeof *block + size);
+    if (!block) {
         fputs("tolite: out of memory\n", stderr);
         exit(TL_ENVIRONMENT);
     }
-    return p;
+    block->next = blocks;
+    blocks = block;
+    return block->data;
+}
+
+static void free_blocks(void)
+{
+    while (blocks) {
+        cli_block *next = blocks->next;
+        free(blocks);
+        blocks = next;
+    }
 }
 
 void cli_say(const cli *c, const char *format, ...)
@@ -182,5 +202,7 @@ int main(int argc, char **argv)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
-    return (int)close_stdout(run_program(argc, argv));
+    tl_status status = close_stdout(run_program(argc, argv));
+    free_blocks();
+    return (int)status;
 }

@@ -100,7 +100,6 @@ static void push_value(cli_values *values, const char *value)
     const char **grown = cli_alloc((values->n + 1) * sizeof *grown);
     if (values->n)
         memcpy(grown, values->v, values->n * sizeof *grown);
-    free(values->v);
     grown[values->n++] = value;
     values->v = grown;
 }
