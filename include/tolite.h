@@ -237,6 +237,7 @@ typedef struct tl_diff_options {
     size_t struct_size;
     double atol, rtol, min_sqnr;
     bool per_value; /* also compare the values inside, aligned by their marks */
+    bool local;     /* ... and always every node by itself; else only when some value differs */
 } tl_diff_options;
 
 void tl_diff_options_init(tl_diff_options *options);

@@ -15,11 +15,34 @@ static void show_comparison(const json_value *v)
 
 static void show_value(const json_value *v)
 {
-    printf("  %s  (%s", json_text(v, "value"), json_text(v, "op"));
+    printf(" %s  (%s", json_text(v, "value"), json_text(v, "op"));
     if (json_text(v, "source_op")[0])
         printf(", from %s %s", json_text(v, "source_op"), json_text(v, "source_node"));
-    printf("): ");
-    show_comparison(v);
+    if (json_text(v, "line")[0])
+        printf(", %s", json_text(v, "line"));
+    printf(")\n");
+    if (json_get(v, "n")->kind == JSON_NUMBER) {
+        printf("    so far: ");
+        show_comparison(v);
+    }
+    const json_value *local = json_get(v, "local");
+    if (local->kind == JSON_OBJECT) {
+        printf("    this %s alone: ", json_text(local, "cause"));
+        show_comparison(local);
+    }
+}
+
+/* The place that JSON calls first, and what is known of how it came about. */
+static void show_first(const json_value *sample)
+{
+    bool local = !strcmp(json_text(sample, "first_by"), "local");
+    JSON_EACH(v, json_get(sample, "values"))
+    if (json_true(v, "first")) {
+        printf("  first place where they part:");
+        show_value(v);
+        if (!local)
+            puts("    no node errs by itself: the errors of several add up");
+    }
 }
 
 static void show_diff(cli *c, const char *text)
@@ -34,13 +57,10 @@ static void show_diff(cli *c, const char *text)
             printf("sample %zu\n", index);
         index++;
         size_t shared = json_get(sample, "values")->n;
-        JSON_EACH(v, json_get(sample, "values"))
-        if (json_true(v, "first")) {
-            printf("  first difference at");
-            show_value(v);
-        } else if (cli_has(c, OPT_ops)) {
-            show_value(v);
-        }
+        if (cli_has(c, OPT_ops))
+            JSON_EACH(v, json_get(sample, "values"))
+        show_value(v);
+        show_first(sample);
         JSON_EACH(v, json_get(sample, "outputs"))
         {
             printf("  output %s: ", json_text(v, "output"));
@@ -98,6 +118,7 @@ static tl_status diff_networks(cli *c, tl_network *a, tl_network *b)
     options.rtol = convert.rtol;
     options.min_sqnr = convert.min_sqnr;
     options.per_value = true;
+    options.local = cli_has(c, OPT_ops);
     const char *report = NULL;
     if (status == TL_OK)
         status = tl_diff(runner_a, runner_b, inputs, &options, &report);
