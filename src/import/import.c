@@ -26,7 +26,13 @@ static tl_status import_text(tl_context *cx, tl_file *file, const tl_import_opti
     if (!text)
         return tl_context_status(cx);
     TRY(tl_file_read(cx, file, 0, text, (size_t)size));
-    return tl_model_parse(cx, arena, tl_file_name(file), (tl_str){text, (size_t)size}, out);
+    TRY(tl_model_parse(cx, arena, tl_file_name(file), (tl_str){text, (size_t)size}, out));
+    tl_status status = tl_validate_written(*out);
+    if (status != TL_OK) {
+        tl_model_release(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 static const struct {

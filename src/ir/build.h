@@ -87,7 +87,7 @@ tl_value *tl_build_const_quant(tl_model *model, const tl_const *c, const tl_quan
 tl_value *tl_build_f32(tl_model *model, float x);             /* scalar */
 tl_value *tl_build_scalar(tl_model *model, tl_dtype dtype, double x);
 tl_value *tl_build_i64s(tl_model *model, const int64_t *v, size_t n); /* i64[n] */
-tl_value *tl_build_i32s(tl_model *model, const int64_t *v, size_t n); /* i32[n], values must fit */
+tl_value *tl_build_i32s(tl_model *model, const int64_t *v, size_t n); /* i32[n]; U004 for values that do not fit */
 tl_value *tl_build_f32s(tl_model *model, const float *v, int rank, const int64_t *shape);
 
 /* ---- changes ---- */
@@ -126,5 +126,7 @@ tl_model *tl_model_copy(const tl_model *model, tl_arena *arena);
 /* The whole model; every invariant of graph.h, types as inference gives them. TL_BUG with a precise
  * message when one is broken. */
 tl_status tl_validate(const tl_model *model);
+/* The same for a model that somebody wrote as text: M003 instead. */
+tl_status tl_validate_written(const tl_model *model);
 
 #endif

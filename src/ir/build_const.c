@@ -83,7 +83,11 @@ tl_value *tl_build_i32s(tl_model *model, const int64_t *v, size_t n)
     if (!narrow)
         return model->poison;
     for (size_t i = 0; i < n; i++) {
-        TL_ASSERT(v[i] >= INT32_MIN && v[i] <= INT32_MAX);
+        if (v[i] < INT32_MIN || v[i] > INT32_MAX) {
+            tl_fail(model->cx, TL_U004, NULL, "an index or size of %lld, expected 32 bits to hold it",
+                    (long long)v[i]);
+            return model->poison;
+        }
         narrow[i] = (int32_t)v[i];
     }
     return tl_build_const(model, tl_const_adopt(model->arena, TL_I32, 1, shape, narrow),

@@ -64,7 +64,7 @@ tl_status tl_const_print(tl_context *cx, const tl_const *c, size_t max_inline, t
 
 /* ---- parsing ---- */
 
-#define MAX_RANDOM (1 << 28)
+#define MAX_RANDOM (1 << 24)
 
 static bool scan_integer(tl_scan *s, tl_dtype dtype, void *data, int64_t i)
 {
@@ -141,17 +141,18 @@ static void fill_random(tl_dtype dtype, uint64_t seed, int64_t count, void *data
     }
 }
 
-/* Number of elements and bytes for them, zeroed; *data NULL on failure (recorded). */
-static bool make_room(tl_scan *s, const tl_type *type, const int64_t *shape, int64_t *count,
-                      void **data)
+/* Number of elements, at most limit, and bytes for them, zeroed; *data NULL on failure (recorded).
+ */
+static bool make_room(tl_scan *s, const tl_type *type, const int64_t *shape, size_t limit,
+                      int64_t *count, void **data)
 {
     uint64_t size;
     *count = 1;
     for (int i = 0; i < type->rank; i++)
         if (shape[i] < 0 || !tl_mul_i64(*count, shape[i], count))
             return tl_scan_fail_at(s, s->pos, "expected sizes whose product fits in 64 bits");
-    if (*count > MAX_RANDOM || !tl_dtype_size(type->dtype, *count, &size))
-        return tl_scan_fail_at(s, s->pos, "expected at most %d values, found %lld", MAX_RANDOM,
+    if ((uint64_t)*count > limit || !tl_dtype_size(type->dtype, *count, &size))
+        return tl_scan_fail_at(s, s->pos, "expected at most %zu values, found %lld", limit,
                                (long long)*count);
     *data = tl_arena_push(s->arena, (size_t)size + 8);
     return *data != NULL;
@@ -175,12 +176,13 @@ bool tl_const_scan(tl_scan *s, const tl_type *type, const tl_const **out)
             return false;
         *out = tl_const_iota(s->arena, type->dtype, shape[0], start, step);
     } else if (tl_scan_take_word(s, "random")) {
-        if (!tl_scan_u64(s, &seed) || !make_room(s, type, shape, &count, &data))
+        if (!tl_scan_u64(s, &seed) || !make_room(s, type, shape, MAX_RANDOM, &count, &data))
             return false;
         fill_random(type->dtype, seed, count, data);
         *out = tl_const_adopt(s->arena, type->dtype, type->rank, shape, data);
     } else if (tl_scan_take(s, "{")) {
-        if (!make_room(s, type, shape, &count, &data) || !scan_elements(s, type, count, data))
+        size_t left = s->text.n - s->pos; /* an element is a character at least */
+        if (!make_room(s, type, shape, left, &count, &data) || !scan_elements(s, type, count, data))
             return false;
         *out = tl_const_adopt(s->arena, type->dtype, type->rank, shape, data);
     } else {

@@ -392,7 +392,7 @@ static void errors(void **state)
         {"const %x : i8[1] = {128}", "t:1: expected a value of i8, found 128"},
         {"const %x : i8[1] = {1.5}", "t:1: expected an integer, found '1.5'"},
         {"const %x : f32[3000000000] = random 1",
-         "t:1: expected at most 268435456 values, found 3000000000"},
+         "t:1: expected at most 16777216 values, found 3000000000"},
         {"const %x : f32[1] = file 4 hash=1",
          "t:1: expected '{', splat, iota or random, found 'file'"},
         {"const %x : f32[1] = {1}\nconst %x : f32[1] = {1}", "t:2: expected a new id, found '%x'"},

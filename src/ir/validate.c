@@ -1,16 +1,32 @@
 /* Every invariant of graph.h, checked from scratch. One walk over the graphs in order: what was
  * defined before is in a set, so use before definition and symbols out of scope show up where they
- * happen. The first violation is recorded as TL_BUG. */
+ * happen. The first violation is recorded: as TL_BUG, or as the fault of the text that somebody
+ * wrote. */
 #include "ir/graph_private.h"
 
 #include <stdarg.h>
 
 typedef struct validator {
     tl_model *model;
+    bool written; /* by hand: what is wrong is malformed, not our bug */
     tl_arena scratch;
     tl_map defined; /* value id + 1 -> value: constants, and what is visible at this point */
     size_t n_operands, n_uses;
 } validator;
+
+static tl_status broken(validator *v, const char *format, ...) TL_PRINTF(2, 3);
+
+static tl_status broken(validator *v, const char *format, ...)
+{
+    tl_context *cx = v->model->cx;
+    tl_where where = {.file = v->model->source_name.p};
+    char what[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
+    return v->written ? tl_fail(cx, TL_M003, &where, "%s", what) : tl_bug(cx, "%s", what);
+}
 
 static tl_status broken_node(validator *v, const tl_node *node, const char *format, ...)
     TL_PRINTF(3, 4);
@@ -22,8 +38,8 @@ static tl_status broken_node(validator *v, const tl_node *node, const char *form
     va_start(args, format);
     (void)vsnprintf(what, sizeof(what), format, args);
     va_end(args);
-    return tl_bug(v->model->cx, "graph %.*s, node %u (%s): %s", TL_STR_ARG(node->graph->name),
-                  node->id, tl_op_get(node->op)->name, what);
+    return broken(v, "graph %.*s, node %u (%s): %s", TL_STR_ARG(node->graph->name), node->id,
+                  tl_op_get(node->op)->name, what);
 }
 
 static bool is_defined(const validator *v, const tl_value *value)
@@ -39,12 +55,22 @@ static tl_status define(validator *v, tl_value *value)
         v->n_uses++;
         if (use->value != value || (use->prev ? use->prev->next != use : value->uses != use) ||
             (use->next && use->next->prev != use) || !use->user)
-            return tl_bug(v->model->cx, "value %u: broken list of uses", value->id);
+            return broken(v, "value %u: broken list of uses", value->id);
     }
     return TL_OK;
 }
 
 /* ---- dims and types ---- */
+
+/* The value that a symbol is read from is there. In a text its size on that axis is the symbol;
+ * after changes it may have become an expression that is known to be as large. */
+static bool is_born(const validator *v, const tl_dim *d)
+{
+    const tl_value *born = d->symbol->born;
+    if (!born || !is_defined(v, born) || d->symbol->axis >= born->fact.type.rank)
+        return false;
+    return !v->written || born->fact.type.dims[d->symbol->axis] == d;
+}
 
 static const char *bad_symbol(const validator *v, const tl_dim *d)
 {
@@ -53,7 +79,7 @@ static const char *bad_symbol(const validator *v, const tl_dim *d)
     case TL_DIM_CONST:
         return NULL;
     case TL_DIM_SYMBOL:
-        return d->symbol->born && is_defined(v, d->symbol->born) ? NULL : d->symbol->name;
+        return is_born(v, d) ? NULL : d->symbol->name;
     case TL_DIM_SUM:
         for (uint32_t i = 0; i < d->n_terms && !bad; i++)
             for (uint32_t k = 0; k < d->terms[i].n_atoms && !bad; k++)
@@ -92,20 +118,19 @@ static const char *bad_quant(const tl_type *type)
 static tl_status check_value(validator *v, const tl_value *value)
 {
     const tl_type *type = &value->fact.type;
-    tl_context *cx = v->model->cx;
     if (value->poison)
-        return tl_bug(cx, "value %u is poison", value->id);
+        return broken(v, "value %u is poison", value->id);
     if (type->rank < 0 || type->rank > TL_MAX_RANK || (int)type->dtype >= TL_DTYPE_COUNT)
-        return tl_bug(cx, "value %u has no valid type", value->id);
+        return broken(v, "value %u has no valid type", value->id);
     for (int i = 0; i < type->rank; i++) {
         const char *bad = bad_symbol(v, type->dims[i]);
         if (bad)
-            return tl_bug(cx, "value %u: symbol %s has no birth in scope", value->id, bad);
+            return broken(v, "value %u: symbol %s has no birth in scope", value->id, bad);
     }
     if (bad_quant(type))
-        return tl_bug(cx, "value %u: %s", value->id, bad_quant(type));
+        return broken(v, "value %u: %s", value->id, bad_quant(type));
     if (value->fact.range.lo > value->fact.range.hi)
-        return tl_bug(cx, "value %u: empty range", value->id);
+        return broken(v, "value %u: empty range", value->id);
     return TL_OK;
 }
 
@@ -115,7 +140,7 @@ static tl_status check_constant(validator *v, tl_value *value)
     const tl_type *type = &value->fact.type;
     int64_t shape[TL_MAX_RANK];
     if (!c || value->graph || value->def)
-        return tl_bug(v->model->cx, "value %u is listed as a constant and is none", value->id);
+        return broken(v, "value %u is listed as a constant and is none", value->id);
     TRY(define(v, value));
     TRY(check_value(v, value));
     bool same = tl_const_dtype(c) == type->dtype && tl_const_rank(c) == type->rank &&
@@ -124,7 +149,7 @@ static tl_status check_constant(validator *v, tl_value *value)
         same = tl_const_shape(c)[i] == shape[i];
     uint64_t size;
     if (!same || !tl_dtype_size(type->dtype, tl_const_count(c), &size) || size != tl_const_size(c))
-        return tl_bug(v->model->cx, "constant %u: type and data disagree", value->id);
+        return broken(v, "constant %u: type and data disagree", value->id);
     return TL_OK;
 }
 
@@ -273,17 +298,16 @@ static tl_status check_node(validator *v, tl_node *node)
 
 static tl_status check_list(validator *v, const tl_graph *graph)
 {
-    tl_context *cx = v->model->cx;
     const tl_node *prev = NULL;
     for (const tl_node *node = graph->first; node; prev = node, node = node->next)
         if (node->prev != prev || node->graph != graph)
-            return tl_bug(cx, "graph %.*s: broken list at node %u", TL_STR_ARG(graph->name),
+            return broken(v, "graph %.*s: broken list at node %u", TL_STR_ARG(graph->name),
                           node->id);
         else if ((node->op == TL_OP_ret) != (node == graph->last))
-            return tl_bug(cx, "graph %.*s: node %u, ret is not the last node",
+            return broken(v, "graph %.*s: node %u, ret is not the last node",
                           TL_STR_ARG(graph->name), node->id);
     if (prev != graph->last || !prev)
-        return tl_bug(cx, "graph %.*s: last is not the last node", TL_STR_ARG(graph->name));
+        return broken(v, "graph %.*s: last is not the last node", TL_STR_ARG(graph->name));
     return TL_OK;
 }
 
@@ -291,12 +315,12 @@ static tl_status check_graph(validator *v, tl_graph *graph)
 {
     tl_context *cx = v->model->cx;
     if (graph->model != v->model)
-        return tl_bug(cx, "graph %.*s belongs to another model", TL_STR_ARG(graph->name));
+        return broken(v, "graph %.*s belongs to another model", TL_STR_ARG(graph->name));
     TRY(check_list(v, graph));
     for (size_t i = 0; i < graph->inputs.n; i++) {
         tl_value *input = graph->inputs.v[i];
         if (input->graph != graph || input->def || input->constant || input->def_index != i)
-            return tl_bug(cx, "graph %.*s: input %zu does not point back", TL_STR_ARG(graph->name),
+            return broken(v, "graph %.*s: input %zu does not point back", TL_STR_ARG(graph->name),
                           i);
         TRY(define(v, input));
     }
@@ -319,8 +343,8 @@ static tl_status check_names(validator *v, const tl_entry *entry, const tl_str *
     tl_map_init(&seen, &v->scratch);
     for (size_t i = 0; i < n; i++) {
         if (names[i].n == 0 || tl_map_has(&seen, names[i]))
-            return tl_bug(v->model->cx, "entry %.*s: %s %zu has %s name", TL_STR_ARG(entry->name),
-                          what, i, names[i].n ? "another's" : "no");
+            return broken(v, "entry %.*s: %s %zu has %s name", TL_STR_ARG(entry->name), what, i,
+                          names[i].n ? "another's" : "no");
         if (!tl_map_put(&seen, names[i], v))
             return tl_context_status(v->model->cx);
     }
@@ -333,7 +357,7 @@ static tl_status check_state(validator *v, const tl_entry *entry)
         const tl_type *in = &entry->graph->inputs.v[entry->n_in + i]->fact.type;
         const tl_type *out = &tl_graph_output(entry->graph, entry->n_out + i)->fact.type;
         if (in->dtype != out->dtype || in->rank != out->rank)
-            return tl_bug(v->model->cx, "entry %.*s: state %zu comes in as %s, goes out as %s",
+            return broken(v, "entry %.*s: state %zu comes in as %s, goes out as %s",
                           TL_STR_ARG(entry->name), i, type_text(v, in), type_text(v, out));
     }
     return TL_OK;
@@ -343,12 +367,11 @@ static tl_status check_entry(validator *v, const tl_entry *entry)
 {
     tl_graph *graph = entry->graph;
     if (graph->owner)
-        return tl_bug(v->model->cx, "entry %.*s: its graph is a child", TL_STR_ARG(entry->name));
+        return broken(v, "entry %.*s: its graph is a child", TL_STR_ARG(entry->name));
     TRY(check_graph(v, graph));
     if (graph->inputs.n != entry->n_in + entry->n_state ||
         tl_graph_n_outputs(graph) != entry->n_out + entry->n_state)
-        return tl_bug(v->model->cx,
-                      "entry %.*s: %zu inputs, %zu outputs, %zu states; its graph has %zu, %zu",
+        return broken(v, "entry %.*s: %zu inputs, %zu outputs, %zu states; its graph has %zu, %zu",
                       TL_STR_ARG(entry->name), entry->n_in, entry->n_out, entry->n_state,
                       graph->inputs.n, tl_graph_n_outputs(graph));
     TRY(check_names(v, entry, entry->in_names, graph->inputs.n, "input"));
@@ -364,23 +387,33 @@ static tl_status check_model(validator *v)
     for (size_t i = 0; i < model->entries.n; i++) {
         for (size_t k = 0; k < i; k++)
             if (tl_str_equal(model->entries.v[i].name, model->entries.v[k].name))
-                return tl_bug(model->cx, "two entries of one name");
+                return broken(v, "two entries of one name");
         TRY(check_entry(v, &model->entries.v[i]));
     }
     if (v->n_uses != v->n_operands)
-        return tl_bug(model->cx, "%zu uses are listed, the graphs have %zu operands", v->n_uses,
+        return broken(v, "%zu uses are listed, the graphs have %zu operands", v->n_uses,
                       v->n_operands);
     return TL_OK;
 }
 
-tl_status tl_validate(const tl_model *model)
+static tl_status validate(const tl_model *model, bool written)
 {
     /* the spare graph leads back to the model without const: inference interns dims, nothing else
      */
-    validator v = {.model = model->spare->model};
+    validator v = {.model = model->spare->model, .written = written};
     tl_arena_init(&v.scratch, model->cx);
     tl_map_init(&v.defined, &v.scratch);
     tl_status status = check_model(&v);
     tl_arena_release(&v.scratch);
     return status;
+}
+
+tl_status tl_validate(const tl_model *model)
+{
+    return validate(model, false);
+}
+
+tl_status tl_validate_written(const tl_model *model)
+{
+    return validate(model, true);
 }
