@@ -63,7 +63,7 @@ typedef struct exec_slot {
     const tl_value *value;
     exec_step *maker; /* NULL: an input, a constant */
     exec_birth *births;
-    bool wanted; /* a constant that somebody reads as it is */
+    bool wanted; /* somebody reads it as it is, not in packed form alone */
 } exec_slot;
 
 typedef struct exec_graph exec_graph;
@@ -87,6 +87,7 @@ struct exec_step {
     exec_slot **in;      /* NULL: absent */
     exec_slot **out;
     size_t n_in, n_out;
+    unsigned packs;    /* bit i: operand i is read in packed form only */
     exec_slot **dying; /* whose last use this is */
     size_t n_dying;
     exec_graph *graphs[2];
@@ -123,6 +124,8 @@ struct tl_session {
     size_t n_nodes;
 };
 
+/* What is known of a value before any run; NULL: nothing. */
+const tl_const *tl_exec_known(tl_session *s, const tl_value *value);
 /* Steps that another one can do on the side: paddings, clamps. Before last uses are found. */
 void tl_exec_join(tl_session *s, exec_graph *graph, exec_slot *const *slots_by_value);
 /* Builds the steps of the entry's graph and of its child graphs. */

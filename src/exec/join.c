@@ -41,7 +41,7 @@ static exec_step *only_user(const exec_slot *slot, exec_slot *const *slots, bool
 {
     *moved = false;
     for (;;) {
-        if (!tl_has_one_use(slot->value))
+        if (!tl_has_one_use(slot->value) || slot->births)
             return NULL;
         const tl_use *use = slot->value->uses;
         exec_step *step = use->user->n_out ? slots[use->user->out[0]->id]->maker : NULL;
@@ -114,8 +114,8 @@ static void join_padding(tl_session *s, exec_step *step)
 {
     int64_t counts[TL_MAX_RANK][2];
     exec_step *pad = step->fast->pads ? step->in[0]->maker : NULL;
-    if (!pad || pad->kind != EXEC_KERNEL || !tl_has_one_use(step->in[0]->value) ||
-        !zeros_of(s, pad, counts))
+    if (!pad || pad->kind != EXEC_KERNEL || step->in[0]->births ||
+        !tl_has_one_use(step->in[0]->value) || !zeros_of(s, pad, counts))
         return;
     int rank = step->in[0]->t.rank;
     bool spatial = own_padding_is_valid(step->node) && !counts[0][0] && !counts[0][1] &&

@@ -70,9 +70,6 @@ static tl_status prepare_control(preparing *p, const tl_node *node, exec_step *s
 {
     TL_ASSERT(node->n_graphs == 2);
     step->kind = EXEC_CONTROL;
-    for (size_t i = 0; i < step->n_in; i++)
-        if (step->in[i])
-            step->in[i]->wanted = true;
     for (uint32_t i = 0; i < 2; i++)
         TRY(prepare_graph(p, node->graphs[i], &step->graphs[i]));
     step->carried = TL_NEW_ARRAY(&p->s->arena, exec_slot, node->n_out + 1);
@@ -98,41 +95,44 @@ static exec_kind kind_of(const tl_session *s, tl_op op)
     }
 }
 
-/* The packed form of the constants that a fast kernel wants; *packs: which operands it replaces. */
-static tl_status pack_operands(preparing *p, exec_step *step, unsigned *packs)
+/* The packed form of the operands that a fast kernel wants so. */
+static tl_status pack_operands(preparing *p, exec_step *step, const tl_fast_site *site)
 {
     tl_session *s = p->s;
     const tl_fast_kernel *fast = step->fast;
-    size_t size = fast->pack_size ? fast->pack_size(s->isa, step->node) : 0;
-    *packs = 0;
+    size_t size = fast->pack_size ? fast->pack_size(s->isa, site) : 0;
     if (!size)
         return TL_OK;
     void *packed = tl_arena_push_aligned(&s->weights, size, TL_EXEC_ALIGN);
     if (!packed)
         return tl_context_status(s->cx);
     tl_arena_mark mark = tl_arena_get_mark(&p->scratch);
-    TRY(fast->pack(s->cx, s->isa, step->node, packed, &p->scratch));
+    TRY(fast->pack(s->cx, s->isa, site, packed, &p->scratch));
     tl_arena_rewind(&p->scratch, mark);
     step->fast_call.packed = packed;
-    *packs = fast->packs;
+    step->packs = fast->packs;
+    for (size_t i = 0; i < step->n_in && i < TL_FAST_KNOWN; i++)
+        if (site->known[i]) /* its shape is asked for, even where it is never computed */
+            memcpy(step->in[i]->t.shape, tl_const_shape(site->known[i]),
+                   (size_t)step->in[i]->t.rank * sizeof(int64_t));
     return TL_OK;
 }
 
 static tl_status prepare_fast(preparing *p, exec_step *step)
 {
-    unsigned packs = 0;
-    if (!p->s->options.reference && (step->fast = tl_fast_find(step->node))) {
-        step->fast_call = (tl_fast_call){.call = &step->call,
-                                         .isa = p->s->isa,
-                                         .workers = &p->s->view,
-                                         .lo = -INFINITY,
-                                         .hi = INFINITY};
-        TRY(pack_operands(p, step, &packs));
-    }
-    for (size_t i = 0; i < step->n_in; i++)
-        if (step->in[i] && !(packs >> TL_MIN(i, (size_t)31) & 1))
-            step->in[i]->wanted = true;
-    return TL_OK;
+    tl_fast_site site = {.node = step->node};
+    if (p->s->options.reference)
+        return TL_OK;
+    for (size_t i = 0; i < step->n_in && i < TL_FAST_KNOWN; i++)
+        site.known[i] = tl_exec_known(p->s, step->node->in[i].value);
+    if (!(step->fast = tl_fast_find(&site)))
+        return TL_OK;
+    step->fast_call = (tl_fast_call){.call = &step->call,
+                                     .isa = p->s->isa,
+                                     .workers = &p->s->view,
+                                     .lo = -INFINITY,
+                                     .hi = INFINITY};
+    return pack_operands(p, step, &site);
 }
 
 static tl_status prepare_kernel(preparing *p, const tl_node *node, exec_step *step)
@@ -176,6 +176,25 @@ static tl_status prepare_step(preparing *p, const tl_node *node, exec_step *step
 }
 
 /* ---- graphs ---- */
+
+/* From the end: who reads what as it is. What only packed forms were made of is not computed. */
+static void find_wanted(const tl_session *s, exec_graph *g)
+{
+    for (size_t i = 0; i < g->n_outputs; i++)
+        g->outputs[i]->wanted = true;
+    for (size_t k = g->n_steps; k-- > 0;) {
+        exec_step *step = &g->steps[k];
+        bool known = step->n_out == 1 && !step->out[0]->wanted && !step->out[0]->births &&
+                     tl_has_uses(step->out[0]->value);
+        if (known && !s->options.observe) {
+            step->kind = EXEC_NOTHING;
+            step->n_in = step->n_out = 0;
+        }
+        for (size_t i = 0; i < step->n_in; i++)
+            if (step->in[i] && !(step->packs >> TL_MIN(i, (size_t)31) & 1))
+                step->in[i]->wanted = true;
+    }
+}
 
 static void note_dying(preparing *p, exec_step *step, exec_slot *slot)
 {
@@ -225,11 +244,7 @@ static tl_status prepare_graph(preparing *p, const tl_graph *graph, exec_graph *
         TRY(prepare_step(p, node, &g->steps[k++]));
     for (size_t i = 0; i < g->n_outputs; i++)
         TRY(slot_of(p, tl_graph_output(graph, i), &g->outputs[i]));
-    for (size_t i = 0; i < g->n_outputs; i++)
-        g->outputs[i]->wanted = true;
-    if (!s->options.observe && !s->options.reference)
-        tl_exec_join(s, g, p->slots);
-    return find_deaths(p, g);
+    return TL_OK;
 }
 
 /* ---- symbols ---- */
@@ -310,9 +325,21 @@ static tl_status gather_births(tl_session *s, exec_graph *g)
     if (!(g->births = TL_NEW_ARRAY(&s->arena, exec_birth *, g->n_births + 1)))
         return tl_context_status(s->cx);
     births_of_graph(g, g->births);
+    return TL_OK;
+}
+
+/* When all slots exist: which steps are left, and what they need to know. */
+static tl_status finish_graph(preparing *p, exec_graph *g)
+{
+    tl_session *s = p->s;
+    find_wanted(s, g);
+    if (!s->options.observe && !s->options.reference)
+        tl_exec_join(s, g, p->slots);
+    TRY(find_deaths(p, g));
+    TRY(gather_births(s, g));
     for (size_t k = 0; k < g->n_steps; k++)
         for (size_t i = 0; i < 2 && g->steps[k].graphs[i]; i++)
-            TRY(gather_births(s, g->steps[k].graphs[i]));
+            TRY(finish_graph(p, g->steps[k].graphs[i]));
     return TL_OK;
 }
 
@@ -325,9 +352,9 @@ static tl_status prepare_all(preparing *p)
     if (!p->slots || !p->used || !s->symbols)
         return tl_context_status(s->cx);
     TRY(prepare_graph(p, s->entry->graph, &s->graph));
-    TRY(load_constants(p));
     TRY(find_births(p));
-    TRY(gather_births(s, s->graph));
+    TRY(finish_graph(p, s->graph));
+    TRY(load_constants(p));
     return tl_context_status(s->cx); /* a constant that could not be read, be it only for a join */
 }
 

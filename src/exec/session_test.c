@@ -196,7 +196,8 @@ static void check_against_reference(const char *text)
                 assert_true(at < TL_COUNT(expected));
                 if (!fast)
                     expected[at] = tl_tensor_get_f64(y, i);
-                else if (!(fabs(expected[at] - tl_tensor_get_f64(y, i)) < 1e-5))
+                else if (!(fabs(expected[at] - tl_tensor_get_f64(y, i)) <=
+                           1e-6 * (10 + fabs(expected[at]))))
                     fail_msg("output %zu, element %lld: %g, expected %g", k, (long long)i,
                              tl_tensor_get_f64(y, i), expected[at]);
             }
@@ -221,6 +222,24 @@ static void joined_steps_compute_the_same(void **state)
                             "  %6 = tfl_reshape(%5) new_shape=[-1]\n"
                             "  %7 = tfl_add(%6, %6)\n"
                             "  return %7\n"
+                            "}\n");
+}
+
+/* Filters that are stored in fewer bits, or in another order. */
+static void known_values_are_packed_once(void **state)
+{
+    (void)state;
+    check_against_reference("const %h : f16[5,3,3,6] = random 1\n"
+                            "const %q : i8[5,5]{axis=0 scale=[0.5,0.25,1,2,4]} = random 2\n"
+                            "const %b : f16[5] = random 3\n"
+                            "entry \"main\"(%x \"x\": f32[1,4,5,6]) -> (\"y\") {\n"
+                            "  %1 = tfl_dequantize(%h)\n"
+                            "  %2 = tfl_dequantize(%b)\n"
+                            "  %3 = tfl_conv_2d(%x, %1, %2) padding=same\n"
+                            "  %4 = dequantize(%q)\n"
+                            "  %5 = transpose(%4) perm=[1,0]\n"
+                            "  %6 = matmul(%3, %5)\n"
+                            "  return %6\n"
                             "}\n");
 }
 
@@ -522,6 +541,7 @@ int main(void)
         cmocka_unit_test(open_sizes_are_bound_by_inputs),
         cmocka_unit_test(steady_runs_allocate_nothing),
         cmocka_unit_test(joined_steps_compute_the_same),
+        cmocka_unit_test(known_values_are_packed_once),
         cmocka_unit_test(work_is_done_in_other_orders_of_axes),
         cmocka_unit_test(a_branch_is_taken),
         cmocka_unit_test(a_loop_turns),

@@ -10,10 +10,10 @@ static const struct { tl_op op; const tl_fast_kernel *kernel; } rows[] = {
 #undef KERNEL
 /* clang-format on */
 
-const tl_fast_kernel *tl_fast_find(const tl_node *node)
+const tl_fast_kernel *tl_fast_find(const tl_fast_site *site)
 {
     for (size_t i = 0; i < TL_COUNT(rows); i++)
-        if (rows[i].op == node->op && rows[i].kernel->fits(node))
+        if (rows[i].op == site->node->op && rows[i].kernel->fits(site))
             return rows[i].kernel;
     return NULL;
 }
@@ -89,10 +89,9 @@ bool tl_fast_all_f32(const tl_node *node)
     return all;
 }
 
-bool tl_fast_constant(const tl_node *node, size_t i)
+bool tl_fast_constant(const tl_fast_site *site, size_t i)
 {
-    const tl_value *value = tl_in(node, i);
-    return !value || value->constant;
+    return !tl_in(site->node, i) || (i < TL_FAST_KNOWN && site->known[i]);
 }
 
 bool tl_fast_activation(tl_tfl_activation activation, float *lo, float *hi)
@@ -116,11 +115,11 @@ bool tl_fast_activation(tl_tfl_activation activation, float *lo, float *hi)
     }
 }
 
-tl_status tl_fast_read(tl_context *cx, const tl_value *value, int64_t first, int64_t n, float *out,
+tl_status tl_fast_read(tl_context *cx, const tl_const *c, int64_t first, int64_t n, float *out,
                        tl_arena *scratch)
 {
-    if (value)
-        return tl_const_read(cx, value->constant, first, n, out, scratch);
+    if (c)
+        return tl_const_read(cx, c, first, n, out, scratch);
     memset(out, 0, (size_t)n * sizeof *out);
     return TL_OK;
 }

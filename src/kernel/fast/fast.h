@@ -38,15 +38,23 @@ typedef struct tl_fast_call {
     int64_t pad[TL_FAST_SPATIAL];
 } tl_fast_call;
 
+/* A node, and which of its operands are known before any run: constants, or what is computed from
+ * them alone. Operands beyond are not looked at. */
+#define TL_FAST_KNOWN 5
+typedef struct tl_fast_site {
+    const tl_node *node;
+    const tl_const *known[TL_FAST_KNOWN]; /* NULL: not known, or absent */
+} tl_fast_site;
+
 typedef struct tl_fast_kernel {
     const char *name;
-    bool (*fits)(const tl_node *node);
+    bool (*fits)(const tl_fast_site *site);
     tl_status (*run)(const tl_fast_call *fast);  /* as tl_kernel_run */
     size_t (*scratch)(const tl_fast_call *fast); /* NULL: none */
     /* Constant operands in the form that run() wants. pack fills memory of pack_size bytes (aligned
      * to 64). NULL, or size 0: nothing is packed. */
-    size_t (*pack_size)(const tl_isa *isa, const tl_node *node);
-    tl_status (*pack)(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
+    size_t (*pack_size)(const tl_isa *isa, const tl_fast_site *site);
+    tl_status (*pack)(tl_context *cx, const tl_isa *isa, const tl_fast_site *site, void *packed,
                       tl_arena *scratch);
     unsigned packs; /* bit i: operand i is then read in packed form only, its data may be missing */
     bool clamps;    /* honours lo and hi */
@@ -58,6 +66,6 @@ typedef struct tl_fast_kernel {
 extern const tl_fast_kernel tl_fast_transpose;
 
 /* NULL: none fits. */
-const tl_fast_kernel *tl_fast_find(const tl_node *node);
+const tl_fast_kernel *tl_fast_find(const tl_fast_site *site);
 
 #endif

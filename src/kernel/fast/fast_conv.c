@@ -6,9 +6,10 @@
 
 /* ---- what a node asks for ---- */
 
-tl_fast_filter tl_fast_filter_of(const tl_node *node)
+tl_fast_filter tl_fast_filter_of(const tl_fast_site *site)
 {
-    const tl_const *w = node->in[1].value->constant;
+    const tl_node *node = site->node;
+    const tl_const *w = site->known[1];
     const int64_t *shape = tl_const_shape(w);
     int rank = tl_const_rank(w);
     bool depthwise =
@@ -26,18 +27,20 @@ tl_fast_filter tl_fast_filter_of(const tl_node *node)
 }
 
 /* Constant filters, channels that divide into groups. */
-bool tl_fast_filter_fits(const tl_node *node)
+bool tl_fast_filter_fits(const tl_fast_site *site)
 {
-    if (!node->in[1].value || !tl_fast_constant(node, 1) ||
-        !tl_fast_constant(node, tl_fast_conv_operand(node->op) ? 3 : 2))
+    const tl_node *node = site->node;
+    if (!node->in[1].value || !tl_fast_constant(site, 1) ||
+        !tl_fast_constant(site, tl_fast_conv_operand(node->op) ? 3 : 2))
         return false;
-    tl_fast_filter f = tl_fast_filter_of(node);
+    tl_fast_filter f = tl_fast_filter_of(site);
     return f.channels > 0 && f.depth > 0 && f.filters > 0 && f.taps > 0 &&
            f.channels % f.depth == 0 && f.filters % (f.channels / f.depth) == 0;
 }
 
-static bool fits_convolution(const tl_node *node)
+static bool fits_convolution(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     float lo, hi;
     if (!tl_fast_all_f32(node))
         return false;
@@ -47,7 +50,7 @@ static bool fits_convolution(const tl_node *node)
     if (node->op == TL_OP_tfl_depthwise_conv_2d &&
         !tl_fast_activation(tl_attrs_of(node, tfl_depthwise)->activation, &lo, &hi))
         return false;
-    return tl_fast_filter_fits(node);
+    return tl_fast_filter_fits(site);
 }
 
 static tl_status window_of_op(const tl_fast_call *fast, tl_ref_window *w, float *lo, float *hi)
@@ -85,9 +88,10 @@ static tl_status window_of(const tl_fast_call *fast, tl_ref_window *w, float *lo
 
 /* ---- packing: one product per group, then zeros for taps in the padding ---- */
 
-static bool conv_fits(const tl_node *node)
+static bool conv_fits(const tl_fast_site *site)
 {
-    return node->op != TL_OP_tfl_depthwise_conv_2d && fits_convolution(node);
+    const tl_node *node = site->node;
+    return node->op != TL_OP_tfl_depthwise_conv_2d && fits_convolution(site);
 }
 
 static size_t group_size(const tl_isa *isa, const tl_fast_filter *f, int64_t groups)
@@ -95,30 +99,31 @@ static size_t group_size(const tl_isa *isa, const tl_fast_filter *f, int64_t gro
     return tl_gemm_packed_size(isa, (size_t)(f->taps * f->depth), (size_t)(f->filters / groups));
 }
 
-size_t tl_fast_filter_size(const tl_isa *isa, const tl_node *node)
+size_t tl_fast_filter_size(const tl_isa *isa, const tl_fast_site *site)
 {
-    tl_fast_filter f = tl_fast_filter_of(node);
+    tl_fast_filter f = tl_fast_filter_of(site);
     int64_t groups = f.channels / f.depth;
     return ((size_t)groups * group_size(isa, &f, groups) + (size_t)(f.last * f.depth)) *
            sizeof(float);
 }
 
-tl_status tl_fast_filter_pack(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
-                              tl_arena *scratch)
+tl_status tl_fast_filter_pack(tl_context *cx, const tl_isa *isa, const tl_fast_site *site,
+                              void *packed, tl_arena *scratch)
 {
-    tl_fast_filter f = tl_fast_filter_of(node);
+    const tl_node *node = site->node;
+    tl_fast_filter f = tl_fast_filter_of(site);
     int64_t k = f.taps * f.depth, groups = f.channels / f.depth, n = f.filters / groups,
             width = 2 * isa->lanes;
     float *rows = tl_arena_push_raw(scratch, (size_t)(width * k), sizeof *rows);
     float *bias = tl_arena_push_raw(scratch, (size_t)f.filters, sizeof *bias), *out = packed;
     if (!rows || !bias)
         return tl_context_status(cx);
-    TRY(tl_fast_read(cx, tl_in(node, tl_fast_conv_operand(node->op) ? 3 : 2), 0, f.filters, bias,
+    TRY(tl_fast_read(cx, site->known[tl_fast_conv_operand(node->op) ? 3 : 2], 0, f.filters, bias,
                      scratch));
     for (int64_t g = 0; g < groups; g++, out += group_size(isa, &f, groups))
         for (int64_t first = 0; first < n; first += width) {
             int64_t count = TL_MIN(width, n - first);
-            TRY(tl_fast_read(cx, tl_in(node, 1), (g * n + first) * k, count * k, rows, scratch));
+            TRY(tl_fast_read(cx, site->known[1], (g * n + first) * k, count * k, rows, scratch));
             tl_gemm_pack_panel(isa, (size_t)k, (size_t)first, (size_t)n, rows, 1, (size_t)k,
                                bias + g * n + first, out);
         }
@@ -322,11 +327,12 @@ const tl_fast_kernel tl_fast_conv = {.name = "conv",
 
 /* ---- depthwise: bias[padded], then [taps][padded] ---- */
 
-static bool depthwise_fits(const tl_node *node)
+static bool depthwise_fits(const tl_fast_site *site)
 {
-    if (!fits_convolution(node))
+    const tl_node *node = site->node;
+    if (!fits_convolution(site))
         return false;
-    tl_fast_filter f = tl_fast_filter_of(node);
+    tl_fast_filter f = tl_fast_filter_of(site);
     return f.depth == 1 && f.filters == f.channels && f.channels > 1 &&
            tl_type_of(node->in[0].value)->rank <= 4;
 }
@@ -337,16 +343,17 @@ static size_t padded_channels(const tl_isa *isa, int64_t channels)
     return ((size_t)channels + lanes - 1) / lanes * lanes;
 }
 
-static size_t depthwise_pack_size(const tl_isa *isa, const tl_node *node)
+static size_t depthwise_pack_size(const tl_isa *isa, const tl_fast_site *site)
 {
-    tl_fast_filter f = tl_fast_filter_of(node);
+    tl_fast_filter f = tl_fast_filter_of(site);
     return (size_t)(f.taps + 1) * padded_channels(isa, f.filters) * sizeof(float);
 }
 
-static tl_status depthwise_pack(tl_context *cx, const tl_isa *isa, const tl_node *node,
+static tl_status depthwise_pack(tl_context *cx, const tl_isa *isa, const tl_fast_site *site,
                                 void *packed, tl_arena *scratch)
 {
-    tl_fast_filter f = tl_fast_filter_of(node);
+    const tl_node *node = site->node;
+    tl_fast_filter f = tl_fast_filter_of(site);
     size_t padded = padded_channels(isa, f.filters);
     bool taps_first = node->op == TL_OP_tfl_depthwise_conv_2d;
     size_t by_tap = taps_first ? (size_t)f.filters : 1, by_filter = taps_first ? 1 : (size_t)f.taps;
@@ -354,9 +361,9 @@ static tl_status depthwise_pack(tl_context *cx, const tl_isa *isa, const tl_node
           *out = packed;
     if (!all)
         return tl_context_status(cx);
-    memset(out, 0, depthwise_pack_size(isa, node));
-    TRY(tl_fast_read(cx, tl_in(node, 2), 0, f.filters, out, scratch));
-    TRY(tl_fast_read(cx, tl_in(node, 1), 0, f.filters * f.taps, all, scratch));
+    memset(out, 0, depthwise_pack_size(isa, site));
+    TRY(tl_fast_read(cx, site->known[2], 0, f.filters, out, scratch));
+    TRY(tl_fast_read(cx, site->known[1], 0, f.filters * f.taps, all, scratch));
     for (size_t t = 0; t < (size_t)f.taps; t++)
         for (size_t c = 0; c < (size_t)f.filters; c++)
             out[(t + 1) * padded + c] = all[t * by_tap + c * by_filter];

@@ -90,8 +90,9 @@ static void deconv_rows(const void *user, int64_t first, int64_t end, int worker
                     }
 }
 
-static bool deconv_fits(const tl_node *node)
+static bool deconv_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     float lo, hi;
     if (node->op == TL_OP_tfl_transpose_conv) {
         const tl_type *x = tl_type_of(node->in[2].value), *y = tl_type_of(node->out[0]);
@@ -102,7 +103,7 @@ static bool deconv_fits(const tl_node *node)
     } else if (!tl_fast_all_f32(node)) {
         return false;
     }
-    return tl_fast_filter_fits(node);
+    return tl_fast_filter_fits(site);
 }
 
 static tl_status deconv_window(const tl_fast_call *fast, deconv_job *job)

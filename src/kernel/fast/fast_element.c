@@ -76,8 +76,9 @@ static bool unary_form_of(tl_op op, const void *attrs, unary_form *form)
     return true;
 }
 
-static bool unary_fits(const tl_node *node)
+static bool unary_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     unary_form form;
     return tl_fast_all_f32(node) && unary_form_of(node->op, node->attrs, &form);
 }
@@ -133,10 +134,11 @@ static bool power_form_of(const tl_const *exponent, tl_fast_unary *f)
     return false;
 }
 
-static bool power_fits(const tl_node *node)
+static bool power_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     tl_fast_unary f;
-    return tl_fast_all_f32(node) && power_form_of(node->in[1].value->constant, &f) &&
+    return tl_fast_all_f32(node) && power_form_of(site->known[1], &f) &&
            tl_type_of(node->in[0].value)->rank == tl_type_of(node->out[0])->rank;
 }
 
@@ -189,8 +191,9 @@ static tl_tfl_activation activation_of(tl_op op, const void *attrs)
     }
 }
 
-static bool binary_fits(const tl_node *node)
+static bool binary_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     float lo, hi;
     return tl_fast_all_f32(node) && binary_forms[node->op] &&
            tl_fast_activation(activation_of(node->op, node->attrs), &lo, &hi);

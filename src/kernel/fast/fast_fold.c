@@ -37,8 +37,9 @@ static void pool_pixels(const void *user, int64_t first, int64_t end, int worker
     }
 }
 
-static bool pool_fits(const tl_node *node)
+static bool pool_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     float lo, hi;
     if (!tl_fast_all_f32(node))
         return false;
@@ -127,8 +128,9 @@ static void reduce_outer(const void *user, int64_t first, int64_t end, int worke
     }
 }
 
-static bool reduce_fits(const tl_node *node)
+static bool reduce_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     const tl_value *x = node->in[0].value, *y = node->out[0];
     return tl_type_of(x)->dtype == TL_F32 && !tl_type_of(x)->quant && !tl_type_of(y)->quant;
 }

@@ -24,59 +24,63 @@ static matmul_form form_of(tl_op op, const void *attrs)
 }
 
 /* The right factor is one constant matrix for all rows. */
-static bool right_is_packed(const tl_node *node)
+static bool right_is_packed(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     const tl_value *y = node->in[1].value;
-    return y->constant && tl_type_of(y)->rank == 2 && tl_fast_constant(node, 2) &&
+    return site->known[1] && tl_type_of(y)->rank == 2 && tl_fast_constant(site, 2) &&
            !form_of(node->op, node->attrs).flip_x;
 }
 
-static bool matmul_fits(const tl_node *node)
+static bool matmul_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     float lo, hi;
     if (!tl_fast_all_f32(node))
         return false;
     if (node->op == TL_OP_tfl_fully_connected)
-        return right_is_packed(node) &&
+        return right_is_packed(site) &&
                tl_fast_activation(tl_attrs_of(node, tfl_fully_connected)->activation, &lo, &hi);
     return true;
 }
 
-static void right_shape(const tl_node *node, int64_t *k, int64_t *n)
+static void right_shape(const tl_fast_site *site, int64_t *k, int64_t *n)
 {
-    const int64_t *shape = tl_const_shape(node->in[1].value->constant);
+    const tl_node *node = site->node;
+    const int64_t *shape = tl_const_shape(site->known[1]);
     bool flip = form_of(node->op, node->attrs).flip_y;
     *k = shape[flip ? 1 : 0];
     *n = shape[flip ? 0 : 1];
 }
 
-static size_t matmul_pack_size(const tl_isa *isa, const tl_node *node)
+static size_t matmul_pack_size(const tl_isa *isa, const tl_fast_site *site)
 {
     int64_t k, n;
-    if (!right_is_packed(node))
+    if (!right_is_packed(site))
         return 0;
-    right_shape(node, &k, &n);
+    right_shape(site, &k, &n);
     return tl_gemm_packed_size(isa, (size_t)k, (size_t)n) * sizeof(float);
 }
 
-static tl_status matmul_pack(tl_context *cx, const tl_isa *isa, const tl_node *node, void *packed,
-                             tl_arena *scratch)
+static tl_status matmul_pack(tl_context *cx, const tl_isa *isa, const tl_fast_site *site,
+                             void *packed, tl_arena *scratch)
 {
+    const tl_node *node = site->node;
     int64_t k, n, width = 2 * isa->lanes;
     bool flip = form_of(node->op, node->attrs).flip_y;
-    right_shape(node, &k, &n);
+    right_shape(site, &k, &n);
     /* rows of y are columns of the product when it is stored transposed: those of one panel at a
      * time */
     float *y = tl_arena_push_raw(scratch, (size_t)(flip ? TL_MIN(width, n) * k : n * k), sizeof *y);
     float *bias = tl_arena_push_raw(scratch, (size_t)n, sizeof *bias);
     if (!y || !bias)
         return tl_context_status(cx);
-    TRY(tl_fast_read(cx, tl_in(node, 2), 0, n, bias, scratch));
+    TRY(tl_fast_read(cx, site->known[2], 0, n, bias, scratch));
     if (!flip)
-        TRY(tl_fast_read(cx, tl_in(node, 1), 0, n * k, y, scratch));
+        TRY(tl_fast_read(cx, site->known[1], 0, n * k, y, scratch));
     for (int64_t first = 0; first < n; first += width) {
         if (flip)
-            TRY(tl_fast_read(cx, tl_in(node, 1), first * k, TL_MIN(width, n - first) * k, y,
+            TRY(tl_fast_read(cx, site->known[1], first * k, TL_MIN(width, n - first) * k, y,
                              scratch));
         tl_gemm_pack_panel(isa, (size_t)k, (size_t)first, (size_t)n, flip ? y : y + first,
                            flip ? 1 : (size_t)n, flip ? (size_t)k : 1, bias + first, packed);

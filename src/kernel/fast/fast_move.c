@@ -92,8 +92,9 @@ static void transpose_runs(const void *user, int64_t first, int64_t end, int wor
     }
 }
 
-static bool transpose_fits(const tl_node *node)
+static bool transpose_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     return tl_dtype_bits(tl_type_of(node->out[0])->dtype) == 32;
 }
 

@@ -86,8 +86,9 @@ static void softmax_axis(const void *user, int64_t first, int64_t end, int worke
     }
 }
 
-static bool softmax_fits(const tl_node *node)
+static bool softmax_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     const tl_type *type = tl_type_of(node->out[0]);
     int64_t axis = node->op == TL_OP_softmax || node->op == TL_OP_log_softmax
                        ? tl_attrs_of(node, axis)->axis
@@ -134,8 +135,9 @@ const tl_fast_kernel tl_fast_softmax = {
 
 /* ---- layer and root mean square norm ---- */
 
-static bool layer_norm_fits(const tl_node *node)
+static bool layer_norm_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     return tl_fast_all_f32(node);
 }
 
@@ -248,8 +250,9 @@ static size_t space_scratch(const tl_fast_call *fast)
     return 4 * (size_t)x->shape[x->rank - 1] * (size_t)fast->workers->count * sizeof(float);
 }
 
-static bool space_fits(const tl_node *node)
+static bool space_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     return tl_fast_all_f32(node) && tl_type_of(node->in[0].value)->rank >= 3;
 }
 
@@ -279,8 +282,9 @@ const tl_fast_kernel tl_fast_space_norm = {
 
 /* ---- batch norm: x factor + offset per channel ---- */
 
-static bool batch_norm_fits(const tl_node *node)
+static bool batch_norm_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     return tl_fast_all_f32(node) && tl_type_of(node->in[0].value)->rank >= 1;
 }
 

@@ -10,12 +10,12 @@
 
 /* Every operand that is there and every result is plain f32. */
 bool tl_fast_all_f32(const tl_node *node);
-/* Operand i is absent or constant. */
-bool tl_fast_constant(const tl_node *node, size_t i);
+/* Operand i is absent or known. */
+bool tl_fast_constant(const tl_fast_site *site, size_t i);
 /* The part of an activation that is a clamp, met with *lo and *hi. False: it is none. */
 bool tl_fast_activation(tl_tfl_activation activation, float *lo, float *hi);
 /* Reads a whole f32 constant operand; zeros when it is absent. n: its elements. */
-tl_status tl_fast_read(tl_context *cx, const tl_value *value, int64_t first, int64_t n, float *out,
+tl_status tl_fast_read(tl_context *cx, const tl_const *c, int64_t first, int64_t n, float *out,
                        tl_arena *scratch);
 
 /* Calls task for about equal parts [first, end) of n items, one part per worker and a few more when

@@ -62,8 +62,9 @@ static void resize_pixels(const void *user, int64_t first, int64_t end, int work
     }
 }
 
-static bool resize_fits(const tl_node *node)
+static bool resize_fits(const tl_fast_site *site)
 {
+    const tl_node *node = site->node;
     const tl_type *x = tl_type_of(node->in[0].value);
     return x->dtype == TL_F32 && !x->quant;
 }

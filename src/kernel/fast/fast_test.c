@@ -43,6 +43,7 @@ typedef struct fast_case {
     tl_model *model;
     tl_graph *graph;
     tl_node *node;
+    tl_fast_site site;
     tl_tensor in[8], out[4];
     float *data[64]; /* to be freed */
     size_t n_data;
@@ -121,6 +122,9 @@ static void build_case(fast_case *c, const fast_row *row)
     c->node = tl_build_node(&b, op, in, n_in, attrs, 1, NULL, 0);
     if (tl_context_status(c->cx) != TL_OK)
         fail_msg("%s %s: %s", row->op, row->operands, c->cx->diags.v[0]->what);
+    c->site.node = c->node;
+    for (size_t i = 0; i < c->node->n_in && i < TL_FAST_KNOWN; i++)
+        c->site.known[i] = in[i] ? in[i]->constant : NULL;
     for (size_t i = 0; i < c->node->n_out; i++) {
         const tl_type *type = tl_type_of(c->node->out[i]);
         c->out[i] = (tl_tensor){.dtype = type->dtype, .rank = type->rank};
@@ -188,10 +192,10 @@ static float *run_fast(fast_case *c, const fast_row *row, const tl_fast_kernel *
         fast.hi = INFINITY;
     }
     assert_true(kernel->clamps || row->lo == row->hi);
-    size_t size = kernel->pack_size ? kernel->pack_size(isa, c->node) : 0;
+    size_t size = kernel->pack_size ? kernel->pack_size(isa, &c->site) : 0;
     if (size) {
         void *packed = aligned_scratch(c, size);
-        assert_int_equal(kernel->pack(c->cx, isa, c->node, packed, &c->arena), TL_OK);
+        assert_int_equal(kernel->pack(c->cx, isa, &c->site, packed, &c->arena), TL_OK);
         fast.packed = packed;
     }
     call.scratch = aligned_scratch(c, kernel->scratch ? kernel->scratch(&fast) : 0);
@@ -242,7 +246,7 @@ static void check_row(const fast_row *row)
     static const tl_workers one = {.count = 1}, three = {.count = 3, .run = run_backwards};
     tl_arena_init(&c.arena, c.cx);
     build_case(&c, row);
-    const tl_fast_kernel *kernel = tl_fast_find(c.node);
+    const tl_fast_kernel *kernel = tl_fast_find(&c.site);
     if (!kernel)
         fail_msg("%s %s: no fast kernel", row->op, row->operands);
     float *expected = run_reference(&c, row);
