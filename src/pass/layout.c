@@ -117,8 +117,7 @@ static bool gives_birth(const tl_node *node)
 
 static bool runs_in(const layout_pass *p, const tl_node *node, const layout_order *out)
 {
-    if (node->n_graphs || node->n_in > 64 || gives_birth(node) ||
-        (node->n_out > 1 && node->op != TL_OP_split))
+    if (node->n_graphs || gives_birth(node) || (node->n_out > 1 && node->op != TL_OP_split))
         return false;
     for (uint32_t k = 0; k < node->n_in; k++) {
         layout_order in;
@@ -503,23 +502,22 @@ static void place_node(layout_pass *p, tl_node *node)
 {
     tl_builder b = tl_builder_before(node);
     int label = p->labels[p->variable[node->id]];
-    tl_value *operands[64], *outs[64];
-    layout_order orders[64];
     layout_order out = node->n_out ? p->orders[node->id].out[label] : layout_identity(0);
     bool as_it_is = runs_as_it_is(p, node, label);
+    tl_value **operands = TL_NEW_ARRAY(&p->arena, tl_value *, node->n_in + 1);
+    tl_value **outs = TL_NEW_ARRAY(&p->arena, tl_value *, node->n_out + 1);
+    layout_order *orders = TL_NEW_ARRAY(&p->arena, layout_order, node->n_in + 1);
+    if (!operands || !outs || !orders)
+        return;
     for (uint32_t k = 0; k < node->n_in; k++) {
         tl_value *x = tl_in(node, k), *got = NULL;
-        layout_order wanted = {0};
         if (x) {
-            wanted = wanted_order(p, node, k, label);
-            got = get_in_order(p, &b, x, &wanted, node);
+            orders[k] = wanted_order(p, node, k, label);
+            got = get_in_order(p, &b, x, &orders[k], node);
         }
+        operands[k] = got;
         if (as_it_is && got != x)
             tl_node_set_input(node, k, got);
-        if (!as_it_is) {
-            operands[k] = got;
-            orders[k] = wanted;
-        }
     }
     if (as_it_is)
         return;
@@ -539,8 +537,8 @@ static tl_status lay_out_graph(layout_pass *p, tl_graph *graph)
     for (tl_node *node = graph->first, *next; node && i < n; node = next, i++) {
         next = node->next; /* what is built for a node stands before it */
         place_node(p, node);
+        TRY(tl_context_status(p->model->cx));
     }
-    TRY(tl_context_status(p->model->cx));
     TL_EACH_NODE(node, graph)
     for (uint32_t k = 0; k < node->n_graphs; k++)
         TRY(lay_out_graph(p, node->graphs[k]));

@@ -35,9 +35,9 @@ bool layout_result(tl_dims *dims, const tl_node *node, size_t k, const layout_or
 int64_t layout_price(const tl_node *node, const layout_order *out, int64_t bytes);
 
 /* Builds node again in order `out`. operands: physical values in the orders layout_operand asked
- * for (NULL: absent). Results go to outs[0 .. n_out). */
+ * for (NULL: absent), used up. Results go to outs[0 .. n_out). */
 void layout_rebuild(tl_builder *b, const tl_node *node, const layout_order *out,
-                    tl_value *const *operands, const layout_order *orders, tl_value **outs);
+                    tl_value **operands, const layout_order *orders, tl_value **outs);
 
 /* ---- minimum cut over binary labels ---- */
 typedef struct layout_cut layout_cut;

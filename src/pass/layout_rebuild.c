@@ -134,7 +134,7 @@ static const void *attrs_in_order(const tl_node *node, const layout_order *out,
 }
 
 void layout_rebuild(tl_builder *b, const tl_node *node, const layout_order *out,
-                    tl_value *const *operands, const layout_order *orders, tl_value **outs)
+                    tl_value **operands, const layout_order *orders, tl_value **outs)
 {
     const tl_type *type = tl_type_of(node->out[0]);
     if (node->op == TL_OP_transpose) { /* the operand lies as the result is wanted */
@@ -148,16 +148,14 @@ void layout_rebuild(tl_builder *b, const tl_node *node, const layout_order *out,
         outs[0] = tl_build_reshape(b, operands[0], dims, type->rank);
         return;
     }
-    tl_value *in[64];
-    TL_ASSERT(node->n_in <= TL_COUNT(in));
     bool broadcasts = tl_op_has(node->op, TL_TRAIT_ELTWISE) || node->op == TL_OP_broadcast_to;
-    for (uint32_t i = 0; i < node->n_in; i++)
-        in[i] =
-            operands[i] && broadcasts ? align_rank(b, operands[i], &orders[i], out) : operands[i];
+    for (uint32_t i = 0; broadcasts && i < node->n_in; i++)
+        if (operands[i])
+            operands[i] = align_rank(b, operands[i], &orders[i], out);
     attr_store store;
     memset(&store, 0, sizeof store);
     const void *attrs = attrs_in_order(node, out, &orders[0], &store);
-    tl_node *made = tl_build_node(b, node->op, in, node->n_in, attrs, node->n_out, NULL, 0);
+    tl_node *made = tl_build_node(b, node->op, operands, node->n_in, attrs, node->n_out, NULL, 0);
     for (uint32_t i = 0; i < node->n_out; i++)
         outs[i] = made->out[i];
 }

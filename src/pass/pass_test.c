@@ -122,6 +122,40 @@ static void algebra_and_pattern_agree(void **state)
         }
 }
 
+/* Nothing about a node's arity is fixed: a split into 70 parts and their concat turn with the rest. */
+static void lays_out_nodes_of_many_values(void **state)
+{
+    (void)state;
+    enum { N = 70 };
+    tl_context *cx = tl_context_create(NULL, NULL);
+    tl_arena arena;
+    tl_text text;
+    tl_model *model;
+    tl_arena_init(&arena, cx);
+    tl_text_init(&text, &arena);
+    tl_text_add(&text, "model \"t\"\nconst %w : f32[70,1,1,70] = splat 1\n"
+                       "entry \"main\"(%x \"x\": f32[1,4,4,70]) -> (\"y\") {\n"
+                       "%a = conv(%x, %w)\n%b = transpose(%a) perm=[0,3,1,2]\n");
+    for (int i = 0; i < N; i++)
+        tl_text_printf(&text, "%s%%s%d", i ? ", " : "", i);
+    tl_text_add(&text, " = split(%b) axis=1 sizes=[1");
+    for (int i = 1; i < N; i++)
+        tl_text_add(&text, ",1");
+    tl_text_add(&text, "]\n%c = concat(%s0");
+    for (int i = 1; i < N; i++)
+        tl_text_printf(&text, ", %%s%d", i);
+    tl_text_add(&text, ") axis=1\n%d = transpose(%c) perm=[0,2,3,1]\n%e = conv(%d, %w)\nreturn %e\n}\n");
+    assert_int_equal(tl_model_parse(cx, &arena, "many", tl_str_from(tl_text_get(&text)), &model), TL_OK);
+    assert_int_equal(tl_pass_layout(model, &(tl_pass_options){0}), TL_OK);
+    assert_int_equal(tl_validate(model), TL_OK);
+    TL_EACH_NODE(node, model->entries.v[0].graph) {
+        assert_int_not_equal(node->op, TL_OP_transpose);
+    }
+    tl_model_release(model);
+    tl_arena_release(&arena);
+    tl_context_destroy(cx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +164,7 @@ int main(void)
         cmocka_unit_test(every_rule_is_hit),
         cmocka_unit_test(folds_and_cleans),
         cmocka_unit_test(lays_out),
+        cmocka_unit_test(lays_out_nodes_of_many_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
