@@ -35,8 +35,10 @@ static tl_value *activate(formula *f, const cell *c, tl_act act, size_t slot, tl
         return fx_add_n(f, fx_mul_n(f, x, alpha), beta);
     case TL_act_leaky_relu:
         return tl_build1(f->b, TL_OP_leaky_relu, x, &(tl_alpha_attrs){alpha});
-    case TL_act_thresholded_relu:
-        return fx_where(f, fx2(f, TL_OP_greater, x, fx_number(f, alpha)), x, fx_number(f, 0));
+    case TL_act_thresholded_relu: {
+        tl_value *above = fx2(f, TL_OP_greater, x, fx_number(f, alpha));
+        return fx_where(f, above, x, fx_number(f, 0));
+    }
     case TL_act_scaled_tanh:
         return fx_mul_n(f, fx1(f, TL_OP_tanh, fx_mul_n(f, x, beta)), alpha);
     case TL_act_hard_sigmoid:
@@ -89,20 +91,19 @@ static tl_value *gru_step(formula *f, const cell *c, tl_value *const *in, tl_val
     tl_value *r = in[STEP_R], *next = gates_of(f, c, u, 2, 2, 1), *recurrent = NULL;
     if (c->a->reset_after) {
         tl_value *all = times_transposed(f, h, r);
-        u = fx_add(f, gates_of(f, c, u, 2, 0, 2), gates_of(f, c, all, 2, 0, 2));
+        u = gates_of(f, c, u, 2, 0, 2);
+        u = fx_add(f, u, gates_of(f, c, all, 2, 0, 2));
         recurrent = gates_of(f, c, all, 2, 2, 1);
         if (in[STEP_AFTER])
             recurrent = fx_add(f, recurrent, in[STEP_AFTER]);
     } else {
-        u = fx_add(f, gates_of(f, c, u, 2, 0, 2),
-                   times_transposed(f, h, gates_of(f, c, r, 0, 0, 2)));
+        u = gates_of(f, c, u, 2, 0, 2);
+        u = fx_add(f, u, times_transposed(f, h, gates_of(f, c, r, 0, 0, 2)));
     }
     u = gate(f, c, u);
     tl_value *z = gates_of(f, c, u, 2, 0, 1), *reset = gates_of(f, c, u, 2, 1, 1);
-    if (c->a->reset_after)
-        recurrent = fx_mul(f, reset, recurrent);
-    else
-        recurrent = times_transposed(f, fx_mul(f, reset, h), gates_of(f, c, r, 0, 2, 1));
+    tl_value *kept = fx_mul(f, reset, c->a->reset_after ? recurrent : h);
+    recurrent = c->a->reset_after ? kept : times_transposed(f, kept, gates_of(f, c, r, 0, 2, 1));
     next = candidate(f, c, fx_add(f, next, recurrent));
     /* (1 - z) n + z h */
     return fx_add(f, next, fx_mul(f, z, fx_sub(f, h, next)));
@@ -128,7 +129,8 @@ static tl_value *lstm_step(formula *f, const cell *c, tl_value *const *in, tl_va
     else
         forget = lstm_gate(f, c, in, u, 1, *state, 1);
     tl_value *next = candidate(f, c, gates_of(f, c, u, 2, 2, 1));
-    *state = fx_add(f, fx_mul(f, forget, *state), fx_mul(f, i, next));
+    tl_value *kept = fx_mul(f, forget, *state);
+    *state = fx_add(f, kept, fx_mul(f, i, next));
     tl_value *o = lstm_gate(f, c, in, u, 3, *state, 2);
     h = fx_mul(f, o, activate(f, c, c->a->output, 2, *state));
     return in[STEP_PROJECTION] ? times_transposed(f, h, in[STEP_PROJECTION]) : h;
@@ -269,10 +271,10 @@ static void recurrent(formula *f, int64_t gates)
     c.hidden = tl_dim_divide_exactly(dims, r->dims[0], fx_int(f, gates));
     bool lstm = c.op == TL_OP_lstm;
     tl_value *in[N_STEP] = {[STEP_R] = fx_in(f, 2),
-                            [STEP_LENGTHS] = step_lengths(f, &c),
                             [STEP_AFTER] = fx_in(f, lstm ? 7 : 6),
-                            [STEP_PROJECTION] = fx_in(f, 8),
-                            [STEP_INPUT] = times_transposed(f, fx_in(f, 0), fx_in(f, 1))};
+                            [STEP_PROJECTION] = fx_in(f, 8)};
+    in[STEP_LENGTHS] = step_lengths(f, &c);
+    in[STEP_INPUT] = times_transposed(f, fx_in(f, 0), fx_in(f, 1));
     if (fx_in(f, 3))
         in[STEP_INPUT] = fx_add(f, in[STEP_INPUT], fx_in(f, 3));
     tl_value *h = first_state(f, &c, 4, c.state), *y;
