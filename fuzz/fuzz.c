@@ -328,7 +328,8 @@ void fuzz_model(const char *name, const uint8_t *data, size_t size)
         if (small && (took > FUZZ_SECONDS * FUZZ_SLOWNESS || cx->out_of_memory))
             fuzz_broken("%zu bytes take %.1f s, %zu MB", size, took, heap.peak >> 20);
         tl_context_reset(cx);
-        if (!tl_describe(network))
+        const char *json;
+        if (tl_describe(network, NULL, &json) != TL_OK)
             fuzz_broken("no description");
         check_text(network->model);
         check_runs(network, &options, convertible && !options.nhwc);

@@ -101,10 +101,21 @@ tl_status tl_open_memory(tl_context *cx, const char *name, const void *data, siz
                          const tl_open_options *options, tl_network **out);
 void tl_close(tl_network *network);
 
-/* JSON with everything `inspect` shows. NULL when memory is out. Lives as long as the network. */
-const char *tl_describe(tl_network *network);
-/* Text form of the graph after `stage`: "source", "core", "lowered", "file", or the name of a pass. */
-tl_status tl_print(tl_network *network, const char *stage, const char **text);
+typedef struct tl_convert_options tl_convert_options;
+
+/* Which graph of a network is looked at. */
+typedef struct tl_view_options {
+    size_t struct_size;
+    const char *stage; /* NULL or "": the model as it is; "core", "lowered", "file"; or the name of a pass */
+    const tl_convert_options *convert; /* for stages behind the source; may be NULL */
+    bool origins;      /* in text: where every node comes from, down to the user's lines */
+} tl_view_options;
+
+void tl_view_options_init(tl_view_options *options);
+/* JSON with everything `inspect` shows. options may be NULL. Lives as long as the network. */
+tl_status tl_describe(tl_network *network, const tl_view_options *options, const char **json);
+/* Text form of the graph. */
+tl_status tl_print(tl_network *network, const tl_view_options *options, const char **text);
 
 typedef struct tl_tensor_info {
     const char *name;
@@ -136,7 +147,7 @@ tl_status tl_check(tl_context *cx, const char *path, const tl_check_options *opt
 
 /* ---- conversion ---- */
 
-typedef struct tl_convert_options {
+struct tl_convert_options {
     size_t struct_size;
     const char *profile; /* "litert" when NULL */
     bool exact;          /* no rewrite that changes floats, no demotion of types */
@@ -150,7 +161,7 @@ typedef struct tl_convert_options {
     const tl_arrays *golden; /* recorded inputs and outputs to compare with; may be NULL */
     double atol, rtol, min_sqnr; /* replace the agreement rule when > 0 */
     bool strip;          /* no marks and descriptions in the file */
-} tl_convert_options;
+};
 
 void tl_convert_options_init(tl_convert_options *options);
 /* Converts and writes path (untouched unless TL_OK or TL_DIFFERS). report, may be NULL, receives JSON

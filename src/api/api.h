@@ -32,6 +32,9 @@ struct tl_arrays {
 tl_status api_stage(tl_network *network, const char *stage, const tl_convert_options *convert,
                     tl_arena *arena, tl_model **out);
 bool api_stage_is_source(const char *stage);
+/* The model that options (NULL: the source) speak of; to be given back. */
+tl_status api_view(tl_network *network, const tl_view_options *options, tl_model **out);
+void api_view_end(tl_network *network, tl_model *model);
 /* Import, passes and lowering; stats of the emitter when out is given. */
 tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
                     tl_model **out);
@@ -43,7 +46,7 @@ tl_status api_entry(tl_context *cx, const tl_model *model, const char *signature
                     const tl_entry **out);
 /* The name users know an op by. */
 const char *api_op_title(tl_op op);
-/* "source_op", "source_node", "module", "line" of an origin that may be NULL, into the open object. */
+/* "source_op", "source_node", "module", "line" and, when there are several, "frames" of an origin that may be NULL, into the open object. */
 void api_json_origin(tl_json *json, const tl_origin *origin);
 const char *api_type_text(tl_arena *arena, const tl_type *type);
 void api_json_type(tl_json *json, tl_arena *arena, const tl_type *type);

@@ -43,6 +43,12 @@ void api_json_origin(tl_json *json, const tl_origin *origin)
         tl_json_str(json, "module", origin->module);
     if (origin->n_frames)
         tl_json_str(json, "line", origin->frames[0]);
+    if (origin->n_frames < 2)
+        return;
+    tl_json_open(json, "frames", '[');
+    for (size_t i = 0; i < origin->n_frames; i++)
+        tl_json_str(json, NULL, origin->frames[i]);
+    tl_json_close(json, ']');
 }
 
 /* Calls visit for every node of every graph, child graphs included. */
@@ -106,6 +112,8 @@ static void list_transpose(node_walk *walk, const tl_node *node)
                                      TL_STR_ARG(origin->op), TL_STR_ARG(origin->node)));
     else
         tl_json_text(json, "reason", "asked for by the source");
+    if (!ours)
+        api_json_origin(json, origin);
     tl_json_close(json, '}');
 }
 
@@ -213,9 +221,8 @@ void api_json_model(tl_json *json, tl_arena *arena, const tl_model *model)
     tl_json_close(json, ']');
 }
 
-const char *tl_describe(tl_network *network)
+static const char *describe(tl_network *network, const tl_model *model, const char *stage)
 {
-    const tl_model *model = network->model;
     tl_json json;
     tl_json_init(&json, &network->arena);
     tl_json_open(&json, NULL, '{');
@@ -223,12 +230,25 @@ const char *tl_describe(tl_network *network)
     tl_json_str(&json, "format", model->source_format);
     tl_json_str(&json, "producer", model->producer);
     tl_json_int(&json, "bytes", (int64_t)tl_file_size(network->file));
+    if (!api_stage_is_source(stage))
+        tl_json_text(&json, "stage", stage);
     api_json_model(&json, &network->arena, model);
     add_symbols(&json, model);
     add_assumptions(&json, &network->arena, model);
     add_weights(&json, &network->arena, model);
     tl_json_close(&json, '}');
     return tl_json_get(&json);
+}
+
+tl_status tl_describe(tl_network *network, const tl_view_options *options, const char **json)
+{
+    tl_model *model = NULL;
+    *json = NULL;
+    tl_status status = api_view(network, options, &model);
+    if (status == TL_OK)
+        *json = describe(network, model, options ? options->stage : NULL);
+    api_view_end(network, model);
+    return status == TL_OK && !*json ? tl_context_status(network->cx) : status;
 }
 
 static tl_tensor_info tensor_info(tl_network *network, tl_str name, const tl_type *type)

@@ -186,14 +186,24 @@ static void digest_arrays(work *w, const tl_arrays *arrays)
 static tl_status print_stage(work *w, tl_network *network, const char *stage)
 {
     const char *text;
-    TRY(tl_print(network, stage, &text));
+    tl_view_options options;
+    tl_view_options_init(&options);
+    options.stage = stage;
+    TRY(tl_print(network, &options, &text));
+    return digest_text(w, text);
+}
+
+static tl_status describe_file(work *w, tl_network *network)
+{
+    const char *text;
+    TRY(tl_describe(network, NULL, &text));
     return digest_text(w, text);
 }
 
 static tl_status print_file(work *w, tl_network *network)
 {
     TRY(print_stage(w, network, "source"));
-    return digest_text(w, tl_describe(network));
+    return describe_file(w, network);
 }
 
 static tl_status print_stages(work *w, tl_network *network)
@@ -548,7 +558,7 @@ static tl_status work_on(work *w, const char *name, const void *data, size_t siz
 {
     tl_network *network;
     TRY(tl_open_memory(w->cx, name, data, size, NULL, &network));
-    tl_status status = digest_text(w, tl_describe(network));
+    tl_status status = describe_file(w, network);
     if (status == TL_OK)
         status = run_random(w, network);
     tl_close(network);

@@ -268,6 +268,22 @@ static bool is_pass(const char *name)
     return false;
 }
 
+static tl_status no_stage(tl_context *cx, const char *stage)
+{
+    tl_arena arena;
+    tl_arena_init(&arena, cx);
+    tl_text passes;
+    tl_text_init(&passes, &arena);
+    for (size_t i = 0; i < tl_pass_count(); i++)
+        tl_text_printf(&passes, "%s%s", i ? ", " : "", tl_pass_name(i));
+    tl_status status = tl_fail(cx, TL_O001, NULL,
+                               "no stage or pass named %s, expected source, core, lowered, file or "
+                               "a pass: %s",
+                               stage, tl_text_get(&passes));
+    tl_arena_release(&arena);
+    return status;
+}
+
 tl_status api_stage(tl_network *network, const char *stage, const tl_convert_options *convert,
                     tl_arena *arena, tl_model **out)
 {
@@ -285,24 +301,40 @@ tl_status api_stage(tl_network *network, const char *stage, const tl_convert_opt
         return tl_fail(network->cx, TL_O003, NULL, "stage quantised: not yet in this version");
     bool core = !strcmp(stage, "core");
     if (!core && !is_pass(stage))
-        return tl_fail(network->cx, TL_O001, NULL,
-                       "no stage or pass named %s, expected source, core, lowered, file or a pass",
-                       stage);
+        return no_stage(network->cx, stage);
     tl_lower_options lower = {.exact = o->exact};
     TRY(api_profile(network->cx, o->profile, &lower.profile));
     return run_passes(network, o, &lower, core ? NULL : stage, arena, out);
 }
 
-tl_status tl_print(tl_network *network, const char *stage, const char **text)
+void tl_view_options_init(tl_view_options *options)
+{
+    *options = (tl_view_options){.struct_size = sizeof *options};
+}
+
+tl_status api_view(tl_network *network, const tl_view_options *options, tl_model **out)
+{
+    return api_stage(network, options ? options->stage : NULL, options ? options->convert : NULL,
+                     &network->arena, out);
+}
+
+void api_view_end(tl_network *network, tl_model *model)
+{
+    if (model && model != network->model)
+        tl_model_release(model);
+}
+
+tl_status tl_print(tl_network *network, const tl_view_options *options, const char **text)
 {
     tl_model *model = NULL;
-    tl_status status = api_stage(network, stage, NULL, &network->arena, &model);
+    tl_print_options print = {
+        .types = true, .origins = options && options->origins, .max_inline = 16};
+    tl_status status = api_view(network, options, &model);
     tl_text t;
     tl_text_init(&t, &network->arena);
     if (status == TL_OK)
-        status = tl_model_print(model, &(tl_print_options){.types = true, .max_inline = 16}, &t);
-    if (model && model != network->model)
-        tl_model_release(model);
+        status = tl_model_print(model, &print, &t);
+    api_view_end(network, model);
     *text = status == TL_OK ? tl_text_get(&t) : NULL;
     return status == TL_OK ? tl_context_status(network->cx) : status;
 }

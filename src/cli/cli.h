@@ -63,6 +63,10 @@ tl_status cli_convert_options(cli *c, tl_convert_options *options);
 /* Inputs for network from --in, --image, --random. *samples when the arrays turned out to be one
  * sample per picture. */
 tl_status cli_inputs(cli *c, tl_network *network, tl_arrays **out, bool *samples);
+/* --after, else --stage; NULL when neither is given. */
+const char *cli_stage(const cli *c);
+/* With --verbose: the module and the user's lines that something comes from. */
+void cli_show_frames(const cli *c, const json_value *origin, const char *indent);
 tl_status cli_write_text(const char *path, const char *text);
 /* 12345678 -> "12.3 MB"; text has room for 32. */
 const char *cli_bytes(double bytes, char *text);

@@ -64,7 +64,7 @@ static tl_status start_file(cli *c, bench_file *f, const tl_convert_options *con
     double ignored, start = seconds_now();
     tl_status status = cli_open(c, f->path, &f->network);
     tl_run_options_init(&f->options);
-    f->options.stage = cli_has(c, OPT_after) ? cli_value(c, OPT_after) : cli_value(c, OPT_stage);
+    f->options.stage = cli_stage(c);
     f->options.signature = cli_value(c, OPT_signature);
     f->options.reference = cli_has(c, OPT_reference);
     f->options.convert = convert;
@@ -260,8 +260,9 @@ static void show_layers(cli *c, const bench_file *f)
         printf("  %5.1f %%  %9.3f ms  %s  %s %s\n", share(f, &f->layers[i]) * 100,
                f->layers[i].time * 1e3, json_text(node, "op"), name, json_text(node, "type"));
         if (cli_has(c, OPT_verbose) && json_text(node, "source_node")[0])
-            printf("%26s%s %s  %s\n", "from ", json_text(node, "source_op"),
-                   json_text(node, "source_node"), json_text(node, "line"));
+            printf("%26s%s %s\n", "from ", json_text(node, "source_op"),
+                   json_text(node, "source_node"));
+        cli_show_frames(c, node, "                          ");
     }
 }
 

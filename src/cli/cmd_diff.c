@@ -13,14 +13,15 @@ static void show_comparison(const json_value *v)
                json_true(v, "agree") ? "" : "   <- differs");
 }
 
-static void show_value(const json_value *v)
+static void show_value(cli *c, const json_value *v)
 {
     printf(" %s  (%s", json_text(v, "value"), json_text(v, "op"));
     if (json_text(v, "source_op")[0])
         printf(", from %s %s", json_text(v, "source_op"), json_text(v, "source_node"));
-    if (json_text(v, "line")[0])
+    if (json_text(v, "line")[0] && !cli_has(c, OPT_verbose))
         printf(", %s", json_text(v, "line"));
     printf(")\n");
+    cli_show_frames(c, v, "      ");
     if (json_get(v, "n")->kind == JSON_NUMBER) {
         printf("    so far: ");
         show_comparison(v);
@@ -33,13 +34,13 @@ static void show_value(const json_value *v)
 }
 
 /* The place that JSON calls first, and what is known of how it came about. */
-static void show_first(const json_value *sample)
+static void show_first(cli *c, const json_value *sample)
 {
     bool local = !strcmp(json_text(sample, "first_by"), "local");
     JSON_EACH(v, json_get(sample, "values"))
     if (json_true(v, "first")) {
         printf("  first place where they part:");
-        show_value(v);
+        show_value(c, v);
         if (!local)
             puts("    no node errs by itself: the errors of several add up");
     }
@@ -59,8 +60,8 @@ static void show_diff(cli *c, const char *text)
         size_t shared = json_get(sample, "values")->n;
         if (cli_has(c, OPT_ops))
             JSON_EACH(v, json_get(sample, "values"))
-        show_value(v);
-        show_first(sample);
+        show_value(c, v);
+        show_first(c, sample);
         JSON_EACH(v, json_get(sample, "outputs"))
         {
             printf("  output %s: ", json_text(v, "output"));

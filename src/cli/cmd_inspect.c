@@ -34,14 +34,18 @@ static void show_ops(const json_value *d)
     printf("  %5.0f %s\n", json_number(op, "count"), json_text(op, "op"));
 }
 
-static void show_transpose_list(const json_value *d)
+static void show_transpose_list(cli *c, const json_value *d)
 {
     char bytes[32];
     printf("%zu transposes\n", json_get(d, "transposes")->n);
     JSON_EACH(t, json_get(d, "transposes"))
-    printf("  %s, %s: %s\n", json_text(t, "type"),
-           json_number(t, "bytes") >= 0 ? cli_bytes(json_number(t, "bytes"), bytes) : "open size",
-           json_text(t, "reason"));
+    {
+        printf("  %s, %s: %s\n", json_text(t, "type"),
+               json_number(t, "bytes") >= 0 ? cli_bytes(json_number(t, "bytes"), bytes)
+                                            : "open size",
+               json_text(t, "reason"));
+        cli_show_frames(c, t, "      ");
+    }
 }
 
 static int by_size(const void *a, const void *b)
@@ -68,11 +72,13 @@ static void show_weights(const json_value *d, size_t most)
 static void show_description(cli *c, const json_value *d)
 {
     char bytes[32];
+    if (json_text(d, "stage")[0])
+        printf("stage %s of ", json_text(d, "stage"));
     printf("%s: %s, %s%s%s, %.0f parameters\n", json_text(d, "file"), json_text(d, "format"),
            json_text(d, "producer"), json_text(d, "producer")[0] ? ", " : "",
            cli_bytes(json_number(d, "bytes"), bytes), json_number(d, "parameters"));
     if (cli_has(c, OPT_transposes)) {
-        show_transpose_list(d);
+        show_transpose_list(c, d);
         return;
     }
     if (cli_has(c, OPT_weights)) {
@@ -82,8 +88,33 @@ static void show_description(cli *c, const json_value *d)
     show_interface(d);
     show_ops(d);
     if (json_get(d, "transposes")->n)
-        show_transpose_list(d);
+        show_transpose_list(c, d);
     show_weights(d, 10);
+}
+
+static tl_status inspect_network(cli *c, tl_network *network)
+{
+    tl_convert_options convert;
+    tl_view_options view;
+    tl_status status = cli_convert_options(c, &convert);
+    tl_view_options_init(&view);
+    view.stage = cli_stage(c);
+    view.convert = &convert;
+    view.origins = cli_has(c, OPT_verbose);
+    const char *text = NULL;
+    if (status == TL_OK)
+        status = cli_has(c, OPT_ir) ? tl_print(network, &view, &text)
+                                    : tl_describe(network, &view, &text);
+    if (status != TL_OK)
+        return status;
+    const json_value *d = cli_has(c, OPT_ir) || cli_has(c, OPT_json) ? NULL : json_parse(text);
+    if (cli_has(c, OPT_ir))
+        fputs(text, stdout);
+    else if (cli_has(c, OPT_json))
+        puts(text);
+    else if (d)
+        show_description(c, d);
+    return TL_OK;
 }
 
 tl_status cmd_inspect(cli *c)
@@ -92,22 +123,7 @@ tl_status cmd_inspect(cli *c)
     tl_status status = cli_open(c, c->args.operands[0], &network);
     if (status != TL_OK)
         return status;
-    const char *stage = cli_has(c, OPT_after) ? cli_value(c, OPT_after) : cli_value(c, OPT_stage);
-    if (cli_has(c, OPT_ir) || stage) {
-        const char *text;
-        status = tl_print(network, stage, &text);
-        if (status == TL_OK)
-            fputs(text, stdout);
-    } else {
-        const char *text = tl_describe(network);
-        const json_value *d = text ? json_parse(text) : NULL;
-        if (!d)
-            status = TL_ENVIRONMENT;
-        else if (cli_has(c, OPT_json))
-            puts(text);
-        else
-            show_description(c, d);
-    }
+    status = inspect_network(c, network);
     cli_diagnostics(c, cli_has(c, OPT_verbose));
     tl_close(network);
     return status;

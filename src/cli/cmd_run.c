@@ -188,7 +188,7 @@ static tl_status run_network(cli *c, tl_network *network)
     tl_run_options options;
     tl_run_options_init(&options);
     status = cli_inputs(c, network, &inputs, &options.samples);
-    options.stage = cli_has(c, OPT_after) ? cli_value(c, OPT_after) : cli_value(c, OPT_stage);
+    options.stage = cli_stage(c);
     options.signature = cli_value(c, OPT_signature);
     options.reference = cli_has(c, OPT_reference);
     options.steps = cli_has(c, OPT_steps);

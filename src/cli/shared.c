@@ -135,6 +135,22 @@ tl_status cli_inputs(cli *c, tl_network *network, tl_arrays **out, bool *samples
     return status;
 }
 
+const char *cli_stage(const cli *c)
+{
+    return cli_has(c, OPT_after) ? cli_value(c, OPT_after) : cli_value(c, OPT_stage);
+}
+
+void cli_show_frames(const cli *c, const json_value *origin, const char *indent)
+{
+    if (!cli_has(c, OPT_verbose))
+        return;
+    if (json_text(origin, "module")[0])
+        printf("%smodule %s\n", indent, json_text(origin, "module"));
+    if (json_get(origin, "frames")->n == 0 && json_text(origin, "line")[0])
+        printf("%s%s\n", indent, json_text(origin, "line"));
+    JSON_EACH(frame, json_get(origin, "frames")) printf("%s%s\n", indent, frame->text);
+}
+
 tl_status cli_write_text(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
