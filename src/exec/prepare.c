@@ -14,10 +14,19 @@ typedef struct preparing {
 
 /* ---- slots ---- */
 
+/* Not zeroed: it is filled at once. */
+static void *weight_memory(tl_session *s, size_t size)
+{
+    char *p = size < SIZE_MAX - TL_EXEC_ALIGN
+                  ? tl_arena_push_raw(&s->weights, size + TL_EXEC_ALIGN, 1)
+                  : NULL;
+    return p ? p + (TL_EXEC_ALIGN - (uintptr_t)p % TL_EXEC_ALIGN) : NULL;
+}
+
 static tl_status load_constant(tl_session *s, const tl_const *c, tl_tensor *t, tl_arena *scratch)
 {
     size_t size = (size_t)tl_const_size(c);
-    t->data = tl_arena_push_aligned(&s->weights, size, TL_EXEC_ALIGN);
+    t->data = weight_memory(s, size);
     if (!t->data)
         return tl_context_status(s->cx);
     return tl_const_read(s->cx, c, 0, tl_const_count(c), t->data, scratch);
@@ -103,7 +112,7 @@ static tl_status pack_operands(preparing *p, exec_step *step, const tl_fast_site
     size_t size = fast->pack_size ? fast->pack_size(s->isa, site) : 0;
     if (!size)
         return TL_OK;
-    void *packed = tl_arena_push_aligned(&s->weights, size, TL_EXEC_ALIGN);
+    void *packed = weight_memory(s, size);
     if (!packed)
         return tl_context_status(s->cx);
     tl_arena_mark mark = tl_arena_get_mark(&p->scratch);

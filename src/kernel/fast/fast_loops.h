@@ -5,7 +5,7 @@
 
 #include "kernel/fast/fast_private.h"
 
-#define TL_FAST_VIEWS 2
+#define TL_FAST_VIEWS 3
 
 typedef struct tl_fast_loops {
     int rank; /* >= 1 */

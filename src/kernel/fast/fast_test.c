@@ -1,6 +1,7 @@
 /* Fast kernels against reference kernels: every instruction set of this machine, one worker and
- * several, odd sizes. A row is an op, its operands ("3,5" an input of that shape, "c3,5" a
- * constant, "=2" a constant scalar, "i1,2" constant integers, "_" absent) and its attributes. */
+ * several, odd sizes. A row is an op, its operands ("3,5" an input of that shape, b, d, l before
+ * it: of bool, i32, i64; "c3,5" a constant, "=2" a constant scalar, "i1,2" constant integers, "_"
+ * absent) and its attributes. */
 #include <stdlib.h>
 
 #include "base/half.h"
@@ -62,17 +63,29 @@ static tl_value *add_given(fast_case *c, tl_str text, size_t k)
     tl_str part;
     if (tl_str_is(text, "_"))
         return NULL;
-    if (constant)
+    tl_dtype dtype = tl_str_starts(text, "b")   ? TL_BOOL
+                     : tl_str_starts(text, "d") ? TL_I32
+                     : tl_str_starts(text, "l") ? TL_I64
+                                                : TL_F32;
+    if (constant || dtype != TL_F32)
         text = (tl_str){text.p + 1, text.n - 1};
-    *t = (tl_tensor){.dtype = TL_F32};
+    *t = (tl_tensor){.dtype = dtype};
     while (tl_str_split(&text, ',', &part))
         assert_true(tl_str_to_i64(part, &t->shape[t->rank++]));
-    t->data = keep(c, random_floats(tl_tensor_count(t), k + 1));
+    int64_t n = tl_tensor_count(t);
+    float *data = keep(c, random_floats(n, k + 1));
+    t->data = data;
+    if (dtype != TL_F32) {
+        t->data = keep(c, calloc((size_t)n + 1, 8));
+        for (int64_t i = 0; i < n; i++)
+            tl_dtype_set_i64(dtype, t->data, i,
+                             dtype == TL_BOOL ? data[i] > 0 : (int64_t)(data[i] * 2));
+    }
     if (constant)
         return tl_build_const(
             c->model, tl_const_bytes(&c->arena, TL_F32, t->rank, t->shape, t->data), TL_STR(""));
     return tl_graph_add_input(
-        c->graph, tl_type_static(&c->arena, c->model->dims, TL_F32, t->rank, t->shape), TL_STR(""));
+        c->graph, tl_type_static(&c->arena, c->model->dims, dtype, t->rank, t->shape), TL_STR(""));
 }
 
 /* Integers of a constant operand: "i1,2" is the vector {1, 2}. */
@@ -145,7 +158,7 @@ static tl_call call_of(fast_case *c)
 static float *new_result(fast_case *c)
 {
     int64_t n = tl_tensor_count(&c->out[0]);
-    float *x = malloc(((size_t)n + 1) * sizeof *x);
+    float *x = calloc((size_t)n + 1, 8); /* room for any type */
     for (int64_t i = 0; i <= n; i++)
         x[i] = 1e30f;
     c->out[0].data = keep(c, x);
@@ -209,6 +222,11 @@ static void compare(fast_case *c, const fast_row *row, const char *what, const f
 {
     int64_t n = tl_tensor_count(&c->out[0]);
     double top = 1, worst = 0;
+    if (c->out[0].dtype != TL_F32) {
+        if (memcmp(expected, y, tl_tensor_size(&c->out[0])) != 0)
+            fail_msg("%s %s %s, %s: differs", row->op, row->operands, row->attrs, what);
+        return;
+    }
     int64_t at = 0;
     for (int64_t i = 0; i < n; i++)
         top = fabs((double)expected[i]) > top ? fabs((double)expected[i]) : top;
@@ -256,7 +274,7 @@ static void check_row(const fast_row *row)
         float *y = run_fast(&c, row, kernel, all_isas[i], &one);
         compare(&c, row, all_isas[i]->name, expected, y);
         float *z = run_fast(&c, row, kernel, all_isas[i], &three);
-        assert_memory_equal(y, z, (size_t)tl_tensor_count(&c.out[0]) * sizeof *y);
+        assert_memory_equal(y, z, tl_tensor_size(&c.out[0]));
     }
     for (size_t i = 0; i < c.n_data; i++)
         free(c.data[i]);
