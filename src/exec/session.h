@@ -15,7 +15,8 @@ typedef struct tl_session_options {
     int n_threads;  /* 0: as many as the context says */
     bool reference; /* only reference kernels, one thread, nothing in place */
     /* Called after every node for each of its outputs (also inside child graphs), while the data is
-     * valid; in graph order, on the calling thread. NULL: not called. */
+     * valid; in graph order, on the calling thread. NULL: not called. When set, every value is computed
+     * as it is; else nodes may be joined and transposes not be carried out. */
     void (*observe)(void *user, const tl_value *value, const tl_tensor *tensor);
     void *observe_user;
     bool profile; /* keep nanoseconds per node */
@@ -44,7 +45,8 @@ typedef struct tl_session_stats {
 } tl_session_stats;
 tl_session_stats tl_session_get_stats(const tl_session *session);
 
-/* Time of the last run per node of the entry's graph, when profile was set. */
+/* Time of the last run per node of the entry's graph, when profile was set. Nodes that another one does on
+ * the side take none. */
 typedef struct tl_node_time {
     const tl_node *node;
     uint64_t nanoseconds;
