@@ -146,7 +146,9 @@ static tl_status open_target(tl_out *out)
     if (!n || out->path[n - 1] == '/')
         return cannot_write(out, "cannot write", n ? "it names a directory" : "the name is empty");
     out->replaces = !stat(out->path, &out->old);
-    if (!out->replaces) {
+    if (!out->replaces && errno != ENOENT)
+        return cannot_write_errno(out, "cannot write", errno);
+    if (!out->replaces) { /* a link that leads nowhere, too, is replaced */
         out->target = out->path;
         return open_temporary(out);
     }
