@@ -6,7 +6,8 @@ cd "$(dirname "$0")"
 . tools/steps.sh
 
 sh tools/setup.sh test
-step "tree" python3 tools/check_layers
+step "layers" python3 tools/check_layers
+step "order of evaluation" python3 tools/check_order
 configure test build
 step "build, gcc" build build all unit_tests
 configure asan build-asan

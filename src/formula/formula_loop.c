@@ -57,8 +57,8 @@ void fx_loop(formula *f, const tl_dim *turns, tl_value *const *start, size_t n,
              tl_value *const *captured, size_t n_captured, fx_turn turn, void *user, tl_value **out)
 {
     TL_ASSERT(n + n_captured <= MAX_LOOP);
-    loop_graphs g = {.cond = tl_graph_new(f->model, TL_STR("more")),
-                     .body = tl_graph_new(f->model, TL_STR("turn"))};
+    loop_graphs g = {.cond = tl_graph_new(f->model, TL_STR("more"))};
+    g.body = tl_graph_new(f->model, TL_STR("turn"));
     tl_value *inner[MAX_LOOP + 1] = {0}, *next[MAX_LOOP + 1];
     tl_value *i = add_slot(&g, tl_build_scalar(f->model, TL_I64, 0), false);
     for (size_t k = 0; k < n; k++)

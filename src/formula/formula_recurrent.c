@@ -202,7 +202,8 @@ static tl_value *put_step(formula *f, tl_value *y, tl_value *row, tl_value *t)
 {
     const tl_dim *one = fx_int(f, 1);
     const int64_t zeros[2] = {0, 0};
-    tl_value *parts[] = {tl_build_reshape(f->b, t, &one, 1), tl_build_i64s(f->model, zeros, 2)};
+    tl_value *row_at = tl_build_reshape(f->b, t, &one, 1);
+    tl_value *parts[] = {row_at, tl_build_i64s(f->model, zeros, 2)};
     return tl_build3(f->b, TL_OP_dynamic_update_slice, y, row, tl_build_concat(f->b, parts, 2, 0),
                      NULL);
 }

@@ -54,8 +54,8 @@ bool tl_lower_takes_if(const tl_lower_options *options, const tl_node *node)
 
 void tl_lower_make_if(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
-    tl_graph *graphs[] = {copy_child(lw, node->graphs[0], false, 0),
-                          copy_child(lw, node->graphs[1], false, 0)};
+    tl_graph *yes = copy_child(lw, node->graphs[0], false, 0);
+    tl_graph *graphs[] = {yes, copy_child(lw, node->graphs[1], false, 0)};
     tl_node *y = build_control(lw, node, TL_OP_tfl_if, NULL, node->n_out, graphs);
     for (size_t i = 0; i < node->n_out; i++)
         out[i] = y->out[i];
@@ -70,8 +70,8 @@ bool tl_lower_takes_while(const tl_lower_options *options, const tl_node *node)
 void tl_lower_make_while(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     size_t carried = node->n_out;
-    tl_graph *graphs[] = {copy_child(lw, node->graphs[0], false, 0),
-                          copy_child(lw, node->graphs[1], true, carried)};
+    tl_graph *cond = copy_child(lw, node->graphs[0], false, 0);
+    tl_graph *graphs[] = {cond, copy_child(lw, node->graphs[1], true, carried)};
     tl_while_attrs attrs = {.carried = node->n_in};
     tl_node *y = build_control(lw, node, TL_OP_tfl_while, &attrs, node->n_in, graphs);
     for (size_t i = 0; i < node->n_out; i++)

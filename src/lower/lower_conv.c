@@ -59,8 +59,8 @@ void tl_lower_make_conv_1d(tl_lowerer *lw, const tl_node *node, tl_value **out)
                            .pad_lo = {2, (const tl_dim *[]){zero, w->lo}},
                            .pad_hi = {2, (const tl_dim *[]){zero, w->hi}},
                            .groups = tl_attrs_of(node, conv)->groups};
-    tl_value *in[] = {tl_lower_unsqueeze(lw, node->in[0].value, 1),
-                      tl_lower_unsqueeze(lw, node->in[1].value, 1), tl_in(node, 2)};
+    tl_value *x = tl_lower_unsqueeze(lw, node->in[0].value, 1);
+    tl_value *in[] = {x, tl_lower_unsqueeze(lw, node->in[1].value, 1), tl_in(node, 2)};
     out[0] = tl_lower_squeeze(lw, tl_build(&lw->b, TL_OP_conv, in, node->n_in, &attrs), 1);
 }
 
@@ -203,9 +203,10 @@ static tl_value *conv_by_groups(tl_lowerer *lw, const tl_node *node)
         const tl_dim *first_in = tl_lower_const(lw, g * (c / groups));
         const tl_dim *first_out = tl_lower_const(lw, g * (o / groups));
         tl_value *b = tl_in(node, 2);
-        tl_value *in[] = {tl_lower_part(lw, node->in[0].value, axes + 1, first_in, n_in, 1),
-                          tl_lower_part(lw, node->in[1].value, 0, first_out, n_out, 1),
-                          b ? tl_lower_part(lw, b, 0, first_out, n_out, 1) : NULL};
+        tl_value *in[3];
+        in[0] = tl_lower_part(lw, node->in[0].value, axes + 1, first_in, n_in, 1);
+        in[1] = tl_lower_part(lw, node->in[1].value, 0, first_out, n_out, 1);
+        in[2] = b ? tl_lower_part(lw, b, 0, first_out, n_out, 1) : NULL;
         parts[g] = tl_build(&lw->b, TL_OP_conv, in, b ? 3 : 2, &attrs);
     }
     return tl_build_concat(&lw->b, parts, (size_t)groups, axes + 1);
@@ -272,7 +273,8 @@ void tl_lower_make_int_conv(tl_lowerer *lw, const tl_node *node, tl_value **out)
         const tl_dim *n = tl_lower_const(lw, TL_MIN(step, c - first));
         tl_value *a = whole ? x : tl_lower_part(lw, x, axis, begin, n, 1);
         tl_value *b = whole ? w : tl_lower_part(lw, w, axis, begin, n, 1);
-        tl_value *in[] = {tl_build_cast(&lw->b, a, TL_F32), tl_build_cast(&lw->b, b, TL_F32)};
+        a = tl_build_cast(&lw->b, a, TL_F32);
+        tl_value *in[] = {a, tl_build_cast(&lw->b, b, TL_F32)};
         tl_value *part = tl_build(&lw->b, TL_OP_conv, in, 2, node->attrs);
         part = tl_build_cast(&lw->b, part, dtype);
         sum = sum ? tl_build2(&lw->b, TL_OP_add, sum, part, NULL) : part;

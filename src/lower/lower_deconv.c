@@ -80,9 +80,11 @@ void tl_lower_make_transpose_conv(tl_lowerer *lw, const tl_node *node, tl_value 
         hi[i + 1] = tl_lower_const(lw, TL_MIN(plan[i].tail, 0));
     }
     tl_value *b = tl_in(node, 2);
-    tl_value *in[] = {tl_lower_dims(lw, dims, 4), tl_lower_cast(lw, node->in[1].value, TL_F32),
-                      tl_lower_cast(lw, node->in[0].value, TL_F32),
-                      b ? tl_lower_cast(lw, b, TL_F32) : NULL};
+    tl_value *in[4];
+    in[0] = tl_lower_dims(lw, dims, 4);
+    in[1] = tl_lower_cast(lw, node->in[1].value, TL_F32);
+    in[2] = tl_lower_cast(lw, node->in[0].value, TL_F32);
+    in[3] = b ? tl_lower_cast(lw, b, TL_F32) : NULL;
     tl_tfl_transpose_conv_attrs attrs = {.padding =
                                              same ? TL_tfl_padding_same : TL_tfl_padding_valid,
                                          .stride_h = a[0].stride,
@@ -110,8 +112,8 @@ void tl_lower_make_transpose_conv_1d(tl_lowerer *lw, const tl_node *node, tl_val
                                      .pad_hi = {2, (const tl_dim *[]){zero, a->hi}},
                                      .out_pad = {2, (const tl_dim *[]){zero, a->more}},
                                      .groups = tl_attrs_of(node, conv_transpose)->groups};
-    tl_value *in[] = {tl_lower_unsqueeze(lw, node->in[0].value, 1),
-                      tl_lower_unsqueeze(lw, node->in[1].value, 1), tl_in(node, 2)};
+    tl_value *x = tl_lower_unsqueeze(lw, node->in[0].value, 1);
+    tl_value *in[] = {x, tl_lower_unsqueeze(lw, node->in[1].value, 1), tl_in(node, 2)};
     out[0] =
         tl_lower_squeeze(lw, tl_build(&lw->b, TL_OP_conv_transpose, in, node->n_in, &attrs), 1);
 }

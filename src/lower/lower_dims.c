@@ -40,9 +40,10 @@ static tl_value *size_along(tl_lowerer *lw, tl_value *x, int axis)
     tl_builder b = lw->b;
     b.before = x->def ? x->def->next : x->graph->first;
     tl_value *shape = tl_build1(&b, TL_OP_tfl_shape, x, NULL);
-    tl_value *in[] = {shape, tl_lower_ints(lw, (int64_t[]){axis}, 1),
-                      tl_lower_ints(lw, (int64_t[]){axis + 1}, 1),
-                      tl_lower_ints(lw, (int64_t[]){1}, 1)};
+    tl_value *in[4] = {shape};
+    in[1] = tl_lower_ints(lw, (int64_t[]){axis}, 1);
+    in[2] = tl_lower_ints(lw, (int64_t[]){axis + 1}, 1);
+    in[3] = tl_lower_ints(lw, (int64_t[]){1}, 1);
     tl_tfl_strided_slice_attrs attrs = {.shrink_axis_mask = 1};
     size = tl_build(&b, TL_OP_tfl_strided_slice, in, 4, &attrs);
     tl_map_put_id(&lw->sizes, key, size);

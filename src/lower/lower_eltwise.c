@@ -379,8 +379,9 @@ void tl_lower_make_where(tl_lowerer *lw, const tl_node *node, tl_value **out)
     const tl_value *result = node->out[0];
     const tl_type *type = tl_type_of(result);
     tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_select_v2, node, 1, 2);
-    tl_value *in[] = {node->in[0].value, tl_lower_cast(lw, node->in[1].value, dtype),
-                      tl_lower_cast(lw, node->in[2].value, dtype)};
+    tl_value *in[3] = {node->in[0].value};
+    for (size_t i = 1; i < 3; i++)
+        in[i] = tl_lower_cast(lw, node->in[i].value, dtype);
     int max = tl_profile_limits(lw->options->profile, TL_OP_tfl_select_v2).spread_rank;
     tl_value *y = max && type->rank > max && spreads(in, 3, type)
                       ? spread_direct(lw, TL_OP_tfl_select_v2, in, 3, result, max)

@@ -192,9 +192,11 @@ void tl_lower_make_one_hot(tl_lowerer *lw, const tl_node *node, tl_value **out)
     const tl_one_hot_attrs *attrs = tl_attrs_of(node, one_hot);
     const tl_dim *depth = attrs->depth.v[0];
     tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_one_hot, node, 1, 2);
-    tl_value *in[] = {tl_lower_indices(lw, node->in[0].value, depth, true), tl_lower_dim(lw, depth),
-                      tl_lower_cast(lw, node->in[1].value, dtype),
-                      tl_lower_cast(lw, node->in[2].value, dtype)};
+    tl_value *in[4];
+    in[0] = tl_lower_indices(lw, node->in[0].value, depth, true);
+    in[1] = tl_lower_dim(lw, depth);
+    in[2] = tl_lower_cast(lw, node->in[1].value, dtype);
+    in[3] = tl_lower_cast(lw, node->in[2].value, dtype);
     tl_tfl_one_hot_attrs tfl = {.axis = attrs->axis};
     out[0] = tl_lower_result(lw, node, tl_build(&lw->b, TL_OP_tfl_one_hot, in, 4, &tfl));
 }

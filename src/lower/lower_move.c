@@ -362,9 +362,10 @@ static tl_value *strided_slice(tl_lowerer *lw, tl_value *x, const slice_axis *a,
         known = known && a[i].known;
     }
     size_t n = (size_t)rank;
-    tl_value *in[] = {x, known ? tl_lower_ints(lw, at, n) : tl_lower_dims(lw, at_dims, n),
-                      known ? tl_lower_ints(lw, end, n) : tl_lower_dims(lw, end_dims, n),
-                      tl_lower_ints(lw, stride, n)};
+    tl_value *in[4] = {x};
+    in[1] = known ? tl_lower_ints(lw, at, n) : tl_lower_dims(lw, at_dims, n);
+    in[2] = known ? tl_lower_ints(lw, end, n) : tl_lower_dims(lw, end_dims, n);
+    in[3] = tl_lower_ints(lw, stride, n);
     return tl_build(&lw->b, TL_OP_tfl_strided_slice, in, 4, &attrs);
 }
 

@@ -66,7 +66,8 @@ static tl_value *pad_constant(tl_lowerer *lw, const tl_node *node, tl_value *x, 
     tl_axis_groups groups = tl_lower_group(rank, joins, max);
     if (groups.n > max)
         return pad_each_axis(lw, x, attrs, value);
-    tl_value *in[] = {tl_lower_merge(lw, x, &groups), pad_counts(lw, attrs, &groups), value};
+    x = tl_lower_merge(lw, x, &groups);
+    tl_value *in[] = {x, pad_counts(lw, attrs, &groups), value};
     tl_value *y = tl_build(&lw->b, tfl, in, value ? 3 : 2, NULL);
     return groups.n < rank ? tl_lower_like(lw, y, node->out[0]) : y;
 }

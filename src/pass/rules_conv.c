@@ -47,8 +47,9 @@ static tl_value *build_scaled(tl_builder *b, const tl_match *m, const double *mu
     const tl_const *c = tl_const_bytes(m->model->arena, dtype, 1, &n, stored);
     if (!c)
         return NULL;
-    tl_value *in[3] = {conv->in[0].value, tl_build_const(m->model, weights, w->name),
-                       tl_build_const(m->model, c, bias ? bias->name : (tl_str){0})};
+    tl_value *in[3] = {conv->in[0].value};
+    in[1] = tl_build_const(m->model, weights, w->name);
+    in[2] = tl_build_const(m->model, c, bias ? bias->name : (tl_str){0});
     return tl_build(b, conv->op, in, 3, conv->attrs);
 }
 

@@ -136,13 +136,12 @@ static tl_value *bias_of(onnx_call *c, const recurrent_call *r, tl_value *b, tl_
     static const int order[] = {0, 1, 2, 3, 4, 5, 6, 7};
     const int *of_w = order, *of_r = order + r->gates;
     size_t n = (size_t)r->gates;
-    if (!r->attrs.reset_after)
-        return gates_in_order(
-            c, r,
-            onnx_build(c, TL_OP_add, blocks_of(c, r, b, of_w, n), blocks_of(c, r, b, of_r, n)));
-    tl_value *parts[] = {
-        onnx_build(c, TL_OP_add, blocks_of(c, r, b, of_w, 2), blocks_of(c, r, b, of_r, 2)),
-        blocks_of(c, r, b, of_w + 2, 1)};
+    size_t n_joint = r->attrs.reset_after ? 2 : n; /* gates whose two biases only ever come as a sum */
+    tl_value *joint = blocks_of(c, r, b, of_w, n_joint);
+    joint = onnx_build(c, TL_OP_add, joint, blocks_of(c, r, b, of_r, n_joint));
+    if (n_joint == n)
+        return gates_in_order(c, r, joint);
+    tl_value *parts[] = {joint, blocks_of(c, r, b, of_w + 2, 1)};
     *after = blocks_of(c, r, b, of_r + 2, 1);
     return tl_build_concat(c->b, parts, 2, 0);
 }
