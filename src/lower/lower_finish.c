@@ -407,7 +407,8 @@ static tl_status prove_rules(const tl_model *model, const tl_profile *profile)
         tl_text text;
         tl_text_init(&text, &arena);
         tl_node_print(broken->node, &text);
-        if (broken->kind == TL_RULE_REFUSED) {
+        bool type_or_rank = broken->rule == 5 || broken->rule == 6; /* of the model, not ours */
+        if (broken->kind == TL_RULE_REFUSED || type_or_rank) {
             tl_where where = tl_origin_where(model, broken->node->origin);
             status =
                 tl_fail(model->cx, TL_U007, &where, "%s: %s", broken->reason, tl_text_get(&text));

@@ -219,7 +219,8 @@ void tl_lower_make_range(tl_lowerer *lw, const tl_node *node, tl_value **out)
 bool tl_lower_takes_nonzero(const tl_lower_options *options, const tl_node *node)
 {
     (void)options;
-    return !tl_type_of(node->in[0].value)->quant;
+    const tl_type *type = tl_type_of(node->in[0].value);
+    return !type->quant && type->rank > 0; /* no RESHAPE gives [n, 0] */
 }
 
 /* WHERE; of another type than it takes, of x ≠ 0 */
