@@ -78,6 +78,8 @@ void tl_diagnostics_clear(tl_context *cx);
 
 /* Meaning of a code: title and advice; NULL when unknown. */
 const char *tl_explain(const char *code, const char **advice);
+/* Every code there is, by number from 0, with the status that it stands for; NULL behind the last. */
+const char *tl_code_at(size_t index, tl_status *status);
 
 /* ---- models ---- */
 

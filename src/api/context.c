@@ -102,3 +102,12 @@ const char *tl_explain(const char *code, const char **advice)
         *advice = tl_code_advice(found);
     return tl_code_title(found);
 }
+
+const char *tl_code_at(size_t index, tl_status *status)
+{
+    if (index >= TL_CODE_COUNT)
+        return NULL;
+    if (status)
+        *status = tl_code_status((tl_code)index);
+    return tl_code_name((tl_code)index);
+}

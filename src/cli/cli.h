@@ -38,6 +38,7 @@ typedef struct cli {
 /* TL_USAGE after saying why; *help when help was asked for (the text is printed). */
 tl_status cli_parse(cli *c, int argc, char **argv, bool *help);
 void cli_help(FILE *to, const char *command);
+void cli_man(FILE *to); /* the manual page, for docs/tolite.1 */
 
 static inline bool cli_has(const cli *c, cli_option option)
 {

@@ -1,4 +1,4 @@
-/* tolite inspect, ops, explain */
+/* tolite inspect, ops */
 #include "cli/cli.h"
 
 #include <stdlib.h>
@@ -151,14 +151,5 @@ tl_status cmd_ops(cli *c)
     JSON_EACH(row, to)
     printf("  %-22s %-9s %s\n", json_text(row, "op"), json_text(row, "form"),
            json_text(row, "meaning"));
-    return TL_OK;
-}
-
-tl_status cmd_explain(cli *c)
-{
-    const char *advice, *title = tl_explain(c->args.operands[0], &advice);
-    if (!title)
-        return cli_usage("no diagnostic code %s", c->args.operands[0]);
-    printf("%s: %s\n%s\n", c->args.operands[0], title, advice);
     return TL_OK;
 }

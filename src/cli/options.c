@@ -1,36 +1,19 @@
-/* The command line: parsing by table, help from the same table. */
-#include "cli/cli.h"
+/* The command line, parsed by table. */
+#include "cli/tables.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum option_kind { FLAG, VALUE, LIST, MANY, OPTIONAL, LATER } option_kind;
-
-typedef struct option_row {
-    const char *name;
-    char letter;
-    option_kind kind;
-    const char *metavar, *commands, *help;
-} option_row;
-
 /* clang-format off */
-static const option_row rows[] = {
+const option_row cli_options[] = {
 #define OPTION(id, name, letter, kind, metavar, commands, help) {name, letter, kind, metavar, commands, help},
 #include "cli/options.def"
 #undef OPTION
 };
 
-typedef struct command_row {
-    const char *name;
-    char letter;
-    const char *operands;
-    size_t least, most;
-    const char *summary;
-} command_row;
-
-static const command_row commands[] = {
+const command_row cli_commands[] = {
 #define COMMAND(name, letter, operands, least, most, summary) {#name, letter, operands, least, most, summary},
 #define LATER(name, summary) {#name, 0, "", 0, 0, summary},
 #include "cli/commands.def"
@@ -39,7 +22,7 @@ static const command_row commands[] = {
 };
 /* clang-format on */
 
-#define N_COMMANDS (sizeof commands / sizeof commands[0])
+const size_t cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];
 
 tl_status cli_usage(const char *format, ...)
 {
@@ -52,47 +35,12 @@ tl_status cli_usage(const char *format, ...)
     return TL_USAGE;
 }
 
-static const command_row *find_command(const char *name)
+const command_row *cli_find_command(const char *name)
 {
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (!strcmp(commands[i].name, name))
-            return &commands[i];
+    for (size_t i = 0; i < cli_n_commands; i++)
+        if (!strcmp(cli_commands[i].name, name))
+            return &cli_commands[i];
     return NULL;
-}
-
-static void option_help(FILE *to, const option_row *row)
-{
-    char left[64];
-    int n = snprintf(left, sizeof left, "  %c%c%s--%s", row->letter ? '-' : ' ',
-                     row->letter ? row->letter : ' ', row->letter ? ", " : "  ", row->name);
-    if (row->metavar[0])
-        snprintf(left + n, sizeof left - (size_t)n, row->kind == OPTIONAL ? "[=%s]" : " %s",
-                 row->metavar);
-    fprintf(to, "%-34s  %s%s\n", left, row->help,
-            row->kind == LATER ? " (not yet in this version)" : "");
-}
-
-void cli_help(FILE *to, const char *command)
-{
-    const command_row *c = command ? find_command(command) : NULL;
-    if (!c) {
-        fprintf(to, "usage: tolite COMMAND ARGUMENTS\n\n"
-                    "Turns trained ONNX models into TensorFlow Lite files and proves them "
-                    "right.\n\ncommands:\n");
-        for (size_t i = 0; i < N_COMMANDS; i++)
-            fprintf(to, "  %-10s %s%s\n", commands[i].name, commands[i].summary,
-                    commands[i].letter ? "" : " (not yet in this version)");
-        fprintf(to, "  %-10s %s\n\n", "help", "help COMMAND: its options");
-        fprintf(to, "exit status: 0 done, 1 models differ, 2 usage, 3 malformed input, 4 "
-                    "unsupported, 5 environment,\n"
-                    "  6 bug in tolite, 130 interrupted\n");
-        return;
-    }
-    fprintf(to, "usage: tolite %s %s [OPTIONS]\n\n%s%s\n\noptions:\n", c->name, c->operands,
-            c->summary, c->letter ? "" : " (not yet in this version)");
-    for (size_t i = 0; i < OPT_COUNT; i++)
-        if (rows[i].commands[0] == '*' || (c->letter && strchr(rows[i].commands, c->letter)))
-            option_help(to, &rows[i]);
 }
 
 static void push_value(cli_values *values, const char *value)
@@ -110,7 +58,7 @@ static int find_option(const char *word, const char **value)
     *value = NULL;
     if (word[1] != '-') {
         for (int i = 0; i < OPT_COUNT; i++)
-            if (rows[i].letter == word[1]) {
+            if (cli_options[i].letter == word[1]) {
                 *value = word[2] ? word + 2 : NULL;
                 return i;
             }
@@ -118,7 +66,7 @@ static int find_option(const char *word, const char **value)
     }
     size_t n = strcspn(word + 2, "=");
     for (int i = 0; i < OPT_COUNT; i++)
-        if (strlen(rows[i].name) == n && !strncmp(rows[i].name, word + 2, n)) {
+        if (strlen(cli_options[i].name) == n && !strncmp(cli_options[i].name, word + 2, n)) {
             *value = word[2 + n] ? word + 3 + n : NULL;
             return i;
         }
@@ -131,7 +79,7 @@ static tl_status take_option(cli *c, const command_row *command, int argc, char 
     int id = find_option(word, &value);
     if (id < 0)
         return cli_usage("no option %s; see tolite help %s", word, command->name);
-    const option_row *row = &rows[id];
+    const option_row *row = &cli_options[id];
     if (row->commands[0] != '*' && !strchr(row->commands, command->letter))
         return cli_usage("option --%s is not for %s; see tolite help %s", row->name, command->name,
                          command->name);
@@ -169,7 +117,11 @@ tl_status cli_parse(cli *c, int argc, char **argv, bool *help)
     const char *name = argv[1];
     if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
         *help = true;
-        if (argc > 2 && !find_command(argv[2]))
+        if (argc > 2 && !strcmp(argv[2], "--man")) {
+            cli_man(stdout);
+            return TL_OK;
+        }
+        if (argc > 2 && !cli_find_command(argv[2]))
             return cli_usage("no command %s; see tolite help", argv[2]);
         cli_help(stdout, argc > 2 ? argv[2] : NULL);
         return TL_OK;
@@ -179,7 +131,7 @@ tl_status cli_parse(cli *c, int argc, char **argv, bool *help)
         printf("tolite %s\n", tl_version());
         return TL_OK;
     }
-    const command_row *command = find_command(name);
+    const command_row *command = cli_find_command(name);
     if (!command)
         return cli_usage("no command %s; see tolite help", name);
     if (!command->letter)
@@ -218,7 +170,7 @@ tl_status cli_int(const cli *c, cli_option option, long lo, long hi, long *value
     long x = strtol(text, &end, 10);
     if (errno || *end || end == text || x < lo || x > hi)
         return cli_usage("option --%s: \"%s\", expected a number from %ld to %ld",
-                         rows[option].name, text, lo, hi);
+                         cli_options[option].name, text, lo, hi);
     *value = x;
     return TL_OK;
 }
@@ -231,7 +183,8 @@ tl_status cli_double(const cli *c, cli_option option, double *value)
     char *end;
     double x = strtod(text, &end);
     if (*end || end == text || !(x >= 0))
-        return cli_usage("option --%s: \"%s\", expected a number >= 0", rows[option].name, text);
+        return cli_usage("option --%s: \"%s\", expected a number >= 0", cli_options[option].name,
+                         text);
     *value = x;
     return TL_OK;
 }
