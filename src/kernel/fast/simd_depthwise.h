@@ -1,19 +1,23 @@
 /* Rows of depthwise convolution: channels in vectors, four outputs at a time where the window lies inside.
  * Included once per instruction set. */
 
-/* Output o alone, some taps of it in the padding. */
-FN void dw_border(const tl_dw_row *r, size_t c0, int n, int64_t o)
+/* Output o alone, some taps of it perhaps in the padding. */
+FN void dw_one(const tl_dw_row *r, size_t c0, int n, int64_t o)
 {
     vf sum = v_load(r->w + c0);
-    for (int ky = 0; ky < r->kh; ky++)
-        for (int kx = 0; r->x[ky] && kx < r->kw; kx++) {
-            int64_t ix = o * r->stride + kx * r->dilation - r->pad;
-            if (ix < 0 || ix >= r->iw)
-                continue;
-            const float *x = r->x[ky] + (size_t)ix * r->c + c0;
-            vf w = v_load(r->w + (size_t)(1 + ky * r->kw + kx) * r->padded + c0);
-            sum = v_fma(n == VL ? v_load(x) : v_load_part(x, n), w, sum);
-        }
+    int64_t at = o * r->stride - r->pad, first = 0, end = r->kw;
+    while (first < end && at + first * r->dilation < 0)
+        first++;
+    while (end > first && at + (end - 1) * r->dilation >= r->iw)
+        end--;
+    for (int ky = 0; ky < r->kh; ky++) {
+        if (!r->x[ky])
+            continue;
+        const float *x = r->x[ky] + (at + first * r->dilation) * (int64_t)r->c + c0;
+        const float *w = r->w + (size_t)(1 + ky * r->kw + first) * r->padded + c0;
+        for (int64_t kx = first; kx < end; kx++, x += (size_t)r->dilation * r->c, w += r->padded)
+            sum = v_fma(n == VL ? v_load(x) : v_load_part(x, n), v_load(w), sum);
+    }
     sum = v_min(v_set(r->hi), v_max(v_set(r->lo), sum));
     v_store_part(r->y + (size_t)o * r->c + c0, n, sum);
 }
@@ -28,7 +32,7 @@ IN void dw_store(const tl_dw_row *r, float *y, vf s0, vf s1, vf s2, vf s3)
 }
 
 /* Outputs o .. o + 3, windows inside the row. */
-FN void dw_four(const tl_dw_row *r, size_t c0, int64_t o)
+IN void dw_four(const tl_dw_row *r, size_t c0, int64_t o)
 {
     vf s0 = v_load(r->w + c0), s1 = s0, s2 = s0, s3 = s0;
     size_t next = (size_t)r->stride * r->c;
@@ -50,51 +54,109 @@ FN void dw_four(const tl_dw_row *r, size_t c0, int64_t o)
     dw_store(r, r->y + (size_t)o * r->c + c0, s0, s1, s2, s3);
 }
 
-/* The same for three taps and no dilation: every element is loaded once for all outputs that it serves. */
-#define ADD(s, t) s = v_fma(x, w##t, s);
+/* Three or five taps, no dilation: what column i of the windows adds to the outputs that it serves, so that it
+ * is loaded once. u: weights of the window row at hand. */
+/* clang-format off */
+#define ADD(s, t) s = v_fma(x, u##t, s);
 #define COLUMN(i) x = v_load(at + (i) * r->c);
-FN void dw_four_k3_s1(const tl_dw_row *r, size_t c0, int64_t o)
-{
-    vf s0 = v_load(r->w + c0), s1 = s0, s2 = s0, s3 = s0, x;
-    const float *w = r->w + r->padded + c0;
-    for (int ky = 0; ky < r->kh; ky++, w += 3 * r->padded) {
-        if (!r->x[ky])
-            continue;
-        const float *at = r->x[ky] + (size_t)(o - r->pad) * r->c + c0;
-        vf w0 = v_load(w), w1 = v_load(w + r->padded), w2 = v_load(w + 2 * r->padded);
-        COLUMN(0) ADD(s0, 0)
-        COLUMN(1) ADD(s0, 1) ADD(s1, 0)
-        COLUMN(2) ADD(s0, 2) ADD(s1, 1) ADD(s2, 0)
-        COLUMN(3) ADD(s1, 2) ADD(s2, 1) ADD(s3, 0)
-        COLUMN(4) ADD(s2, 2) ADD(s3, 1)
-        COLUMN(5) ADD(s3, 2)
-    }
-    dw_store(r, r->y + (size_t)o * r->c + c0, s0, s1, s2, s3);
-}
+#define TAPS_K3_S1                                                              \
+    COLUMN(0) ADD(s0, 0)                                                        \
+    COLUMN(1) ADD(s0, 1) ADD(s1, 0)                                             \
+    COLUMN(2) ADD(s0, 2) ADD(s1, 1) ADD(s2, 0)                                  \
+    COLUMN(3) ADD(s1, 2) ADD(s2, 1) ADD(s3, 0)                                  \
+    COLUMN(4) ADD(s2, 2) ADD(s3, 1)                                             \
+    COLUMN(5) ADD(s3, 2)
+#define TAPS_K3_S2                                                              \
+    COLUMN(0) ADD(s0, 0)             COLUMN(1) ADD(s0, 1)                       \
+    COLUMN(2) ADD(s0, 2) ADD(s1, 0)  COLUMN(3) ADD(s1, 1)                       \
+    COLUMN(4) ADD(s1, 2) ADD(s2, 0)  COLUMN(5) ADD(s2, 1)                       \
+    COLUMN(6) ADD(s2, 2) ADD(s3, 0)  COLUMN(7) ADD(s3, 1)                       \
+    COLUMN(8) ADD(s3, 2)
+#define TAPS_K5_S1                                                              \
+    COLUMN(0) ADD(s0, 0)                                                        \
+    COLUMN(1) ADD(s0, 1) ADD(s1, 0)                                             \
+    COLUMN(2) ADD(s0, 2) ADD(s1, 1) ADD(s2, 0)                                  \
+    COLUMN(3) ADD(s0, 3) ADD(s1, 2) ADD(s2, 1) ADD(s3, 0)                       \
+    COLUMN(4) ADD(s0, 4) ADD(s1, 3) ADD(s2, 2) ADD(s3, 1)                       \
+    COLUMN(5) ADD(s1, 4) ADD(s2, 3) ADD(s3, 2)                                  \
+    COLUMN(6) ADD(s2, 4) ADD(s3, 3)                                             \
+    COLUMN(7) ADD(s3, 4)
+#define TAPS_K5_S2                                                              \
+    COLUMN(0) ADD(s0, 0)                         COLUMN(1) ADD(s0, 1)           \
+    COLUMN(2) ADD(s0, 2) ADD(s1, 0)              COLUMN(3) ADD(s0, 3) ADD(s1, 1) \
+    COLUMN(4) ADD(s0, 4) ADD(s1, 2) ADD(s2, 0)   COLUMN(5) ADD(s1, 3) ADD(s2, 1) \
+    COLUMN(6) ADD(s1, 4) ADD(s2, 2) ADD(s3, 0)   COLUMN(7) ADD(s2, 3) ADD(s3, 1) \
+    COLUMN(8) ADD(s2, 4) ADD(s3, 2)              COLUMN(9) ADD(s3, 3)           \
+    COLUMN(10) ADD(s3, 4)
+#define LOAD_3 vf u0 = v_load(w), u1 = v_load(w + r->padded), u2 = v_load(w + 2 * r->padded);
+#define LOAD_5 LOAD_3 vf u3 = v_load(w + 3 * r->padded), u4 = v_load(w + 4 * r->padded);
 
-FN void dw_four_k3_s2(const tl_dw_row *r, size_t c0, int64_t o)
-{
-    vf s0 = v_load(r->w + c0), s1 = s0, s2 = s0, s3 = s0, x;
-    const float *w = r->w + r->padded + c0;
-    for (int ky = 0; ky < r->kh; ky++, w += 3 * r->padded) {
-        if (!r->x[ky])
-            continue;
-        const float *at = r->x[ky] + (size_t)(2 * o - r->pad) * r->c + c0;
-        vf w0 = v_load(w), w1 = v_load(w + r->padded), w2 = v_load(w + 2 * r->padded);
-        COLUMN(0) ADD(s0, 0)
-        COLUMN(1) ADD(s0, 1)
-        COLUMN(2) ADD(s0, 2) ADD(s1, 0)
-        COLUMN(3) ADD(s1, 1)
-        COLUMN(4) ADD(s1, 2) ADD(s2, 0)
-        COLUMN(5) ADD(s2, 1)
-        COLUMN(6) ADD(s2, 2) ADD(s3, 0)
-        COLUMN(7) ADD(s3, 1)
-        COLUMN(8) ADD(s3, 2)
+#define FOUR(name, kernel, step)                                                \
+    IN void dw_four_##name(const tl_dw_row *r, size_t c0, int64_t o)            \
+    {                                                                           \
+        vf s0 = v_load(r->w + c0), s1 = s0, s2 = s0, s3 = s0, x;                \
+        const float *w = r->w + r->padded + c0;                                 \
+        for (int ky = 0; ky < r->kh; ky++, w += kernel * r->padded) {           \
+            if (!r->x[ky])                                                      \
+                continue;                                                       \
+            const float *at = r->x[ky] + (size_t)(o * step - r->pad) * r->c + c0; \
+            LOAD_##kernel                                                       \
+            TAPS_##name                                                         \
+        }                                                                       \
+        dw_store(r, r->y + (size_t)o * r->c + c0, s0, s1, s2, s3);              \
     }
-    dw_store(r, r->y + (size_t)o * r->c + c0, s0, s1, s2, s3);
-}
-#undef ADD
-#undef COLUMN
+#define TAPS_k3_s1 TAPS_K3_S1
+#define TAPS_k3_s2 TAPS_K3_S2
+#define TAPS_k5_s1 TAPS_K5_S1
+#define TAPS_k5_s2 TAPS_K5_S2
+FOUR(k3_s1, 3, 1)
+FOUR(k3_s2, 3, 2)
+FOUR(k5_s1, 5, 1)
+FOUR(k5_s2, 5, 2)
+/* clang-format on */
+
+/* Three rows of three taps, all nine weights in registers. */
+#define WEIGHT(i) v_load(r->w + (size_t)(1 + (i)) * r->padded + c0)
+#define NINE(name, taps, step)                                                                     \
+    FN int64_t dw_nine_##name(const tl_dw_row *r, size_t c0, int64_t o, int64_t end)               \
+    {                                                                                              \
+        vf a0 = WEIGHT(0), a1 = WEIGHT(1), a2 = WEIGHT(2), b0 = WEIGHT(3), b1 = WEIGHT(4);         \
+        vf b2 = WEIGHT(5), d0 = WEIGHT(6), d1 = WEIGHT(7), d2 = WEIGHT(8), x;                      \
+        for (; o + 4 <= end; o += 4) {                                                             \
+            size_t from = (size_t)(o * step - r->pad) * r->c + c0;                                 \
+            vf s0 = v_load(r->w + c0), s1 = s0, s2 = s0, s3 = s0;                                  \
+            const float *at = r->x[0] + from;                                                      \
+            NINE_ROW(a, taps)                                                                      \
+            at = r->x[1] + from;                                                                   \
+            NINE_ROW(b, taps)                                                                      \
+            at = r->x[2] + from;                                                                   \
+            NINE_ROW(d, taps)                                                                      \
+            dw_store(r, r->y + (size_t)o * r->c + c0, s0, s1, s2, s3);                             \
+        }                                                                                          \
+        return o;                                                                                  \
+    }
+#define NINE_ROW(row, taps)                                                                        \
+    {                                                                                              \
+        vf u0 = row##0, u1 = row##1, u2 = row##2;                                                  \
+        taps                                                                                       \
+    }
+NINE(k3_s1, TAPS_K3_S1, 1)
+NINE(k3_s2, TAPS_K3_S2, 2)
+
+/* Outputs from o on, by four, as far as they end before `end`. */
+#define RUN(name)                                                                                  \
+    FN int64_t dw_run_##name(const tl_dw_row *r, size_t c0, int64_t o, int64_t end)                \
+    {                                                                                              \
+        for (; o + 4 <= end; o += 4)                                                               \
+            dw_four_##name(r, c0, o);                                                              \
+        return o;                                                                                  \
+    }
+#define dw_four_any dw_four
+RUN(any)
+RUN(k3_s1)
+RUN(k3_s2)
+RUN(k5_s1)
+RUN(k5_s2)
 
 FN void simd_depthwise(const tl_dw_row *r)
 {
@@ -102,19 +164,26 @@ FN void simd_depthwise(const tl_dw_row *r)
     int64_t span = (r->kw - 1) * r->dilation, room = r->iw - 1 - span + r->pad;
     int64_t first = (r->pad + r->stride - 1) / r->stride;
     int64_t end = room < 0 ? 0 : TL_MIN(room / r->stride + 1, r->ow);
-    bool three = r->kw == 3 && r->dilation == 1;
-    void (*four)(const tl_dw_row *, size_t, int64_t) = three && r->stride == 1   ? dw_four_k3_s1
-                                                       : three && r->stride == 2 ? dw_four_k3_s2
-                                                                                 : dw_four;
+    bool dense = r->dilation == 1 && r->stride <= 2;
+    bool nine = dense && r->kw == 3 && r->kh == 3 && r->x[0] && r->x[1] && r->x[2], one = r->stride == 1;
+    int64_t (*run)(const tl_dw_row *, size_t, int64_t, int64_t) = dw_run_any;
+    if (nine)
+        run = one ? dw_nine_k3_s1 : dw_nine_k3_s2;
+    else if (dense && r->kw == 3)
+        run = one ? dw_run_k3_s1 : dw_run_k3_s2;
+    else if (dense && r->kw == 5)
+        run = one ? dw_run_k5_s1 : dw_run_k5_s2;
     first = TL_MIN(TL_MAX(first, 0), r->ow);
     for (size_t c0 = 0; c0 < r->c; c0 += VL) {
         int n = r->c - c0 < VL ? (int)(r->c - c0) : VL;
         int64_t o = 0;
         for (; o < first; o++)
-            dw_border(r, c0, n, o);
-        for (; n == VL && o + 4 <= end; o += 4)
-            four(r, c0, o);
+            dw_one(r, c0, n, o);
+        if (n == VL)
+            o = run(r, c0, o, end);
+        if (n == VL && o < end && end - first >= 4)
+            o = run(r, c0, end - 4, end); /* some of them once more */
         for (; o < r->ow; o++)
-            dw_border(r, c0, n, o);
+            dw_one(r, c0, n, o);
     }
 }
