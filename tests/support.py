@@ -146,7 +146,7 @@ def io_files(name, file):
     folder = MODELS / name
     own = folder / f"io.{file}.npz"
     files = [own] if own.exists() else [folder / "io.npz"]
-    files += [p for tag in "bc" if (p := folder / f"io.{tag}.npz").exists()]
+    files += [p for tag in ("b", "c", "zero", "many") if (p := folder / f"io.{tag}.npz").exists()]
     if "dynamic" in file:
         files += [p for p in [folder / "io.size2.npz"] if p.exists()]
     return files

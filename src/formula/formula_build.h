@@ -94,7 +94,7 @@ void fx_refuse(formula *f, const char *what);
             X(celu) X(selu) X(bitnot) X(isnan) X(isinf) X(rem) X(bitand) X(bitor) X(trilu)     \
                 X(softmax) X(log_softmax) X(batch_norm) X(instance_norm) X(group_norm)         \
                     X(layer_norm) X(rms_norm) X(lrn) X(lp_norm) X(lp_pool) X(einsum) X(resize)   \
-                    X(rnn) X(gru) X(lstm)
+                    X(rnn) X(gru) X(lstm) X(nms) X(grid_sample) X(roi_align)
 
 #define X(name) void formula_##name(formula *f);
 FORMULAS(X)

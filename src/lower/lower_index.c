@@ -207,12 +207,34 @@ bool tl_lower_takes_range(const tl_lower_options *options, const tl_node *node)
     return tl_lower_type(options, TL_OP_tfl_range, node, 0, 3, &dtype);
 }
 
+/* The kernel refuses a limit on the wrong side of the start, which means an empty range. */
+static tl_value *limit_of_range(tl_lowerer *lw, const tl_node *node, tl_value *const *x)
+{
+    tl_interval start = node->in[0].value->fact.range, limit = node->in[1].value->fact.range;
+    tl_interval delta = node->in[2].value->fact.range;
+    bool floats = tl_dtype_is_float(tl_type_of(node->in[0].value)->dtype);
+    if (tl_size_of(node->out[0], 0)->range.lo > 0 ||
+        (!floats && delta.lo > 0 && limit.lo >= start.hi) ||
+        (!floats && delta.hi < 0 && limit.hi <= start.lo))
+        return x[1];
+    tl_value *up = tl_build2(&lw->b, TL_OP_max, x[0], x[1], NULL);
+    if (!floats && delta.lo > 0)
+        return up;
+    tl_value *down = tl_build2(&lw->b, TL_OP_min, x[0], x[1], NULL);
+    if (!floats && delta.hi < 0)
+        return down;
+    tl_value *zero = tl_lower_scalar(lw, tl_type_of(x[2])->dtype, 0);
+    tl_value *ascends = tl_build2(&lw->b, TL_OP_greater, x[2], zero, NULL);
+    return tl_build3(&lw->b, TL_OP_where, ascends, up, down, NULL);
+}
+
 void tl_lower_make_range(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_range, node, 0, 3);
     tl_value *x[3];
     for (size_t i = 0; i < 3; i++)
         x[i] = tl_lower_cast(lw, node->in[i].value, dtype);
+    x[1] = limit_of_range(lw, node, x);
     out[0] = tl_lower_result(lw, node, tl_build(&lw->b, TL_OP_tfl_range, x, 3, NULL));
 }
 

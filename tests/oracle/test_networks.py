@@ -6,8 +6,7 @@ import pytest
 import support
 
 # These wait for operators.
-LATER = {"raft_flow", "fasterrcnn_mobilenet_v3_large_320_fpn", "maskrcnn", "keypointrcnn", "retinanet", "fcos", "yolo_nms",
-         "ssdlite320_mobilenet_v3_large", "ssd300", "scan_net", "stft_net", "index_put_net"}
+LATER = {"maskrcnn", "keypointrcnn", "stft_net", "index_put_net"}
 STATEFUL = {"lstm_stream"}  # ONNX holds no state: the file answers the first call only
 
 

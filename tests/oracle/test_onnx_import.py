@@ -132,8 +132,14 @@ def test_scan_outputs_of_a_counted_loop(tmp_path):
     check(counting_loop("n", [], {"n": np.int64(4)}), {"x": normal(3)}, tmp_path)
 
 
-def test_scan_outputs_of_an_open_loop_are_refused(tmp_path):
-    refused(counting_loop("n", [b.value("n", [], b.INT64)], {}), tmp_path, 4, "scan output")
+def test_scan_outputs_whose_rows_differ_in_size_are_refused(tmp_path):
+    body = H.make_graph([b.node("Concat", "h x", "h1", axis=0), b.node("Identity", "go", "go1"),
+                         b.node("Identity", "h1", "row")], "body",
+                        [b.value("i", [], b.INT64), b.value("go", [], b.BOOL), b.value("h", ["k"])],
+                        [b.value("go1", [], b.BOOL), b.value("h1", ["m"]), b.value("row", ["m"])])
+    proto = b.model([H.make_node("Loop", ["n", "", "x"], ["y", "rows"], body=body)],
+                    [b.value("x", [2]), b.value("n", [], b.INT64)], [b.value("y", ["m"]), b.value("rows", [None, "m"])])
+    refused(proto, tmp_path, 4, "scan output")
 
 
 def test_a_carried_value_may_grow(tmp_path):

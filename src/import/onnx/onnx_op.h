@@ -39,6 +39,12 @@ static inline const tl_dim *onnx_int(const onnx_call *c, int64_t value)
 tl_value *onnx_build_1(onnx_call *c, tl_op op, tl_value *x);
 /* Scalar i64 of an expression. */
 tl_value *onnx_dim_value(onnx_call *c, const tl_dim *d);
+/* A scalar integer as an expression: what is known of it, or a size that it gives at run time. */
+const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x);
+/* 0, 1, ... n - 1 as i64[n]. */
+tl_value *onnx_iota(onnx_call *c, const tl_dim *n);
+/* Part [begin, begin + size) of x along axis. */
+tl_value *onnx_part(onnx_call *c, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size);
 /* Product of x's dims in [from, to). */
 const tl_dim *onnx_product(const onnx_call *c, const tl_value *x, int from, int to);
 /* Sets output i when the node names it. */

@@ -1,5 +1,6 @@
 /* Operands, lists and axes as most handlers need them. */
 #include "import/onnx/onnx_op.h"
+#include "import/onnx/onnx_private.h"
 
 tl_value *onnx_need(onnx_call *c, size_t i)
 {
@@ -124,6 +125,53 @@ tl_value *onnx_build_1(onnx_call *c, tl_op op, tl_value *x)
 tl_value *onnx_dim_value(onnx_call *c, const tl_dim *d)
 {
     return tl_build_shape_expr(c->b, &d, 1, 0);
+}
+
+tl_value *onnx_iota(onnx_call *c, const tl_dim *n)
+{
+    tl_value *zero = tl_build_scalar(c->model, TL_I64, 0),
+             *one = tl_build_scalar(c->model, TL_I64, 1);
+    return tl_build3(c->b, TL_OP_range, zero, onnx_dim_value(c, n), one, NULL);
+}
+
+/* The length of the range that ends at x, 0 for negative numbers. */
+static const tl_dim *length_up_to(onnx_call *c, tl_value *x)
+{
+    tl_value *zero = tl_build_scalar(c->model, TL_I64, 0),
+             *one = tl_build_scalar(c->model, TL_I64, 1);
+    tl_value *range = tl_build3(c->b, TL_OP_range, zero, x, one, NULL);
+    return range->poison ? onnx_int(c, 0) : onnx_size(range, 0);
+}
+
+/* Sizes alone have expressions at run time, so a number is the length of a range; one that may be
+ * negative is the difference of two. */
+const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x)
+{
+    if (x->fact.shape_value)
+        return x->fact.shape_value[0];
+    tl_value *constant = tl_known_value(&c->importer->known, x);
+    if (constant && constant->fact.shape_value)
+        return constant->fact.shape_value[0];
+    tl_interval range = x->fact.range;
+    x = tl_build_cast(c->b, x, TL_I64);
+    if (onnx_rank(x))
+        x = tl_build_reshape(c->b, x, NULL, 0);
+    const tl_dim *positive = length_up_to(c, x);
+    if (range.lo >= 0)
+        return positive;
+    return tl_dim_sub(c->dims, positive, length_up_to(c, onnx_build_1(c, TL_OP_neg, x)));
+}
+
+tl_value *onnx_part(onnx_call *c, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size)
+{
+    const tl_dim *begins[TL_MAX_RANK], *sizes[TL_MAX_RANK];
+    int64_t stride[TL_MAX_RANK];
+    for (int i = 0; i < onnx_rank(x); i++) {
+        begins[i] = i == axis ? begin : onnx_int(c, 0);
+        sizes[i] = i == axis ? size : onnx_size(x, i);
+        stride[i] = 1;
+    }
+    return tl_build_slice(c->b, x, begins, sizes, stride);
 }
 
 const tl_dim *onnx_product(const onnx_call *c, const tl_value *x, int from, int to)
