@@ -23,10 +23,17 @@ static tl_status run_fold(tl_model *model, const tl_pass_options *options)
     return tl_pass_fold(model);
 }
 
+static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv, &tl_rules_idiom,
+                                               &tl_rules_late};
+
 static tl_status run_rewrite(tl_model *model, const tl_pass_options *options)
 {
-    static const tl_rule_set *const sets[] = {&tl_rules_canonical, &tl_rules_conv, &tl_rules_idiom};
-    return tl_rewrite(model, sets, TL_COUNT(sets), options->exact, NULL);
+    return tl_rewrite(model, rule_sets, TL_COUNT(rule_sets) - 1, options->exact, NULL);
+}
+
+static tl_status run_rewrite_late(tl_model *model, const tl_pass_options *options)
+{
+    return tl_rewrite(model, rule_sets, TL_COUNT(rule_sets), options->exact, NULL);
 }
 
 /* Fold first, so that rules meet constants; rules before the expansion, so that they meet
@@ -46,7 +53,7 @@ static const struct {
     {"interface", tl_pass_interface},
     {"layout", tl_pass_layout},
     {"fold-layout", run_fold},
-    {"rewrite-layout", run_rewrite},
+    {"rewrite-layout", run_rewrite_late},
     {"cse-layout", run_cse},
     {"tidy", run_dce},
 };

@@ -5,7 +5,7 @@
 #include "pass/rewrite.h"
 
 static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv,
-                                               &tl_rules_idiom};
+                                               &tl_rules_idiom, &tl_rules_late};
 static size_t rule_counts[256]; /* over all cases */
 
 /* What expands: everything, as if the target had nothing. */

@@ -72,6 +72,8 @@ typedef struct tl_rule_set {
 
 /* Every rule of the core graph, in order of preference. */
 extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom;
+/* Those that wait until the layout is settled. */
+extern const tl_rule_set tl_rules_late;
 
 /* Applies the sets until nothing matches. counts, may be NULL, has one element per rule of all sets
  * in order. TL_BUG naming the rules when they do not come to an end. */

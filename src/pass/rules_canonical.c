@@ -259,7 +259,6 @@ static const tl_rule rules[] = {
     RULE(pad_nothing,    EXACT, "pad(x, k?) = x",                       N(0, pad, V(0), O(1)), build_zero_pad),
     RULE(concat_one,     EXACT, "concat(x) = x",                        N(0, concat, V(0)), build_operand),
     RULE(transpose_same, EXACT, "transpose(x) = x",                     N(0, transpose, V(0)), build_identity_transpose),
-    RULE(transpose_unit, EXACT, "transpose(x) = reshape(x)",            N(0, transpose, V(0)), build_unit_transpose),
     RULE(transposes,     EXACT, "transpose(transpose(x)) = transpose(x)", N(0, transpose, NS(1, transpose, V(0))), build_transposes),
     RULE(reshapes,       EXACT, "reshape(reshape(x)) = reshape(x)",     N(0, reshape, NS(1, reshape, V(0))), build_reshapes),
     RULE(casts,          EXACT, "cast(cast(x)) = cast(x)",              N(0, cast, NS(1, cast, V(0))), build_casts),
@@ -280,3 +279,12 @@ static const tl_rule rules[] = {
 /* clang-format on */
 
 const tl_rule_set tl_rules_canonical = {rules, TL_COUNT(rules)};
+
+/* Behind the layout only: in front of it a transpose says more than a reshape. */
+/* clang-format off */
+static const tl_rule late_rules[] = {
+    RULE(transpose_unit, EXACT, "transpose(x) = reshape(x)",            N(0, transpose, V(0)), build_unit_transpose),
+};
+/* clang-format on */
+
+const tl_rule_set tl_rules_late = {late_rules, TL_COUNT(late_rules)};
