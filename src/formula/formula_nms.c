@@ -22,8 +22,9 @@ static void one_class(formula *f, const nms_classes *c, tl_value *const *in, tl_
     tl_value *picture = fx2(f, TL_OP_floordiv, i, tl_build_shape_expr(f->b, &c->classes, 1, 1));
     tl_value *scores = row_of(f, in[1], i);
     const tl_dim *one = fx_int(f, 1), *row[] = {one, one, c->boxes}, *flat[] = {one, c->kept};
-    tl_value *operands[] = {row_of(f, in[0], picture), tl_build_reshape(f->b, scores, row, 3),
-                            in[2], in[3]};
+    tl_value *boxes = row_of(f, in[0], picture);
+    scores = tl_build_reshape(f->b, scores, row, 3);
+    tl_value *operands[] = {boxes, scores, in[2], in[3]};
     tl_node *node = tl_build_node(f->b, TL_OP_nms, operands, in[3] ? 4 : 3, c->attrs, 2, NULL, 0);
     *kept = tl_build_reshape(f->b, node->out[0], flat, 2);
     *count = tl_build_reshape(f->b, node->out[1], &one, 1);
@@ -72,7 +73,9 @@ void formula_nms(formula *f)
         kept[0] = tl_build_concat(f->b, kept, (size_t)n, 0);
         count[0] = tl_build_concat(f->b, count, (size_t)n, 0);
     } else {
-        tl_value *start[] = {integers(f, flat, 2), integers(f, flat, 1)}, *end[2];
+        tl_value *start[2], *end[2];
+        start[0] = integers(f, flat, 2);
+        start[1] = integers(f, flat, 1);
         fx_loop(f, all, start, 2, in, 4, nms_turn, &c, end);
         kept[0] = end[0];
         count[0] = end[1];

@@ -57,9 +57,12 @@ void tl_lower_make_nms(tl_lowerer *lw, const tl_node *node, tl_value **out)
     tl_value *top_in[] = {scores, tl_lower_dim(lw, n)};
     tl_node *top = tl_build_node(&lw->b, TL_OP_tfl_topk_v2, top_in, 2, NULL, 2, NULL, 0);
     tl_value *order = top->out[1];
-    tl_value *in[] = {pick(lw, boxes, order), rank_scores(lw, node, top->out[0], n),
-                      tl_lower_dim(lw, kept), next_larger(lw, node->in[2].value),
-                      tl_lower_scalar(lw, TL_F32, -0.5)};
+    tl_value *in[5];
+    in[0] = pick(lw, boxes, order);
+    in[1] = rank_scores(lw, node, top->out[0], n);
+    in[2] = tl_lower_dim(lw, kept);
+    in[3] = next_larger(lw, node->in[2].value);
+    in[4] = tl_lower_scalar(lw, TL_F32, -0.5);
     tl_node *nms = tl_build_node(&lw->b, TL_OP_tfl_non_max_suppression_v4, in, 5, NULL, 2, NULL, 0);
     tl_value *index = pick(lw, order, nms->out[0]), *count = nms->out[1];
     tl_value *is_kept = tl_build2(&lw->b, TL_OP_less, tl_lower_iota(lw, kept), count, NULL);

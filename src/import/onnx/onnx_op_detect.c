@@ -9,8 +9,9 @@ static tl_value *corners(onnx_call *c, tl_value *boxes)
     tl_value *centre = onnx_part(c, boxes, 2, onnx_int(c, 0), onnx_int(c, 2));
     tl_value *half = onnx_part(c, boxes, 2, onnx_int(c, 2), onnx_int(c, 2));
     half = onnx_build(c, TL_OP_mul, half, onnx_scalar_like(c, half, 0.5));
-    tl_value *parts[] = {onnx_build(c, TL_OP_sub, centre, half),
-                         onnx_build(c, TL_OP_add, centre, half)};
+    tl_value *parts[2];
+    parts[0] = onnx_build(c, TL_OP_sub, centre, half);
+    parts[1] = onnx_build(c, TL_OP_add, centre, half);
     return tl_build_concat(c->b, parts, 2, 2);
 }
 
@@ -25,8 +26,9 @@ static tl_value *selected_rows(onnx_call *c, tl_node *nms)
     tl_value *place = onnx_build_1(c, TL_OP_nonzero, is_kept);
     tl_gather_attrs attrs = {.may_be_negative = false};
     tl_value *box = tl_build2(c->b, TL_OP_gather_nd, kept, place, &attrs);
-    tl_value *parts[] = {onnx_part(c, place, 1, onnx_int(c, 0), onnx_int(c, 2)),
-                         onnx_unsqueeze(c, box, &last, 1)};
+    tl_value *parts[2];
+    parts[0] = onnx_part(c, place, 1, onnx_int(c, 0), onnx_int(c, 2));
+    parts[1] = onnx_unsqueeze(c, box, &last, 1);
     return tl_build_concat(c->b, parts, 2, 1);
 }
 
