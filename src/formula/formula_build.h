@@ -87,17 +87,8 @@ void fx_loop(formula *f, const tl_dim *turns, tl_value *const *start, size_t n,
 /* U003 at the node; the result is poison. */
 void fx_refuse(formula *f, const char *what);
 
-#define FORMULAS(X)                                                                            \
-    X(tan)                                                                                     \
-    X(asin) X(acos) X(atan) X(sinh) X(cosh) X(asinh) X(acosh) X(atanh) X(erf) X(softplus)      \
-        X(softsign) X(silu) X(mish) X(hard_swish) X(hard_sigmoid) X(gelu) X(leaky_relu) X(elu) \
-            X(celu) X(selu) X(bitnot) X(isnan) X(isinf) X(rem) X(bitand) X(bitor) X(trilu)     \
-                X(softmax) X(log_softmax) X(batch_norm) X(instance_norm) X(group_norm)         \
-                    X(layer_norm) X(rms_norm) X(lrn) X(lp_norm) X(lp_pool) X(einsum) X(resize)   \
-                    X(rnn) X(gru) X(lstm) X(nms) X(grid_sample) X(roi_align)
-
-#define X(name) void formula_##name(formula *f);
-FORMULAS(X)
-#undef X
+#define FORMULA(name) void formula_##name(formula *f);
+#include "formula/formulas.def"
+#undef FORMULA
 
 #endif
