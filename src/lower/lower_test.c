@@ -65,12 +65,9 @@ static const tl_profile *profile_of(tl_str title)
     return tl_profile_find(name);
 }
 
-static void print_diagnostics(tl_context *cx, tl_text *text, bool all)
+static void print_diagnostics(tl_context *cx, tl_text *text)
 {
     for (size_t i = 0; i < cx->diags.n; i++) {
-        if (!all && tl_code_status(cx->diags.v[i]->code) == TL_OK &&
-            cx->diags.v[i]->code == TL_W001)
-            continue;
         tl_text_add(text, "# ");
         tl_diag_print(cx->diags.v[i], text);
         tl_text_add(text, "\n");
@@ -122,18 +119,18 @@ static bool lower_block(const block *b, tl_arena *arena, tl_context *cx, tl_text
     tl_model *model = NULL;
     assert_non_null(options.profile);
     if (tl_model_parse(cx, arena, "test", b->core, &model) != TL_OK) {
-        print_diagnostics(cx, got, true);
+        print_diagnostics(cx, got);
         return true;
     }
     tl_model *source = tl_model_copy(model, arena);
     tl_status status = tl_lower(model, &options);
     if (status == TL_OK)
         status = tl_lower_finish(model, &options);
-    print_diagnostics(cx, got, false);
+    print_diagnostics(cx, got);
     if (status != TL_OK)
         return status != TL_BUG;
     if (tl_validate(model) != TL_OK) {
-        print_diagnostics(cx, got, true);
+        print_diagnostics(cx, got);
         return false;
     }
     tl_print_options print = {.types = true, .max_inline = 16};
