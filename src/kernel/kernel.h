@@ -4,6 +4,7 @@
 #ifndef TL_KERNEL_KERNEL_H
 #define TL_KERNEL_KERNEL_H
 
+#include "base/fixed.h"
 #include "ir/graph.h"
 
 /* Dense, row-major, little-endian; sub-byte types packed low bits first. */
@@ -25,6 +26,7 @@ typedef struct tl_call {
     size_t n_out;
     const int64_t *symbols; /* values of the model's symbols by id, for attributes of kind dims */
     void *scratch;          /* as many bytes as scratch() asked for, 64-byte aligned */
+    tl_rounding rounding;   /* of quantised arithmetic */
     const char *error;      /* set by the kernel when it fails: static text */
 } tl_call;
 

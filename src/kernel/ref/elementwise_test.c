@@ -99,10 +99,10 @@ static void unary_integers_match(void **state)
         {TL_OP_isnan, NULL, {XI}, {"bool[5] 0"}},
         {TL_OP_exp, NULL, {XI}, {"!the operand must be of a float type"}},
         {TL_OP_not, NULL, {X}, {"!the operand must not be of a float type"}},
-        {TL_OP_tfl_abs,
+        {TL_OP_tfl_neg,
          NULL,
          {"i8[2]{0.5 3} 1 2"},
-         {"!quantised arithmetic: not yet in this version"}},
+         {"!no arithmetic on quantised numbers for this op"}},
     };
     (void)state;
     RUN_CASES(cases);

@@ -287,7 +287,7 @@ tl_status tl_ref_embedding_lookup(tl_call *call)
     int64_t row = tl_ref_product(1, table->rank, table->shape), index;
     bool to_floats = table->quant && !out->quant && tl_dtype_is_float(out->dtype);
     if (!to_floats && !tl_quant_same(table->quant, out->quant))
-        return tl_ref_fail(call, "quantised arithmetic: not yet in this version");
+        return tl_ref_fail(call, "table and result must have one scale");
     if (tl_tensor_count(out) != tl_tensor_count(ids) * row)
         return tl_ref_fail(call, "indices do not fit the result");
     for (int64_t i = 0, n = tl_tensor_count(ids); i < n; i++) {
