@@ -38,6 +38,12 @@ static void clip_values(tl_infer *x)
     x->out[0].shape_value = contents;
 }
 
+static tl_status own_axis(tl_infer *x, int64_t axis)
+{
+    int ignored;
+    return tl_infer_axis(x, axis, tl_infer_type(x, 0)->rank, &ignored);
+}
+
 /* cumsum of a known vector; a running sum is bounded by the length times the largest step */
 static tl_status cumsum_values(tl_infer *x)
 {
@@ -80,6 +86,8 @@ tl_status infer_same(tl_infer *x)
     TRY(tl_infer_result_like(x, 0, 0, type->dtype));
     if (x->op == TL_OP_cumsum)
         return cumsum_values(x);
+    if (x->op == TL_OP_cumprod) /* products have no bounds worth having */
+        return own_axis(x, TL_INFER_ATTRS(x, cumsum)->axis);
     if (x->op == TL_OP_clip && !tl_dtype_is_float(type->dtype))
         clip_values(x);
     else
@@ -131,12 +139,6 @@ static tl_status axis_vectors(tl_infer *x)
                 TRY(tl_infer_need_size(x, i, k, type->dims[type->rank - vector->rank + k]));
     }
     return TL_OK;
-}
-
-static tl_status own_axis(tl_infer *x, int64_t axis)
-{
-    int ignored;
-    return tl_infer_axis(x, axis, tl_infer_type(x, 0)->rank, &ignored);
 }
 
 tl_status infer_float_same(tl_infer *x)

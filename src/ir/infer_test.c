@@ -81,6 +81,9 @@ static const row rows[] = {
     {"trilu", "f32[3]", "", "!trilu: operand 0 has rank 1, expected at least 2"},
     {"cumsum", "i64[3]=(1,n,2)", "axis=-1", "i64[3]=(1,n+1,n+3)"},
     {"cumsum", "i64[3]=(1,n,2)", "exclusive=true reverse=true", "i64[3]=(n+2,2,0)"},
+    {"cumprod", "i64[3]=(1,n,2)", "axis=-1", "i64[3]"},
+    {"cumprod", "f32[n,3]", "axis=0 exclusive=true", "f32[n,3]"},
+    {"cumprod", "f32[3]", "axis=1", "!cumprod: axis 1 is out of range for rank 1"},
     {"cumsum", "f32[3]", "axis=1", "!cumsum: axis 1 is out of range for rank 1"},
 
     /* ---- normalisation ---- */

@@ -134,7 +134,7 @@ void onnx_import_cumsum(onnx_call *c)
                              .exclusive = onnx_attr_i(c, "exclusive", 0) != 0,
                              .reverse = onnx_attr_i(c, "reverse", 0) != 0};
     if (axis >= 0)
-        c->out[0] = tl_build1(c->b, TL_OP_cumsum, x, &attrs);
+        c->out[0] = tl_build1(c->b, c->row->op, x, &attrs);
 }
 
 /* k is an attribute in opset 1, an input (a list of one number) since 10. */
