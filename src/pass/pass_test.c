@@ -1,7 +1,6 @@
 /* Text tests of the passes; the algebra of every rule against its pattern. */
 #include "ir/text_cases.h"
 
-#include "formula/formula.h"
 #include "pass/pass.h"
 #include "pass/rewrite.h"
 
@@ -59,14 +58,6 @@ static void expands(void **state)
 {
     (void)state;
     text_cases(TEST_DATA "/pass/expand.txt", run_pass);
-}
-
-static void composites_have_formulas(void **state)
-{
-    (void)state;
-    for (int op = 0; op < TL_OP_COUNT; op++)
-        if (tl_op_has((tl_op)op, TL_TRAIT_COMPOSITE) != tl_formula_has((tl_op)op))
-            fail_msg("%s: trait COMPOSITE and a formula go together", tl_op_get((tl_op)op)->name);
 }
 
 static void lays_out(void **state)
@@ -179,7 +170,6 @@ int main(void)
         cmocka_unit_test(every_rule_is_hit),
         cmocka_unit_test(folds_and_cleans),
         cmocka_unit_test(expands),
-        cmocka_unit_test(composites_have_formulas),
         cmocka_unit_test(lays_out),
         cmocka_unit_test(lays_out_nodes_of_many_values),
     };
