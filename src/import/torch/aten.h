@@ -99,8 +99,13 @@ typedef struct aten_given {
  * floats, numbers as tensors, ints as dtypes (c10's numbers). */
 const aten_arg *aten_bind(aten_env *env, const aten_row *row, const aten_given *given, size_t n,
                           const char **why);
-size_t aten_n_args(const aten_row *row);
-size_t aten_n_results(const aten_row *row);
+/* The first overload of name that the arguments fit without conversions, else with them. NULL: none. */
+const aten_row *aten_choose(aten_env *env, tl_str name, const aten_given *given, size_t n, bool *in_place,
+                            const aten_arg **args, const char **why);
+size_t aten_n_args(aten_env *env, const aten_row *row);
+size_t aten_n_results(aten_env *env, const aten_row *row);
+size_t aten_row_count(void);
+const aten_row *aten_row_at(size_t index);
 /* Runs the handler. in_place: the first result is written through arg[0], and *is* arg[0]. results has room
  * for aten_n_results. */
 void aten_apply(aten_env *env, const aten_row *row, bool in_place, const aten_arg *args, aten_arg *results);
@@ -118,8 +123,7 @@ void aten_refuse(aten_call *c, const char *format, ...) TL_PRINTF(2, 3);        
 void aten_refuse_as(aten_call *c, tl_code code, const char *format, ...) TL_PRINTF(3, 4);
 void aten_malformed(aten_call *c, const char *format, ...) TL_PRINTF(2, 3);           /* M003 */
 
-/* Arguments by position. A tensor (or number, as a scalar of its kind's type) as a value; poison (recorded
- * when it should have been there) when it is none. */
+/* Arguments by position. A tensor (or number, as a scalar of its kind's type: i64, f32, bool) as a value. */
 tl_value *aten_value(aten_call *c, size_t i);
 /* NULL for None. */
 tl_value *aten_optional(aten_call *c, size_t i);
@@ -147,8 +151,9 @@ void aten_return_complex(aten_call *c, size_t i, tl_value *value); /* [..., 2] *
 void aten_return_list(aten_call *c, size_t i, tl_value *const *values, size_t n);
 void aten_return_dim(aten_call *c, size_t i, const tl_dim *d);
 
-/* handlers: aten_<name>, in aten_op_*.c; declared from the table */
+/* handlers: aten_op_<name>, in aten_op_*.c; declared from the table */
 /* clang-format off */
+void aten_op_eltwise(aten_call *c);
 #define DIRECT(signature, op)
 #define MAPPED(signature, op, ...)
 #define CUSTOM(signature, handler) void aten_op_##handler(aten_call *c);
