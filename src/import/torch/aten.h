@@ -65,7 +65,7 @@ typedef struct aten_call {
     const aten_row *row;
     const aten_arg *arg; /* by position in the signature, defaults filled in */
     size_t n_arg;
-    aten_arg *out; /* set by the handler; what stays NONE becomes poison where a tensor is due */
+    aten_arg *out; /* set by the handler; NONE: not computed, or (something was recorded) poison */
     size_t n_out;  /* as many as the signature returns */
 } aten_call;
 
@@ -107,7 +107,8 @@ size_t aten_n_results(aten_env *env, const aten_row *row);
 size_t aten_row_count(void);
 const aten_row *aten_row_at(size_t index);
 /* Runs the handler. in_place: the first result is written through arg[0], and *is* arg[0]. results has room
- * for aten_n_results. */
+ * for aten_n_results; what stays NONE is not computed (indices of pools, ...): the reader refuses it where it
+ * is used. */
 void aten_apply(aten_env *env, const aten_row *row, bool in_place, const aten_arg *args, aten_arg *results);
 
 /* An operator without a row (U001), at the current origin; results become poison tensors. */

@@ -6,7 +6,8 @@
 
 /* ---- messages ---- */
 
-static void TL_PRINTF(3, 0) record_call(aten_call *c, tl_code code, const char *format, va_list args)
+static void TL_PRINTF(3, 0)
+    record_call(aten_call *c, tl_code code, const char *format, va_list args)
 {
     char what[512];
     (void)vsnprintf(what, sizeof(what), format, args);
@@ -92,8 +93,8 @@ static void run_handler(aten_call *c)
         aten_refuse_as(c, TL_U004, "complex numbers");
 }
 
-/* The handle takes the result's contents, in its own type and shape; or becomes the view that the handler
- * made of it (squeeze_, t_). */
+/* The handle takes the result's contents, in its own type and shape; or becomes the view that the
+ * handler made of it (squeeze_, t_). */
 static void write_result(aten_env *env, aten_tensor *self, aten_arg *result)
 {
     if (result->kind != ATEN_TENSOR)
@@ -130,7 +131,8 @@ void aten_apply(aten_env *env, const aten_row *row, bool in_place, const aten_ar
                    .n_out = s->n_results};
     memset(results, 0, s->n_results * sizeof(*results));
     run_handler(&c);
-    for (size_t i = 0; i < s->n_results; i++)
+    bool failed = tl_context_status(env->cx) != TL_OK;
+    for (size_t i = 0; failed && i < s->n_results; i++)
         if (results[i].kind == ATEN_NONE && !s->list_result[i])
             results[i] = poison_tensor(env);
     if (in_place && s->n_results && args[0].kind == ATEN_TENSOR)

@@ -43,6 +43,12 @@ typedef struct aten_axes {
 bool aten_read_axes(aten_call *c, size_t i, int rank, bool empty_is_all, aten_axes *axes);
 bool aten_has_axis(const aten_axes *axes, int axis);
 
+/* A list of sizes with at most one -1, which takes what is left of count. False: recorded. */
+bool aten_read_sizes(aten_call *c, size_t arg, const tl_dim *count, const tl_dim **dims, int *rank);
+/* begin : end : step of an axis as Python means it (NULL: open ends): first element and their number. */
+bool aten_read_slice(aten_call *c, const tl_dim *size, const tl_dim *begin, const tl_dim *end, int64_t step,
+                     const tl_dim **first, const tl_dim **count);
+
 /* ---- building ---- */
 static inline const tl_dim *aten_i(const aten_call *c, int64_t value)
 {
@@ -62,6 +68,12 @@ tl_value *aten_cut(aten_call *c, tl_value *x, int axis, const tl_dim *begin, con
 const tl_dim *aten_product(const aten_call *c, const tl_value *x, int from, int to);
 /* A value filled with a number. */
 tl_value *aten_filled(aten_call *c, tl_dtype dtype, const tl_dim *const *dims, int rank, double value);
+
+/* ---- weights of a quantised model: a dequantised constant is moved below its dequantisation ---- */
+/* The constant behind w, or w itself. */
+tl_value *aten_stored(tl_value *w);
+/* moved, which came from aten_stored(w), as w's numbers. */
+tl_value *aten_restored(aten_call *c, tl_value *moved);
 
 /* ---- complex numbers: aten_complex.c ---- */
 /* The handler when an operand is complex; NULL: none. */

@@ -237,7 +237,8 @@ const tl_dim *aten_product(const aten_call *c, const tl_value *x, int from, int 
     return tl_dim_product(c->dims, tl_type_of(x)->dims + from, (size_t)(to - from));
 }
 
-tl_value *aten_filled(aten_call *c, tl_dtype dtype, const tl_dim *const *dims, int rank, double value)
+tl_value *aten_filled(aten_call *c, tl_dtype dtype, const tl_dim *const *dims, int rank,
+                      double value)
 {
     return tl_build_broadcast_to(c->b, tl_build_scalar(c->model, dtype, value), dims, rank);
 }

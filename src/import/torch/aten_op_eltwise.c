@@ -128,7 +128,8 @@ void aten_op_rsub(aten_call *c)
 
 /* ---- quotients ---- */
 
-static tl_value *rounded_quotient(aten_call *c, tl_value *x, tl_value *y, tl_dtype type, bool floors)
+static tl_value *rounded_quotient(aten_call *c, tl_value *x, tl_value *y, tl_dtype type,
+                                  bool floors)
 {
     if (!floors && tl_dtype_is_float(type)) { /* towards 0 */
         tl_value *q = aten_2(c, TL_OP_div, x, y);
@@ -148,16 +149,17 @@ void aten_op_div(aten_call *c)
     if (type == TL_BOOL)
         type = TL_U8;
     tl_value *x = aten_operand(c, 0, type), *y = aten_operand(c, 1, type);
-    aten_return(c, 0, mode.n ? rounded_quotient(c, x, y, type, tl_str_is(mode, "floor"))
-                             : aten_2(c, TL_OP_div, x, y));
+    aten_return(c, 0,
+                mode.n ? rounded_quotient(c, x, y, type, tl_str_is(mode, "floor"))
+                       : aten_2(c, TL_OP_div, x, y));
 }
 
 void aten_op_floor_divide(aten_call *c)
 {
     static const size_t operands[] = {0, 1};
     tl_dtype type = aten_common_type(c, operands, 2);
-    aten_return(c, 0, rounded_quotient(c, aten_operand(c, 0, type), aten_operand(c, 1, type), type,
-                                       true));
+    aten_return(
+        c, 0, rounded_quotient(c, aten_operand(c, 0, type), aten_operand(c, 1, type), type, true));
 }
 
 /* ---- powers ---- */
@@ -191,7 +193,8 @@ void aten_op_pow(aten_call *c)
 
 /* ---- limits ---- */
 
-/* min(max(x, lo), hi): where lo > hi, hi wins. Constants are attributes, for floats and narrow integers. */
+/* min(max(x, lo), hi): where lo > hi, hi wins. Constants are attributes, for floats and narrow
+ * integers. */
 static tl_value *limited(aten_call *c, tl_value *x, tl_dtype type, size_t lo, size_t hi)
 {
     bool known = true;
@@ -250,8 +253,9 @@ void aten_op_where(aten_call *c)
     static const size_t operands[] = {1, 2};
     tl_dtype type = aten_common_type(c, operands, 2);
     tl_value *condition = tl_build_cast(c->b, aten_value(c, 0), TL_BOOL);
-    aten_return(c, 0, tl_build3(c->b, TL_OP_where, condition, aten_operand(c, 1, type),
-                                aten_operand(c, 2, type), NULL));
+    aten_return(c, 0,
+                tl_build3(c->b, TL_OP_where, condition, aten_operand(c, 1, type),
+                          aten_operand(c, 2, type), NULL));
 }
 
 /* (self, mask, value), in the type of self */

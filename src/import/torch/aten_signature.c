@@ -9,10 +9,17 @@ static const struct {
     const char *word;
     param_type type;
 } type_words[] = {
-    {"Tensor", PARAM_TENSOR},    {"int", PARAM_INT},        {"SymInt", PARAM_INT},
-    {"float", PARAM_FLOAT},      {"bool", PARAM_BOOL},      {"Scalar", PARAM_SCALAR},
-    {"str", PARAM_STRING},       {"ScalarType", PARAM_DTYPE}, {"Layout", PARAM_IGNORED},
-    {"Device", PARAM_IGNORED},   {"MemoryFormat", PARAM_IGNORED},
+    {"Tensor", PARAM_TENSOR},
+    {"int", PARAM_INT},
+    {"SymInt", PARAM_INT},
+    {"float", PARAM_FLOAT},
+    {"bool", PARAM_BOOL},
+    {"Scalar", PARAM_SCALAR},
+    {"str", PARAM_STRING},
+    {"ScalarType", PARAM_DTYPE},
+    {"Layout", PARAM_IGNORED},
+    {"Device", PARAM_IGNORED},
+    {"MemoryFormat", PARAM_IGNORED},
     {"Generator", PARAM_IGNORED},
 };
 
@@ -35,8 +42,8 @@ static bool named_default(tl_str text, aten_arg *out)
         const char *word;
         aten_kind kind;
         int64_t value;
-    } names[] = {{"None", ATEN_NONE, 0},   {"True", ATEN_BOOL, 1},
-                 {"False", ATEN_BOOL, 0},  {"Mean", ATEN_INT, 1},
+    } names[] = {{"None", ATEN_NONE, 0},       {"True", ATEN_BOOL, 1},
+                 {"False", ATEN_BOOL, 0},      {"Mean", ATEN_INT, 1},
                  {"long", ATEN_DTYPE, TL_I64}, {"contiguous_format", ATEN_NONE, 0}};
     for (size_t i = 0; i < TL_COUNT(names); i++) {
         if (!tl_str_is(text, names[i].word))

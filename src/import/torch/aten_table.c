@@ -110,11 +110,13 @@ static const struct {
     tl_dtype dtype;
     bool is_complex;
 } dtype_numbers[] = {
-    {1, 0, TL_U8, false},   {2, 1, TL_I8, false},    {3, 2, TL_I16, false},  {4, 3, TL_I32, false},
-    {5, 4, TL_I64, false},  {6, 5, TL_F16, false},   {7, 6, TL_F32, false},  {8, 7, TL_F64, false},
-    {9, 8, TL_F16, true},   {10, 9, TL_F32, true},   {11, 10, TL_F64, true}, {12, 11, TL_BOOL, false},
-    {13, 15, TL_BF16, false}, {-1, 12, TL_I8, false}, {-1, 13, TL_U8, false}, {-1, 14, TL_I32, false},
-    {28, 27, TL_U16, false}, {34, 28, TL_U32, false}, {35, 29, TL_U64, false},
+    {1, 0, TL_U8, false},     {2, 1, TL_I8, false},    {3, 2, TL_I16, false},
+    {4, 3, TL_I32, false},    {5, 4, TL_I64, false},   {6, 5, TL_F16, false},
+    {7, 6, TL_F32, false},    {8, 7, TL_F64, false},   {9, 8, TL_F16, true},
+    {10, 9, TL_F32, true},    {11, 10, TL_F64, true},  {12, 11, TL_BOOL, false},
+    {13, 15, TL_BF16, false}, {-1, 12, TL_I8, false},  {-1, 13, TL_U8, false},
+    {-1, 14, TL_I32, false},  {28, 27, TL_U16, false}, {34, 28, TL_U32, false},
+    {35, 29, TL_U64, false},
 };
 
 bool aten_dtype_of_schema(int64_t number, aten_arg *out)

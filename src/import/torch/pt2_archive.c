@@ -160,8 +160,8 @@ static const int64_t *read_ints(pt2_reader *r, const tl_json_node *list, int *n)
     return v;
 }
 
-static tl_value *raw_tensor(pt2_reader *r, const tl_json_node *payload, bool is_constant, tl_str name,
-                            bool *is_complex)
+static tl_value *raw_tensor(pt2_reader *r, const tl_json_node *payload, bool is_constant,
+                            tl_str name, bool *is_complex)
 {
     const tl_json_node *meta = tl_json_member(payload, "tensor_meta");
     tl_str path = tl_json_as_text(tl_json_member(payload, "path_name"));
@@ -195,8 +195,8 @@ static tl_value *raw_tensor(pt2_reader *r, const tl_json_node *payload, bool is_
     return constant ? tl_build_const(r->model, constant, name) : r->model->poison;
 }
 
-static tl_value *dict_tensor(pt2_reader *r, const tl_pickle *dict, torch_archive *archive, tl_str name,
-                             bool *is_complex)
+static tl_value *dict_tensor(pt2_reader *r, const tl_pickle *dict, torch_archive *archive,
+                             tl_str name, bool *is_complex)
 {
     const char *key = tl_arena_strndup(r->arena, name.p, name.n);
     const tl_pickle *x = key ? tl_pickle_find(dict, key) : NULL;

@@ -45,10 +45,13 @@ void pt2_define(pt2_reader *r, tl_str name, aten_arg arg)
 aten_arg pt2_lookup(pt2_reader *r, tl_str name)
 {
     const aten_arg *found = tl_map_find(&r->scope->names, name);
-    if (found)
+    if (found && found->kind != ATEN_NONE)
         return *found;
     tl_where where = pt2_where(r, "value", name);
-    (void)tl_fail(r->cx, TL_M003, &where, "it is used and not defined");
+    if (found)
+        (void)tl_fail(r->cx, TL_U003, &where, "this result of its operator is not computed");
+    else
+        (void)tl_fail(r->cx, TL_M003, &where, "it is used and not defined");
     tl_value *poison = tl_build_poison(&r->env.scope->b, 1)->out[0];
     return (aten_arg){.kind = ATEN_TENSOR, .t = aten_tensor_new(&r->env, poison)};
 }
@@ -199,12 +202,12 @@ aten_arg pt2_argument(pt2_reader *r, const tl_json_node *argument)
 
 static void bind_tensor(pt2_reader *r, const tl_json_node *node, const aten_arg *result)
 {
-    aten_arg poison = {.kind = ATEN_TENSOR};
-    if (!result || result->kind == ATEN_NONE) {
-        poison.t = aten_tensor_new(&r->env, tl_build_poison(&r->env.scope->b, 1)->out[0]);
-        result = &poison;
+    aten_arg none = {0};
+    if (!result && tl_context_status(r->cx) != TL_OK) { /* behind what failed */
+        none.kind = ATEN_TENSOR;
+        none.t = aten_tensor_new(&r->env, tl_build_poison(&r->env.scope->b, 1)->out[0]);
     }
-    pt2_define(r, tl_json_as_text(tl_json_member(node, "name")), *result);
+    pt2_define(r, tl_json_as_text(tl_json_member(node, "name")), result ? *result : none);
 }
 
 /* What of the result is a number: a tensor of one element where the graph wants a Python value. */

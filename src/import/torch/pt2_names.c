@@ -1,5 +1,5 @@
-/* Names of inputs and outputs from pytree specs: JSON in a string, whose dicts keep their keys as JSON in a
- * string again. */
+/* Names of inputs and outputs from pytree specs: JSON in a string, whose dicts keep their keys as
+ * JSON in a string again. */
 #include "import/torch/pt2_private.h"
 
 typedef struct leaf_walk {
@@ -13,8 +13,8 @@ static void walk_spec(leaf_walk *w, const tl_json_node *spec, const char *path);
 
 static const char *joined(leaf_walk *w, const char *path, tl_str key)
 {
-    const char *text = tl_arena_printf(w->r->arena, "%s%s%.*s", path, *path ? "." : "",
-                                       TL_STR_ARG(key));
+    const char *text =
+        tl_arena_printf(w->r->arena, "%s%s%.*s", path, *path ? "." : "", TL_STR_ARG(key));
     return text ? text : "";
 }
 

@@ -1,5 +1,5 @@
-/* The nodes of a graph, one after the other: operators of ATen through the table, Python's on sizes, those
- * on graphs; what only asserts is left out. */
+/* The nodes of a graph, one after the other: operators of ATen through the table, Python's on
+ * sizes, those on graphs; what only asserts is left out. */
 #include "import/torch/pt2_private.h"
 
 #define MAX_ARGUMENTS 32
@@ -51,11 +51,13 @@ static bool sizes_contradict(const tl_type *found, const tl_type *declared)
     if (found->rank != declared->rank)
         return true;
     for (int i = 0; i < found->rank; i++) {
+        if (!declared->dims[i]) /* a count that only the run shows */
+            continue;
         tl_interval a = found->dims[i]->range, b = declared->dims[i]->range;
         int64_t size;
-        if (tl_dim_is_const(declared->dims[i], &size) ? size < a.lo || size > a.hi
-                                                      : tl_dim_is_const(found->dims[i], &size) &&
-                                                            (size < b.lo || size > b.hi))
+        if (tl_dim_is_const(declared->dims[i], &size)
+                ? size < a.lo || size > a.hi
+                : tl_dim_is_const(found->dims[i], &size) && (size < b.lo || size > b.hi))
             return true;
     }
     return false;
@@ -72,15 +74,19 @@ static void check_declared(pt2_reader *r, const tl_json_node *argument)
         return;
     name = tl_json_as_text(tl_json_member(is, "name"));
     const aten_arg *arg = tl_map_find(&r->scope->names, name);
-    if (!arg || arg->kind != ATEN_TENSOR || !pt2_declared_type(r, name, &declared, &is_complex))
+    if (!arg || arg->kind != ATEN_TENSOR ||
+        !pt2_declared_type(r, name, false, &declared, &is_complex))
         return;
     const tl_value *value = aten_tensor_read(&r->env, arg->t);
     const tl_type *found = tl_type_of(value);
-    if (value->poison || r->retyped)
+    if (value->poison)
         return;
     if (found->dtype == declared.dtype && !sizes_contradict(found, &declared))
         return;
     tl_text a, b;
+    for (int i = 0; i < declared.rank; i++)
+        if (!declared.dims[i]) /* printed as what was found */
+            declared.rank = i;
     tl_text_init(&a, r->arena);
     tl_text_init(&b, r->arena);
     tl_type_print(&declared, &a);
@@ -113,8 +119,8 @@ static void bind_outputs(pt2_reader *r, const tl_json_node *node, const aten_arg
     }
 }
 
-static void import_table_op(pt2_reader *r, const tl_json_node *node, const aten_row *row, bool in_place,
-                            const aten_given *given, size_t n)
+static void import_table_op(pt2_reader *r, const tl_json_node *node, const aten_row *row,
+                            bool in_place, const aten_given *given, size_t n)
 {
     const char *why = "";
     const aten_arg *args = aten_bind(&r->env, row, given, n, &why);

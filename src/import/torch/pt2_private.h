@@ -50,10 +50,12 @@ tl_value *pt2_weight(pt2_reader *r, tl_str name, bool is_constant, bool *is_comp
 const tl_json_node *pt2_union(const tl_json_node *node, tl_str *kind);
 
 /* ---- pt2_symbols.c: sizes ---- */
-/* A SymInt of the file as an expression. Unknown symbols are made, with range and hint of the file. */
-const tl_dim *pt2_size(pt2_reader *r, const tl_json_node *sym_int);
-/* Type of a tensor of the current graph, as the file declares it. False: not usable or not declared. */
-bool pt2_declared_type(pt2_reader *r, tl_str name, tl_type *type, bool *is_complex);
+/* A SymInt of the file as an expression. make: unknown symbols are made, with range and hint of the file, and
+ * what is not understood is recorded; else it gives NULL. */
+const tl_dim *pt2_size(pt2_reader *r, const tl_json_node *sym_int, bool make);
+/* Type of a tensor of the current graph, as the file declares it; sizes as pt2_size gives them. False: not
+ * usable or not declared. */
+bool pt2_declared_type(pt2_reader *r, tl_str name, bool make, tl_type *type, bool *is_complex);
 /* The symbol a user's dims stand for: names given to sizes of the file. O001 when they contradict it. */
 tl_status pt2_bind_input(pt2_reader *r, const tl_input_spec *spec, const tl_json_node *sizes);
 

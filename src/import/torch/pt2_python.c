@@ -1,5 +1,5 @@
-/* Operators of Python on sizes, numbers and truth values: folded where they are known or expressions over
- * sizes, else computed as scalars. */
+/* Operators of Python on sizes, numbers and truth values: folded where they are known or
+ * expressions over sizes, else computed as scalars. */
 #include "import/torch/pt2_private.h"
 
 typedef const tl_dim *(*size_operator)(tl_dims *dims, const tl_dim *a, const tl_dim *b);
@@ -24,8 +24,8 @@ static const struct {
     const char *name;
     tl_op op;
 } comparisons[] = {
-    {"_operator.eq", TL_OP_equal}, {"_operator.ne", TL_OP_not_equal},
-    {"_operator.lt", TL_OP_less},  {"_operator.le", TL_OP_less_equal},
+    {"_operator.eq", TL_OP_equal},   {"_operator.ne", TL_OP_not_equal},
+    {"_operator.lt", TL_OP_less},    {"_operator.le", TL_OP_less_equal},
     {"_operator.gt", TL_OP_greater}, {"_operator.ge", TL_OP_greater_equal},
 };
 
@@ -80,7 +80,7 @@ static int compare_by_range(pt2_reader *r, tl_op op, const tl_dim *a, const tl_d
 static tl_value *scalar_of(pt2_reader *r, const aten_arg *arg, tl_dtype dtype)
 {
     tl_builder *b = &r->env.scope->b;
-    tl_value *v = arg->kind == ATEN_TENSOR  ? aten_tensor_read(&r->env, arg->t)
+    tl_value *v = arg->kind == ATEN_TENSOR   ? aten_tensor_read(&r->env, arg->t)
                   : arg->kind == ATEN_NUMBER ? aten_see(&r->env, arg->v)
                   : arg->kind == ATEN_INT    ? tl_build_shape_expr(b, &arg->i, 1, 0)
                   : arg->kind == ATEN_BOOL   ? tl_build_scalar(r->model, TL_BOOL, arg->b)
@@ -175,8 +175,8 @@ static bool unary(pt2_reader *r, tl_str target, const aten_arg *x, aten_arg *res
             *result = (aten_arg){.kind = ATEN_NUMBER, .v = scalar_of(r, x, TL_F32)};
     } else if (tl_str_is(target, "torch.sym_int") || tl_str_is(target, "math.trunc")) {
         if (x->kind == ATEN_FLOAT)
-            *result = (aten_arg){.kind = ATEN_INT,
-                                 .i = tl_dim_const(r->model->dims, (int64_t)x->f)};
+            *result =
+                (aten_arg){.kind = ATEN_INT, .i = tl_dim_const(r->model->dims, (int64_t)x->f)};
         else if (x->kind != ATEN_INT)
             *result = (aten_arg){.kind = ATEN_NUMBER, .v = scalar_of(r, x, TL_I64)};
     } else if (tl_str_is(target, "torch.sym_sqrt") || tl_str_is(target, "torch._sym_sqrt")) {

@@ -1,5 +1,5 @@
-/* Sizes as expressions: sympy's srepr ("Add(Symbol('s0', positive=True), Integer(1))") and, in older files,
- * its str ("2*s0 + 1", "((s0 - 1)//2)"). */
+/* Sizes as expressions: sympy's srepr ("Add(Symbol('s0', positive=True), Integer(1))") and, in
+ * older files, its str ("2*s0 + 1", "((s0 - 1)//2)"). */
 #include "import/torch/pt2_private.h"
 
 #define MAX_NESTING 100
@@ -8,6 +8,7 @@ typedef struct expr_scan {
     pt2_reader *r;
     const char *p, *end;
     int depth;
+    bool make; /* unknown symbols */
     bool failed;
 } expr_scan;
 
@@ -19,14 +20,15 @@ static int64_t bound_of(const tl_json_node *node, int64_t otherwise)
     return bound >= INT64_MAX / 2 ? INT64_MAX : TL_MAX(bound, 0);
 }
 
-/* The symbol of a name in the file, with the range that the file gives. */
-static const tl_dim *symbol_named(pt2_reader *r, tl_str name)
+/* The symbol of a name in the file, with the range that the file gives. NULL: unknown and not to be
+ * made. */
+static const tl_dim *symbol_named(pt2_reader *r, tl_str name, bool make)
 {
     union {
         const tl_dim *dim;
         void *pointer;
     } entry = {.pointer = tl_map_find(&r->symbols, name)};
-    if (entry.dim)
+    if (entry.dim || !make)
         return entry.dim;
     const char *key = tl_arena_strndup(r->arena, name.p, name.n);
     const tl_json_node *constraint =
@@ -35,7 +37,8 @@ static const tl_dim *symbol_named(pt2_reader *r, tl_str name)
                          bound_of(tl_json_member(constraint, "max_val"), INT64_MAX)};
     if (range.lo > range.hi)
         range = TL_INTERVAL_SIZE;
-    tl_symbol *symbol = tl_dims_symbol(r->model->dims, tl_str_copy(r->model->arena, name), range, 0);
+    tl_symbol *symbol =
+        tl_dims_symbol(r->model->dims, tl_str_copy(r->model->arena, name), range, 0);
     entry.dim = symbol ? tl_dim_symbol(r->model->dims, symbol) : tl_dim_const(r->model->dims, 1);
     (void)tl_map_put(&r->symbols, tl_str_copy(r->arena, name), entry.pointer);
     return entry.dim;
@@ -89,7 +92,8 @@ static const tl_dim *scan_symbol(expr_scan *s)
     tl_str name = expr_word(s);
     while (s->p < s->end && *s->p != ')')
         s->p++;
-    return expr_accept(s, ")") && name.n ? symbol_named(s->r, name) : expr_fail(s);
+    const tl_dim *d = expr_accept(s, ")") && name.n ? symbol_named(s->r, name, s->make) : NULL;
+    return d ? d : expr_fail(s);
 }
 
 typedef const tl_dim *(*dim_function)(tl_dims *dims, const tl_dim *a, const tl_dim *b);
@@ -118,13 +122,20 @@ static const struct {
     dim_function function;
     bool many; /* any number of operands, folded from the left */
 } dim_functions[] = {
-    {"Add", tl_dim_add, true},           {"Mul", tl_dim_mul, true},
-    {"Max", tl_dim_max, true},           {"Min", tl_dim_min, true},
-    {"FloorDiv", tl_dim_floordiv, false}, {"CleanDiv", tl_dim_floordiv, false},
-    {"CeilDiv", tl_dim_ceildiv, false},  {"Mod", tl_dim_mod, false},
-    {"PythonMod", tl_dim_mod, false},    {"Pow", dim_power, false},
-    {"PowByNatural", dim_power, false},  {"Identity", dim_first, true},
-    {"TruncToInt", dim_first, true},     {"ToFloat", dim_first, true},
+    {"Add", tl_dim_add, true},
+    {"Mul", tl_dim_mul, true},
+    {"Max", tl_dim_max, true},
+    {"Min", tl_dim_min, true},
+    {"FloorDiv", tl_dim_floordiv, false},
+    {"CleanDiv", tl_dim_floordiv, false},
+    {"CeilDiv", tl_dim_ceildiv, false},
+    {"Mod", tl_dim_mod, false},
+    {"PythonMod", tl_dim_mod, false},
+    {"Pow", dim_power, false},
+    {"PowByNatural", dim_power, false},
+    {"Identity", dim_first, true},
+    {"TruncToInt", dim_first, true},
+    {"ToFloat", dim_first, true},
     {"Integer", dim_first, true},
 };
 
@@ -182,9 +193,12 @@ static const tl_dim *scan_atom(expr_scan *s)
         else if (word.n && s->p < s->end && *s->p == '(') {
             s->p++;
             x = scan_function(s, word);
-        } else
-            x = word.n ? symbol_named(s->r, word) : expr_fail(s);
+        } else {
+            x = word.n ? symbol_named(s->r, word, s->make) : NULL;
+        }
     }
+    if (!x)
+        return expr_fail(s);
     s->depth--;
     return x;
 }
@@ -231,16 +245,19 @@ static const tl_dim *scan_expr(expr_scan *s)
     return x;
 }
 
-const tl_dim *pt2_size(pt2_reader *r, const tl_json_node *sym_int)
+const tl_dim *pt2_size(pt2_reader *r, const tl_json_node *sym_int, bool make)
 {
     tl_str kind;
     const tl_json_node *is = pt2_union(sym_int, &kind);
     if (is->kind == TL_JSON_INT)
         return tl_dim_const(r->model->dims, is->i);
     tl_str text = tl_json_as_text(tl_json_member(is, "expr_str"));
-    expr_scan s = {.r = r, .p = text.p, .end = text.p + text.n};
+    expr_scan s = {.r = r, .p = text.p, .end = text.p + text.n, .make = make};
     const tl_dim *d = text.n ? scan_expr(&s) : NULL;
-    if (!d || s.failed || s.p < s.end) {
+    bool understood = d && !s.failed && s.p == s.end;
+    if (!understood && !make)
+        return NULL;
+    if (!understood) {
         tl_where where = pt2_where(r, "size", text);
         (void)tl_fail(r->cx, TL_U005, &where, "an expression that is not understood");
         return tl_dim_const(r->model->dims, 1);
@@ -256,7 +273,7 @@ const tl_dim *pt2_size(pt2_reader *r, const tl_json_node *sym_int)
 
 /* ---- types ---- */
 
-bool pt2_declared_type(pt2_reader *r, tl_str name, tl_type *type, bool *is_complex)
+bool pt2_declared_type(pt2_reader *r, tl_str name, bool make, tl_type *type, bool *is_complex)
 {
     const tl_json_node *values = tl_json_member(r->scope->graph, "tensor_values");
     uintptr_t place = (uintptr_t)tl_map_find(&r->scope->declared, name);
@@ -273,7 +290,7 @@ bool pt2_declared_type(pt2_reader *r, tl_str name, tl_type *type, bool *is_compl
         return false;
     const tl_dim **dims = TL_NEW_ARRAY(r->arena, const tl_dim *, n + 2);
     for (size_t i = 0; dims && i < n; i++)
-        dims[i] = pt2_size(r, tl_json_item(sizes, i));
+        dims[i] = pt2_size(r, tl_json_item(sizes, i), make);
     if (dims && dtype.is_complex)
         dims[n++] = tl_dim_const(r->model->dims, 2);
     *is_complex = dtype.is_complex;
@@ -308,7 +325,7 @@ tl_status pt2_bind_input(pt2_reader *r, const tl_input_spec *spec, const tl_json
         } entry = {.dim = given[i]};
         if (plain && !tl_map_has(&r->symbols, text))
             (void)tl_map_put(&r->symbols, tl_str_copy(r->arena, text), entry.pointer);
-        else if (tl_dim_equal(r->model->dims, pt2_size(r, tl_json_item(sizes, (size_t)i)),
+        else if (tl_dim_equal(r->model->dims, pt2_size(r, tl_json_item(sizes, (size_t)i), true),
                               given[i]) != TL_YES)
             return tl_fail(r->cx, TL_O001, &where,
                            "--input changes dim %d, which the program fixes; export it with "

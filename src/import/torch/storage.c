@@ -12,7 +12,7 @@ typedef enum view_kind {
 struct aten_view {
     const aten_view *before; /* towards the base */
     view_kind kind;
-    tl_type of; /* what is viewed */
+    tl_type of;                /* what is viewed */
     const tl_dim *const *dims; /* of the result: RESHAPE, EXPAND */
     int rank;
     int perm[TL_MAX_RANK];
@@ -179,8 +179,7 @@ static tl_value *replace_run(aten_env *env, const aten_view *view, tl_value *bef
     tl_value *parts[3];
     size_t n = 0;
     if (!tl_dim_is(view->begin, 0))
-        parts[n++] =
-            cut_axis(env, before, view->axis, tl_dim_const(env->dims, 0), view->begin);
+        parts[n++] = cut_axis(env, before, view->axis, tl_dim_const(env->dims, 0), view->begin);
     parts[n++] = part;
     const tl_dim *rest = tl_dim_sub(env->dims, all, end);
     if (!tl_dim_is(rest, 0))
@@ -189,7 +188,8 @@ static tl_value *replace_run(aten_env *env, const aten_view *view, tl_value *bef
 }
 
 /* Every stride-th element: picked, one by one, from before and part side by side. */
-static tl_value *replace_comb(aten_env *env, const aten_view *view, tl_value *before, tl_value *part)
+static tl_value *replace_comb(aten_env *env, const aten_view *view, tl_value *before,
+                              tl_value *part)
 {
     int64_t begin, size, all;
     if (!tl_dim_is_const(view->begin, &begin) || !tl_dim_is_const(view->size, &size) ||
@@ -266,8 +266,8 @@ static aten_view *add_view(aten_env *env, aten_tensor *t, view_kind kind, aten_t
 }
 
 /* dims, and the axis of the two parts of complex numbers */
-static void set_dims(aten_env *env, const aten_tensor *t, aten_view *view, const tl_dim *const *dims,
-                     int rank)
+static void set_dims(aten_env *env, const aten_tensor *t, aten_view *view,
+                     const tl_dim *const *dims, int rank)
 {
     if (!view)
         return;
@@ -357,4 +357,96 @@ aten_tensor *aten_view_opaque(aten_env *env, aten_tensor *t, tl_value *value)
     view->seen = value;
     view->seen_version = t->storage->version;
     return out;
+}
+
+/* ---- layout in memory ---- */
+
+/* Strides for the same elements in another shape; false: they need a copy. */
+static bool restride(int rank, const int64_t *shape, const int64_t *stride, int new_rank,
+                     const int64_t *new_shape, int64_t *new_stride)
+{
+    int k = new_rank - 1;
+    int64_t count = 1, new_count = 1;
+    int64_t base = rank ? stride[rank - 1] : 1;
+    for (int i = rank - 1; i >= 0; i--) { /* runs of axes that are one in memory */
+        count *= shape[i];
+        bool ends = i == 0 || (shape[i - 1] != 1 && stride[i - 1] != count * base);
+        if (!ends)
+            continue;
+        while (k >= 0 && (new_count < count || new_shape[k] == 1)) {
+            new_stride[k] = new_count * base;
+            new_count *= new_shape[k--];
+        }
+        if (new_count != count)
+            return false;
+        if (i > 0) {
+            base = stride[i - 1];
+            count = new_count = 1;
+        }
+    }
+    for (; k >= 0; k--)
+        new_stride[k] = 1;
+    return true;
+}
+
+static void row_major(int rank, const int64_t *shape, int64_t *stride)
+{
+    int64_t step = 1;
+    for (int i = rank; i-- > 0; step *= shape[i])
+        stride[i] = step;
+}
+
+/* Strides of the elements that a view shows, when the sizes are known and the base lies row by row.
+ */
+static bool known_strides(const aten_view *view, const tl_type *type, int64_t *stride)
+{
+    int64_t shape[TL_MAX_RANK], inner[TL_MAX_RANK], of[TL_MAX_RANK];
+    if (!tl_type_shape(type, shape))
+        return false;
+    if (!view) {
+        row_major(type->rank, shape, stride);
+        return true;
+    }
+    if (!known_strides(view->before, &view->of, inner))
+        return false;
+    (void)tl_type_shape(&view->of, of);
+    switch (view->kind) {
+    case VIEW_RESHAPE:
+        return restride(view->of.rank, of, inner, type->rank, shape, stride);
+    case VIEW_PERMUTE:
+        for (int i = 0; i < type->rank; i++)
+            stride[i] = inner[view->perm[i]];
+        return true;
+    case VIEW_EXPAND:
+        for (int i = 0; i < type->rank; i++) {
+            int k = i - (type->rank - view->of.rank);
+            stride[i] = k < 0 || (of[k] == 1 && shape[i] != 1) ? 0 : inner[k];
+        }
+        return true;
+    case VIEW_SLICE:
+        for (int i = 0; i < type->rank; i++)
+            stride[i] = inner[i] * (i == view->axis ? view->stride : 1);
+        return true;
+    case VIEW_OPAQUE:
+        break;
+    }
+    return false;
+}
+
+bool aten_can_view(aten_env *env, aten_tensor *t, const tl_dim *const *dims, int rank)
+{
+    const tl_type *type = tl_type_of(aten_tensor_read(env, t));
+    int64_t shape[TL_MAX_RANK], stride[TL_MAX_RANK], wanted[TL_MAX_RANK + 1],
+        ignored[TL_MAX_RANK + 1];
+    bool known = tl_type_shape(type, shape) && known_strides(t->view, type, stride);
+    for (int i = 0; known && i < rank; i++)
+        known = tl_dim_is_const(dims[i], &wanted[i]);
+    if (t->is_complex)
+        wanted[rank] = 2;
+    if (known)
+        return restride(type->rank, shape, stride, rank + t->is_complex, wanted, ignored);
+    for (const aten_view *view = t->view; view; view = view->before)
+        if (view->kind != VIEW_RESHAPE)
+            return false;
+    return true;
 }

@@ -90,6 +90,10 @@ aten_tensor *aten_view_select(aten_env *env, aten_tensor *t, int axis, const tl_
 /* A view computed by other means, that cannot be written through: value was built from t's. */
 aten_tensor *aten_view_opaque(aten_env *env, aten_tensor *t, tl_value *value);
 
+/* True when the elements of t, in the order of the shape, lie in memory such that another shape needs no copy
+ * (where sizes are open: when nothing but reshapes leads to t). */
+bool aten_can_view(aten_env *env, aten_tensor *t, const tl_dim *const *dims, int rank);
+
 /* ---- branches ---- */
 
 size_t aten_journal_mark(const aten_env *env);

@@ -68,8 +68,8 @@ tl_status torch_archive_inner(torch_archive *a, const tl_zip_entry *entry, torch
     tl_context *cx = a->model->cx;
     uint64_t offset;
     tl_file *part;
-    const char *name = tl_arena_printf(a->arena, "%s: %.*s", tl_file_name(a->file),
-                                       TL_STR_ARG(entry->name));
+    const char *name =
+        tl_arena_printf(a->arena, "%s: %.*s", tl_file_name(a->file), TL_STR_ARG(entry->name));
     if (entry->method != 0)
         return tl_fail(cx, TL_M007, &(tl_where){.file = name},
                        "an archive inside of the archive is compressed");
@@ -105,7 +105,8 @@ static int64_t reach_of(const torch_layout *w)
     return empty ? 0 : last + 1;
 }
 
-/* Axes with more than one element by falling stride; true when those that are not repeated are dense. */
+/* Axes with more than one element by falling stride; true when those that are not repeated are
+ * dense. */
 static bool dense_order(const torch_layout *w, int *order, int *n)
 {
     *n = 0;
@@ -253,7 +254,8 @@ const tl_const *torch_archive_tensor(torch_archive *a, const tl_zip_entry *entry
     return real_tensor(a, entry, &w, what);
 }
 
-tl_value *torch_archive_pickled(torch_archive *a, const char *folder, const tl_pickle_tensor *t, tl_str what)
+tl_value *torch_archive_pickled(torch_archive *a, const char *folder, const tl_pickle_tensor *t,
+                                tl_str what)
 {
     tl_model *model = a->model;
     const tl_const *constant = NULL;
@@ -265,8 +267,7 @@ tl_value *torch_archive_pickled(torch_archive *a, const char *folder, const tl_p
     }
     const tl_zip_entry *entry = NULL;
     if (t->storage) {
-        const char *name =
-            tl_arena_printf(a->arena, "%s%.*s", folder, TL_STR_ARG(t->storage->key));
+        const char *name = tl_arena_printf(a->arena, "%s%.*s", folder, TL_STR_ARG(t->storage->key));
         entry = name ? torch_archive_find(a, name) : NULL;
         if (!entry && t->storage->n > 0) {
             no_fit(a, what, "its storage is not in the archive");
