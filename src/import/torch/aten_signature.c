@@ -332,7 +332,7 @@ static size_t param_of(const aten_signature *s, const aten_given *given, size_t 
     size_t i = 0;
     while (i < s->n_params && !tl_str_equal(s->params[i].name, given->name))
         i++;
-    return i;
+    return i == s->n_params && position == 0 ? 0 : i; /* input here, self in place */
 }
 
 static const aten_arg *bind(aten_env *env, const aten_row *row, const aten_given *given, size_t n,

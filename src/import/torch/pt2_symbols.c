@@ -14,9 +14,16 @@ typedef struct expr_scan {
 
 /* ---- symbols ---- */
 
-static int64_t bound_of(const tl_json_node *node, int64_t otherwise)
+/* 2 is written where an export only assumed that the size is not 1: PyTorch lets 1 pass then. */
+static int64_t lower_bound_of(const tl_json_node *node)
 {
-    int64_t bound = tl_json_as_int(node, otherwise);
+    int64_t bound = tl_json_as_int(node, 0);
+    return bound > 2 ? bound : 1;
+}
+
+static int64_t upper_bound_of(const tl_json_node *node)
+{
+    int64_t bound = tl_json_as_int(node, INT64_MAX);
     return bound >= INT64_MAX / 2 ? INT64_MAX : TL_MAX(bound, 0);
 }
 
@@ -33,8 +40,8 @@ static const tl_dim *symbol_named(pt2_reader *r, tl_str name, bool make)
     const char *key = tl_arena_strndup(r->arena, name.p, name.n);
     const tl_json_node *constraint =
         tl_json_member(tl_json_member(r->program, "range_constraints"), key ? key : "");
-    tl_interval range = {bound_of(tl_json_member(constraint, "min_val"), 0),
-                         bound_of(tl_json_member(constraint, "max_val"), INT64_MAX)};
+    tl_interval range = {lower_bound_of(tl_json_member(constraint, "min_val")),
+                         upper_bound_of(tl_json_member(constraint, "max_val"))};
     if (range.lo > range.hi)
         range = TL_INTERVAL_SIZE;
     tl_symbol *symbol =
