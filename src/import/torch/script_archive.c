@@ -24,9 +24,10 @@ static tl_status check_contents(script_archive *archive)
     if (script_archive_has(archive, "model.json"))
         return tl_fail(archive->cx, TL_U008, &where,
                        "TorchScript of PyTorch 1.0 to 1.3; load and save it with a newer release");
-    return tl_fail(archive->cx, TL_U008, &where,
-                   "TorchScript without code (for the lite interpreter alone); save the module with "
-                   "torch.jit.save");
+    return tl_fail(
+        archive->cx, TL_U008, &where,
+        "TorchScript without code (for the lite interpreter alone); save the module with "
+        "torch.jit.save");
 }
 
 tl_status script_archive_open(tl_file *file, tl_model *model, tl_arena *arena, script_archive *out)
@@ -82,16 +83,14 @@ static bool split_name(tl_str name, tl_str *qualifier, tl_str *last)
 const script_class *script_find_class(script_archive *archive, tl_str name)
 {
     tl_str qualifier, last;
-    script_file *file =
-        split_name(name, &qualifier, &last) ? find_file(archive, qualifier) : NULL;
+    script_file *file = split_name(name, &qualifier, &last) ? find_file(archive, qualifier) : NULL;
     return file ? tl_map_find(&file->classes, last) : NULL;
 }
 
 const script_function *script_find_function(script_archive *archive, tl_str name)
 {
     tl_str qualifier, last;
-    script_file *file =
-        split_name(name, &qualifier, &last) ? find_file(archive, qualifier) : NULL;
+    script_file *file = split_name(name, &qualifier, &last) ? find_file(archive, qualifier) : NULL;
     return file ? tl_map_find(&file->functions, last) : NULL;
 }
 

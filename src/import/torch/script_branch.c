@@ -138,19 +138,20 @@ static frozen merge_values(merge *m, const frozen *a, const frozen *b)
     if (script_is_number(x) && script_is_number(y) &&
         (x.kind == y.kind || (x.kind != SCRIPT_BOOL && y.kind != SCRIPT_BOOL))) {
         script_kind kind = TL_MAX(x.kind, y.kind);
-        return merge_leaves(m, (script_value){.kind = kind}, number_in(m->ev, m->a, a, kind),
-                            number_in(m->ev, m->b, b, kind));
+        tl_value *left = number_in(m->ev, m->a, a, kind);
+        tl_value *right = number_in(m->ev, m->b, b, kind);
+        return merge_leaves(m, (script_value){.kind = kind}, left, right);
     }
     if (x.kind != y.kind)
-        return undecided(m, tl_arena_printf(m->ev->arena, "%s or %s", script_kind_name(x),
-                                            script_kind_name(y)));
+        return undecided(
+            m, tl_arena_printf(m->ev->arena, "%s or %s", script_kind_name(x), script_kind_name(y)));
     if (x.kind == SCRIPT_TENSOR)
         return merge_tensors(m, a, b);
     bool parts = a->items && b->items && a->n == b->n &&
                  (x.kind != SCRIPT_DICT || same_keys(x.dict, y.dict));
     if (!parts)
-        return undecided(m, tl_arena_printf(m->ev->arena, "one %s or another",
-                                            script_kind_name(x)));
+        return undecided(m,
+                         tl_arena_printf(m->ev->arena, "one %s or another", script_kind_name(x)));
     frozen out = {.value = x, .n = a->n, .items = TL_NEW_ARRAY(m->ev->arena, frozen, a->n + 1)};
     for (size_t i = 0; out.items && i < out.n; i++)
         out.items[i] = merge_values(m, &a->items[i], &b->items[i]);
@@ -343,8 +344,9 @@ static size_t merge_writes(merge *m, uint32_t n_before, aten_storage **storages)
             if (k < n || storage->id >= n_before)
                 continue;
             storages[n++] = storage;
-            (void)merge_leaves(m, script_none(), contents_after(m->ev, m->a, storage),
-                               contents_after(m->ev, m->b, storage));
+            tl_value *left = contents_after(m->ev, m->a, storage);
+            tl_value *right = contents_after(m->ev, m->b, storage);
+            (void)merge_leaves(m, script_none(), left, right);
         }
     }
     return n;

@@ -26,8 +26,7 @@ static bool is_int(const tl_pickle *p)
 
 static const debug_table *read_table(script_eval *ev, const script_file *file)
 {
-    const char *record =
-        tl_arena_printf(ev->arena, "%.*s.debug_pkl", TL_STR_ARG(file->path));
+    const char *record = tl_arena_printf(ev->arena, "%.*s.debug_pkl", TL_STR_ARG(file->path));
     const tl_pickle *root;
     if (!record || !script_archive_has(ev->archive, record) ||
         script_archive_pickle(ev->archive, record, &root) != TL_OK)
@@ -241,10 +240,9 @@ static void add_code_frame(script_eval *ev, frame_list *frames)
         f = f->caller;
     if (f)
         add_frame(frames, f->function->file->path,
-                  tl_arena_printf(ev->arena, "%.*s:%d, in %.*s",
-                                  TL_STR_ARG(f->function->file->path),
-                                  script_line_of(f->function->file, f->expr),
-                                  TL_STR_ARG(f->function->name)));
+                  tl_arena_printf(
+                      ev->arena, "%.*s:%d, in %.*s", TL_STR_ARG(f->function->file->path),
+                      script_line_of(f->function->file, f->expr), TL_STR_ARG(f->function->name)));
 }
 
 /* ---- for the evaluator ---- */

@@ -102,7 +102,7 @@ bool script_do_getitem(script_call *c, script_value *out)
         *out = stacked_element(c->ev, x.list, index);
     else if (script_is_int(index, NULL) || !number_at(c->ev, x.list, index, out))
         *out = find_position(c->ev, index, x.list->items.n, &at) ? x.list->items.v[at]
-                                                                  : script_unknown();
+                                                                 : script_unknown();
     return true;
 }
 
@@ -195,10 +195,10 @@ bool script_do_contains(script_call *c, script_value *out)
         return false;
     *out = script_bool(false);
     for (size_t i = 0; i < n; i++) {
-        script_value same = script_is_number(items[i]) && script_is_number(c->args[1])
-                                ? script_compare(c->ev, TL_OP_equal, items[i], c->args[1])
-                                : script_bool(script_equal(c->ev->dims, items[i], c->args[1]) ==
-                                              TL_YES);
+        script_value same =
+            script_is_number(items[i]) && script_is_number(c->args[1])
+                ? script_compare(c->ev, TL_OP_equal, items[i], c->args[1])
+                : script_bool(script_equal(c->ev->dims, items[i], c->args[1]) == TL_YES);
         *out = script_arith(c->ev, TL_OP_bitor, *out, same);
     }
     return true;
@@ -236,8 +236,7 @@ bool script_do_append(script_call *c, script_value *out)
     tl_value *all = aten_see(&ev->env, list->stacked);
     tl_value *row = c->args[1].kind == list->element ? as_row(ev, all, c->args[1]) : NULL;
     if (row)
-        list->stacked =
-            tl_build_concat(&ev->env.scope->b, (tl_value *[]){all, row}, 2, 0);
+        list->stacked = tl_build_concat(&ev->env.scope->b, (tl_value *[]){all, row}, 2, 0);
     else
         script_fail(ev, TL_U006, "a list that grows in a loop gets an element of another kind");
     return true;
@@ -437,7 +436,8 @@ bool script_do_add_sequences(script_call *c, script_value *out)
         return false;
     script_value a = c->args[0], b = c->args[1];
     if (a.kind == SCRIPT_STR && b.kind == SCRIPT_STR) {
-        const char *text = tl_arena_printf(c->ev->arena, "%.*s%.*s", TL_STR_ARG(a.s), TL_STR_ARG(b.s));
+        const char *text =
+            tl_arena_printf(c->ev->arena, "%.*s%.*s", TL_STR_ARG(a.s), TL_STR_ARG(b.s));
         *out = script_str(tl_str_from(text));
         return true;
     }
@@ -533,8 +533,8 @@ bool script_do_dict_items(script_call *c, script_value *out)
     *out = script_make_list(c->ev, SCRIPT_LIST, NULL, 0);
     for (size_t i = 0; out->kind == SCRIPT_LIST && i < dict->keys.n; i++) {
         script_value pair[2] = {dict->keys.v[i], dict->items.v[i]};
-        script_value item = c->form == 2 ? script_make_list(c->ev, SCRIPT_TUPLE, pair, 2)
-                                         : pair[c->form];
+        script_value item =
+            c->form == 2 ? script_make_list(c->ev, SCRIPT_TUPLE, pair, 2) : pair[c->form];
         (void)script_list_push(c->ev->arena, out->list, item);
     }
     return true;

@@ -43,8 +43,8 @@ bool script_do_compare(script_call *c, script_value *out)
     for (size_t i = 0; i < n && i < k; i++) {
         if (!script_is_number(x[i]) || !script_is_number(y[i]))
             return false;
-        all = script_arith(c->ev, TL_OP_bitand, all,
-                           script_compare(c->ev, TL_OP_equal, x[i], y[i]));
+        all =
+            script_arith(c->ev, TL_OP_bitand, all, script_compare(c->ev, TL_OP_equal, x[i], y[i]));
     }
     *out = c->op == TL_OP_equal ? all : script_not(c->ev, all);
     return true;
@@ -313,7 +313,8 @@ bool script_do_split_text(script_call *c, script_value *out)
         bool here = i < s.n && text_at(s, i, c->args[1].s);
         if (!here && i < s.n)
             continue;
-        (void)script_list_push(c->ev->arena, out->list, script_str((tl_str){s.p + begin, i - begin}));
+        (void)script_list_push(c->ev->arena, out->list,
+                               script_str((tl_str){s.p + begin, i - begin}));
         begin = i + c->args[1].s.n;
         i = here ? begin - 1 : i;
     }

@@ -102,8 +102,8 @@ static const script_value *first_quantized(script_eval *ev, const script_value *
     for (size_t i = 0; i < n; i++) {
         if (quant_of(ev, args[i]))
             return &args[i];
-        bool list = (args[i].kind == SCRIPT_LIST || args[i].kind == SCRIPT_TUPLE) &&
-                    !args[i].list->stacked;
+        bool list =
+            (args[i].kind == SCRIPT_LIST || args[i].kind == SCRIPT_TUPLE) && !args[i].list->stacked;
         const script_value *found =
             list ? first_quantized(ev, args[i].list->items.v, args[i].list->items.n) : NULL;
         if (found)
@@ -167,7 +167,8 @@ bool script_call_quantized(script_eval *ev, tl_str name, const script_value *arg
 /* weight, bias[, stride, padding, dilation, groups] */
 bool script_do_prepack(script_call *c, script_value *out)
 {
-    static const char *const names[] = {"weight", "bias", "stride", "padding", "dilation", "groups"};
+    static const char *const names[] = {"weight",  "bias",     "stride",
+                                        "padding", "dilation", "groups"};
     script_object *packed = script_new_object(c->ev->arena, NULL, c->name);
     if (!packed || c->n < 2)
         return false;
@@ -208,7 +209,8 @@ static script_value finish_quantized(script_call *c, script_value x, bool relu, 
 {
     script_eval *ev = c->ev;
     const tl_quant *quant = make_quant(ev, c->args[scale_at], c->args[scale_at + 1]);
-    tl_dtype dtype = quant_of(ev, like) ? aten_tensor_read(&ev->env, like.t)->fact.type.dtype : TL_U8;
+    tl_dtype dtype =
+        quant_of(ev, like) ? aten_tensor_read(&ev->env, like.t)->fact.type.dtype : TL_U8;
     if (relu)
         x = float_op(ev, "relu", &x, 1);
     return quant ? quantized(ev, x, dtype, quant) : script_unknown();
@@ -222,14 +224,14 @@ bool script_do_quantized_conv(script_call *c, script_value *out)
     if (c->n != 4 || c->args[1].kind != SCRIPT_OBJECT)
         return false;
     const script_object *packed = c->args[1].object;
-    script_value args[7] = {dequantized(ev, c->args[0]),
-                            dequantized(ev, packed_attr(packed, 0, "weight")),
-                            packed_attr(packed, 1, "bias")};
+    script_value args[7];
+    args[0] = dequantized(ev, c->args[0]);
+    args[1] = dequantized(ev, packed_attr(packed, 0, "weight"));
+    args[2] = packed_attr(packed, 1, "bias");
     for (size_t i = 0; i < TL_COUNT(names); i++)
         args[3 + i] = packed_attr(packed, 2 + i, names[i]);
-    int rank = args[1].kind == SCRIPT_TENSOR
-                   ? aten_tensor_read(&ev->env, args[1].t)->fact.type.rank
-                   : 4;
+    int rank =
+        args[1].kind == SCRIPT_TENSOR ? aten_tensor_read(&ev->env, args[1].t)->fact.type.rank : 4;
     script_value y = float_op(ev, rank == 3 ? "conv1d" : rank == 5 ? "conv3d" : "conv2d", args, 7);
     *out = finish_quantized(c, y, c->form == 1, 2, c->args[0]);
     return true;
@@ -238,9 +240,10 @@ bool script_do_quantized_conv(script_call *c, script_value *out)
 static script_value packed_linear(script_call *c)
 {
     const script_object *packed = c->args[1].object;
-    script_value args[3] = {dequantized(c->ev, c->args[0]),
-                            dequantized(c->ev, packed_attr(packed, 0, "weight")),
-                            packed_attr(packed, 1, "bias")};
+    script_value args[3];
+    args[0] = dequantized(c->ev, c->args[0]);
+    args[1] = dequantized(c->ev, packed_attr(packed, 0, "weight"));
+    args[2] = packed_attr(packed, 1, "bias");
     return float_op(c->ev, "linear", args, 3);
 }
 
@@ -268,7 +271,9 @@ bool script_do_quantized_pair(script_call *c, script_value *out)
     script_eval *ev = c->ev;
     if (c->n != 4)
         return false;
-    script_value args[2] = {dequantized(ev, c->args[0]), dequantized(ev, c->args[1])};
+    script_value args[2];
+    args[0] = dequantized(ev, c->args[0]);
+    args[1] = dequantized(ev, c->args[1]);
     const char *op = c->op == TL_OP_mul ? "mul" : "add";
     *out = finish_quantized(c, float_op(ev, op, args, 2), c->form == 1, 2, c->args[0]);
     return true;
@@ -295,7 +300,8 @@ bool script_do_quantized_unary(script_call *c, script_value *out)
         return false;
     script_value x = dequantized(ev, c->args[0]);
     tl_str name = {c->name.p + sizeof("quantized::") - 1, c->name.n - (sizeof("quantized::") - 1)};
-    *out = finish_quantized(c, script_call_operator(ev, name, &x, 1, NULL, 0), false, 1, c->args[0]);
+    *out =
+        finish_quantized(c, script_call_operator(ev, name, &x, 1, NULL, 0), false, 1, c->args[0]);
     return true;
 }
 
@@ -315,7 +321,8 @@ static bool add_cell(script_eval *ev, script_value cell, script_list *params)
         script_value p = packed->list->items.v[i];
         if (p.kind != SCRIPT_OBJECT)
             return false;
-        (void)script_list_push(ev->arena, params, dequantized(ev, packed_attr(p.object, 0, "weight")));
+        (void)script_list_push(ev->arena, params,
+                               dequantized(ev, packed_attr(p.object, 0, "weight")));
     }
     for (size_t i = 0; i < tensors->list->items.n; i++)
         (void)script_list_push(ev->arena, params, tensors->list->items.v[i]);

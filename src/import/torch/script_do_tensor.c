@@ -59,8 +59,7 @@ bool script_do_numel(script_call *c, script_value *out)
     if (!is_tensor(c))
         return false;
     const tl_type *type = type_of(c->ev, c->args[0]);
-    *out = script_dim(tl_dim_product(c->ev->dims, type->dims,
-                                     (size_t)rank_of(c->ev, c->args[0])));
+    *out = script_dim(tl_dim_product(c->ev->dims, type->dims, (size_t)rank_of(c->ev, c->args[0])));
     return true;
 }
 
@@ -68,8 +67,8 @@ static const struct {
     tl_dtype dtype;
     int64_t number, complex;
 } c10_numbers[] = {
-    {TL_U8, 0, -1},  {TL_I8, 1, -1},  {TL_I16, 2, -1},  {TL_I32, 3, -1},  {TL_I64, 4, -1},
-    {TL_F16, 5, 8},  {TL_F32, 6, 9},  {TL_F64, 7, 10},  {TL_BOOL, 11, -1}, {TL_BF16, 15, -1},
+    {TL_U8, 0, -1},   {TL_I8, 1, -1},   {TL_I16, 2, -1},  {TL_I32, 3, -1},   {TL_I64, 4, -1},
+    {TL_F16, 5, 8},   {TL_F32, 6, 9},   {TL_F64, 7, 10},  {TL_BOOL, 11, -1}, {TL_BF16, 15, -1},
     {TL_U16, 27, -1}, {TL_U32, 28, -1}, {TL_U64, 29, -1},
 };
 
@@ -204,7 +203,8 @@ static tl_value *join_numbers(script_eval *ev, const script_list *all, script_ki
         return constant ? tl_build_i64s(ev->model, ints, n)
                         : tl_build_shape_expr(&ev->env.scope->b, dims, n, 1);
     if (known && kind == SCRIPT_FLOAT)
-        return tl_build_const(ev->model, tl_const_bytes(arena, TL_F64, 1, &count, floats), TL_STR(""));
+        return tl_build_const(ev->model, tl_const_bytes(arena, TL_F64, 1, &count, floats),
+                              TL_STR(""));
     for (size_t i = 0; i < n; i++) {
         const tl_dim *one = tl_dim_const(ev->dims, 1);
         script_value x = script_to_number(ev, kind, all->items.v[i]);

@@ -209,7 +209,8 @@ static bool eval_special(script_eval *ev, const script_expr *call, tl_str name, 
     }
     if (tl_str_is(name, "isinstance") && call->n == 2) {
         script_value x = script_eval_expr(ev, call->items[0]);
-        *out = x.kind == SCRIPT_UNKNOWN ? x : script_bool(script_is_instance(ev, x, call->items[1]));
+        *out =
+            x.kind == SCRIPT_UNKNOWN ? x : script_bool(script_is_instance(ev, x, call->items[1]));
         return true;
     }
     if (tl_str_is(name, "getattr") && call->n == 2 && call->items[1]->kind == SCRIPT_EXPR_STR) {
@@ -354,9 +355,9 @@ bool script_is_instance(script_eval *ev, script_value x, const script_expr *type
         const char *name;
         script_kind kind;
     } plain[] = {
-        {"Tensor", SCRIPT_TENSOR}, {"int", SCRIPT_INT},       {"float", SCRIPT_FLOAT},
-        {"bool", SCRIPT_BOOL},     {"str", SCRIPT_STR},       {"NoneType", SCRIPT_NONE},
-        {"list", SCRIPT_LIST},     {"tuple", SCRIPT_TUPLE},   {"dict", SCRIPT_DICT},
+        {"Tensor", SCRIPT_TENSOR}, {"int", SCRIPT_INT},     {"float", SCRIPT_FLOAT},
+        {"bool", SCRIPT_BOOL},     {"str", SCRIPT_STR},     {"NoneType", SCRIPT_NONE},
+        {"list", SCRIPT_LIST},     {"tuple", SCRIPT_TUPLE}, {"dict", SCRIPT_DICT},
         {"Device", SCRIPT_DEVICE}, {"None", SCRIPT_NONE},
     };
     if (type->kind == SCRIPT_EXPR_TUPLE) {

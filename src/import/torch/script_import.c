@@ -58,7 +58,8 @@ static tl_status find_root(script_eval *ev, const tl_pickle **data, const script
     TRY(script_archive_pickle(ev->archive, "data.pkl", data));
     if (ev->constants->kind != TL_PICKLE_TUPLE)
         ev->constants = NULL;
-    *class = (*data)->kind == TL_PICKLE_OBJECT ? script_find_class(ev->archive, (*data)->name) : NULL;
+    *class =
+        (*data)->kind == TL_PICKLE_OBJECT ? script_find_class(ev->archive, (*data)->name) : NULL;
     TRY(tl_context_status(ev->cx));
     return *class ? TL_OK
                   : tl_fail(ev->cx, TL_M003, &where,
@@ -77,7 +78,8 @@ static tl_status check_end(script_eval *ev)
                    TL_STR_ARG(ev->message));
 }
 
-static tl_value *state_output(script_eval *ev, tl_value *input, const script_state *states, size_t n)
+static tl_value *state_output(script_eval *ev, tl_value *input, const script_state *states,
+                              size_t n)
 {
     tl_value *out = input == ev->started ? tl_build_scalar(ev->model, TL_BOOL, 1) : input;
     for (size_t i = 0; i < n; i++)
@@ -185,17 +187,16 @@ tl_status tl_torchscript_import(tl_context *cx, tl_file *file, const tl_import_o
         return tl_context_status(cx);
     tl_arena_init(&scratch, cx);
     options = options ? options : &none;
-    tl_status status =
-        evaluate(cx, file, options, &scratch, model, NULL, 0, &kept, &n_kept);
+    tl_status status = evaluate(cx, file, options, &scratch, model, NULL, 0, &kept, &n_kept);
     if (status == TL_OK && n_kept) { /* again, with what the program keeps as inputs */
         script_state *states = TL_NEW_ARRAY(&scratch, script_state, n_kept + 1);
         for (size_t i = 0; states && i < n_kept; i++)
             states[i].path = kept[i].path;
         tl_model_release(model);
         model = tl_model_new(cx, arena);
-        status = states && model ? evaluate(cx, file, options, &scratch, model, states, n_kept,
-                                            &kept, &n_kept)
-                                 : tl_context_status(cx);
+        status = states && model
+                     ? evaluate(cx, file, options, &scratch, model, states, n_kept, &kept, &n_kept)
+                     : tl_context_status(cx);
     }
     tl_arena_release(&scratch);
     if (status != TL_OK) {

@@ -13,8 +13,11 @@ static const char data_pickle[] = "\x80\x02"
                                   /* w: f32[2] in data/0 */
                                   "X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(("
                                   "X\7\0\0\0storagectorch\nFloatStorage\n"
-                                  "X\1\0\0\0" "0" "X\3\0\0\0cpuK\2tQ"
-                                  "K\0K\2\x85K\1\x85\x89" "ccollections\nOrderedDict\n)RtR"
+                                  "X\1\0\0\0"
+                                  "0"
+                                  "X\3\0\0\0cpuK\2tQ"
+                                  "K\0K\2\x85K\1\x85\x89"
+                                  "ccollections\nOrderedDict\n)RtR"
                                   "ub.";
 static const char constants_pickle[] = "\x80\x02).";
 

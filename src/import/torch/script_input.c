@@ -6,8 +6,8 @@ typedef struct input_maker {
     script_eval *ev;
     const tl_import_options *options;
     script_names *names;
-    tl_text missing; /* options to add to the command */
-    bool *used;      /* per option */
+    tl_text missing;   /* options to add to the command */
+    bool *used;        /* per option */
     const char *guess; /* dims of an input that nothing is known of */
 } input_maker;
 
@@ -69,7 +69,8 @@ static script_value make_tensor(input_maker *m, tl_str name, const tl_pickle *tr
     tl_where where = {.file = tl_file_name(ev->archive->file),
                       .place = tl_arena_printf(ev->arena, "input %.*s", TL_STR_ARG(name))};
     if (type.rank > TL_MAX_RANK) {
-        (void)tl_fail(ev->cx, TL_U005, &where, "rank %d, expected at most %d", type.rank, TL_MAX_RANK);
+        (void)tl_fail(ev->cx, TL_U005, &where, "rank %d, expected at most %d", type.rank,
+                      TL_MAX_RANK);
         return script_unknown();
     }
     const tl_dim **dims = TL_NEW_ARRAY(ev->arena, const tl_dim *, type.rank + 1);
@@ -136,9 +137,9 @@ static script_value make_tuple(input_maker *m, tl_str name, const script_expr *t
     for (size_t i = 0; tuple.kind == SCRIPT_TUPLE && i < type->n; i++) {
         char index[24];
         (void)snprintf(index, sizeof(index), "%zu", i);
-        (void)script_list_push(m->ev->arena, tuple.list,
-                               make_value(m, sub_name(m, name, index), type->items[i],
-                                          traced_item(traced, i)));
+        (void)script_list_push(
+            m->ev->arena, tuple.list,
+            make_value(m, sub_name(m, name, index), type->items[i], traced_item(traced, i)));
     }
     return tuple;
 }
@@ -237,8 +238,8 @@ static const char *guess_type(script_eval *ev, const tl_pickle *root)
     const tl_pickle_tensor *t = first_parameter(root, 0);
     if (!t || t->rank > 5)
         return "f32:1,3,224,224";
-    const char *text = tl_arena_printf(ev->arena, "f32:1,%lld%s", (long long)t->shape[1],
-                                       sizes[t->rank]);
+    const char *text =
+        tl_arena_printf(ev->arena, "f32:1,%lld%s", (long long)t->shape[1], sizes[t->rank]);
     return text ? text : "f32:1,3,224,224";
 }
 

@@ -111,7 +111,8 @@ void script_touch_dict(script_eval *ev, script_dict *dict)
 }
 
 /* Something new need not be taken back to before it was there. */
-script_value script_make_list(script_eval *ev, script_kind kind, const script_value *items, size_t n)
+script_value script_make_list(script_eval *ev, script_kind kind, const script_value *items,
+                              size_t n)
 {
     script_value x = script_new_list(ev->arena, kind, items, n);
     if (x.kind == kind)

@@ -124,10 +124,10 @@ static script_token lex_number(script_lexer *lexer)
 
 static int hex_value(int c)
 {
-    return is_digit(c)               ? c - '0'
-           : (c >= 'a' && c <= 'f')  ? c - 'a' + 10
-           : (c >= 'A' && c <= 'F')  ? c - 'A' + 10
-                                     : -1;
+    return is_digit(c)              ? c - '0'
+           : (c >= 'a' && c <= 'f') ? c - 'a' + 10
+           : (c >= 'A' && c <= 'F') ? c - 'A' + 10
+                                    : -1;
 }
 
 /* The character that an escape stands for; at is behind the backslash. */

@@ -16,7 +16,7 @@ struct loop_part {
     bool stacks;        /* a list as one value */
     script_kind element;
     int64_t skip;
-    tl_type type;       /* of the carried value */
+    tl_type type; /* of the carried value */
     bool wide[TL_MAX_RANK];
     tl_value *start, *input, *result;
 };
@@ -41,7 +41,7 @@ typedef struct loop {
     uint32_t n_before;   /* storages from here on are born inside */
     size_t first_symbol; /* symbols too */
     aten_scope scope;
-    tl_value *turn;      /* the counter as input */
+    tl_value *turn; /* the counter as input */
     bool changed, refused;
 } loop;
 
@@ -124,9 +124,9 @@ static tl_value *add_input(loop *l, loop_part *part)
     tl_type type = part->type;
     const tl_dim **dims = TL_NEW_ARRAY(ev->arena, const tl_dim *, type.rank + 1);
     for (int i = 0; dims && i < type.rank; i++)
-        dims[i] = part->wide[i] ? tl_dim_symbol(ev->dims, tl_dims_fresh(ev->dims, "loop",
-                                                                        TL_INTERVAL_SIZE))
-                                : type.dims[i];
+        dims[i] = part->wide[i]
+                      ? tl_dim_symbol(ev->dims, tl_dims_fresh(ev->dims, "loop", TL_INTERVAL_SIZE))
+                      : type.dims[i];
     type.dims = dims;
     part->input = tl_graph_add_input(l->scope.b.graph, type, TL_STR(""));
     return part->input;
@@ -349,8 +349,7 @@ static void feed(loop *l, script_value *fed)
         script_set_slot(ev, l->counter, script_number(SCRIPT_INT, l->turn));
     }
     for (size_t i = 0; i < l->storages.n; i++)
-        aten_storage_set(&ev->env, l->storages.v[i].storage,
-                         add_input(l, &l->storages.v[i].part));
+        aten_storage_set(&ev->env, l->storages.v[i].storage, add_input(l, &l->storages.v[i].part));
     for (size_t i = 0; i < l->slots.n; i++) {
         fed[i] = rebuild(l, &l->slots.v[i].part, add_input);
         script_restore(ev, &l->slots.v[i].what, fed[i]);
@@ -418,8 +417,8 @@ static void prepare_all(loop *l)
         prepare(l, &l->slots.v[i].part);
     for (size_t i = 0; i < l->storages.n; i++) {
         loop_part *part = &l->storages.v[i].part;
-        part->start = part->start ? part->start
-                                  : aten_see(&ev->env, l->storages.v[i].storage->value);
+        part->start =
+            part->start ? part->start : aten_see(&ev->env, l->storages.v[i].storage->value);
         part->type = part->start->fact.type;
         l->refused |= part->start->poison;
     }

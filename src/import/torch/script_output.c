@@ -13,9 +13,10 @@ static void add_value(output_maker *m, tl_str path, script_value x);
 static void add_item(output_maker *m, tl_str path, const char *part, script_value x)
 {
     tl_arena *arena = m->ev->arena;
-    add_value(m, tl_str_from(tl_arena_printf(arena, "%.*s%s%s", TL_STR_ARG(path), path.n ? "." : "",
-                                             part)),
-              x);
+    add_value(
+        m,
+        tl_str_from(tl_arena_printf(arena, "%.*s%s%s", TL_STR_ARG(path), path.n ? "." : "", part)),
+        x);
 }
 
 static void add_leaf(output_maker *m, tl_str path, tl_value *v)
@@ -116,8 +117,7 @@ void script_name_value(script_eval *ev, tl_str variable, script_value value)
         (void)tl_map_put(&ev->names, name, count);
     }
     if ((*count)++)
-        name = tl_str_from(
-            tl_arena_printf(ev->arena, "%.*s#%zu", TL_STR_ARG(name), *count));
+        name = tl_str_from(tl_arena_printf(ev->arena, "%.*s#%zu", TL_STR_ARG(name), *count));
     tl_mark mark = {.name = name, .exact = true, .rank = v->fact.type.rank};
     tl_value_set_name(v, name);
     tl_value_set_mark(v, &mark);

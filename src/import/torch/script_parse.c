@@ -27,9 +27,8 @@ static void syntax_error(parser *p, const char *what)
     if (p->failed)
         return;
     p->failed = true;
-    const char *place =
-        tl_arena_printf(p->arena, "%.*s:%d", TL_STR_ARG(p->file->path),
-                        script_line_of(p->file, p->token.offset));
+    const char *place = tl_arena_printf(p->arena, "%.*s:%d", TL_STR_ARG(p->file->path),
+                                        script_line_of(p->file, p->token.offset));
     tl_where where = {.file = p->archive, .place = place ? place : ""};
     if (p->lexer.error)
         what = p->lexer.error;
@@ -429,7 +428,8 @@ static script_block parse_block(parser *p)
     expect_op(p, ":");
     expect(p, SCRIPT_TOKEN_NEWLINE, "expected the end of the line");
     expect(p, SCRIPT_TOKEN_INDENT, "expected a block");
-    while (!p->failed && p->token.kind != SCRIPT_TOKEN_DEDENT && p->token.kind != SCRIPT_TOKEN_END) {
+    while (!p->failed && p->token.kind != SCRIPT_TOKEN_DEDENT &&
+           p->token.kind != SCRIPT_TOKEN_END) {
         script_stmt stmt = parse_statement(p);
         (void)tl_vec_push(p->arena, &list, stmt);
     }
@@ -470,8 +470,10 @@ static const struct {
     const char *base;
     script_class_kind kind;
 } class_kinds[] = {
-    {"Module", SCRIPT_CLASS_MODULE},          {"NamedTuple", SCRIPT_CLASS_TUPLE},
-    {"Enum", SCRIPT_CLASS_ENUM},              {"Interface", SCRIPT_CLASS_INTERFACE},
+    {"Module", SCRIPT_CLASS_MODULE},
+    {"NamedTuple", SCRIPT_CLASS_TUPLE},
+    {"Enum", SCRIPT_CLASS_ENUM},
+    {"Interface", SCRIPT_CLASS_INTERFACE},
     {"ModuleInterface", SCRIPT_CLASS_INTERFACE},
 };
 
@@ -506,7 +508,8 @@ static void parse_class_body(parser *p, script_class *class)
     if (p->token.kind != SCRIPT_TOKEN_INDENT) /* a class without anything */
         return;
     advance(p);
-    while (!p->failed && p->token.kind != SCRIPT_TOKEN_DEDENT && p->token.kind != SCRIPT_TOKEN_END) {
+    while (!p->failed && p->token.kind != SCRIPT_TOKEN_DEDENT &&
+           p->token.kind != SCRIPT_TOKEN_END) {
         if (accept_word(p, "def")) {
             script_function method = parse_function(p);
             (void)tl_vec_push(p->arena, &methods, method);
@@ -534,8 +537,8 @@ static void parse_class(parser *p)
     }
     tl_str name = expect_name(p);
     class->file = p->file;
-    class->name = tl_str_from(tl_arena_printf(
-        p->arena, "%.*s.%.*s", TL_STR_ARG(p->file->qualifier), TL_STR_ARG(name)));
+    class->name = tl_str_from(
+        tl_arena_printf(p->arena, "%.*s.%.*s", TL_STR_ARG(p->file->qualifier), TL_STR_ARG(name)));
     if (accept_op(p, "(")) {
         tl_str base = expect_name(p);
         for (size_t i = 0; i < TL_COUNT(class_kinds); i++)

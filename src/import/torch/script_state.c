@@ -41,8 +41,7 @@ tl_value *script_state_input(script_eval *ev, script_state *state, tl_value *beg
     if (begins_with_zeros(ev, begin))
         return input;
     if (!ev->started)
-        ev->started =
-            tl_graph_add_input(graph, (tl_type){.dtype = TL_BOOL}, TL_STR("started"));
+        ev->started = tl_graph_add_input(graph, (tl_type){.dtype = TL_BOOL}, TL_STR("started"));
     return tl_build3(&ev->env.scope->b, TL_OP_where, ev->started, input, begin, NULL);
 }
 

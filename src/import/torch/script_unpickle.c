@@ -83,8 +83,8 @@ static void set_attributes(script_eval *ev, script_object *object, const tl_pick
         const tl_pickle *key = state->items[i];
         if (key->kind != TL_PICKLE_TEXT)
             continue;
-        script_value value = script_unpickle(ev, state->items[i + 1], folder,
-                                             join_path(ev, object->path, key->s));
+        script_value value =
+            script_unpickle(ev, state->items[i + 1], folder, join_path(ev, object->path, key->s));
         (void)script_set_attr(ev->arena, object, key->s, value);
     }
 }
@@ -165,8 +165,8 @@ script_value script_constant(script_eval *ev, tl_str name)
 {
     int64_t i = -1;
     tl_str number = name.n ? (tl_str){name.p + 1, name.n - 1} : name;
-    bool there = ev->constants && tl_str_to_i64(number, &i) && i >= 0 &&
-                 (uint64_t)i < ev->constants->n;
+    bool there =
+        ev->constants && tl_str_to_i64(number, &i) && i >= 0 && (uint64_t)i < ev->constants->n;
     if (there)
         return script_unpickle(ev, ev->constants->items[i], "constants/", name);
     script_fail(ev, TL_M003, "CONSTANTS.%.*s is not defined", TL_STR_ARG(name));

@@ -117,8 +117,9 @@ static tl_tristate equal_numbers(tl_dims *dims, script_value a, script_value b)
         int64_t i = 0;
         if (both[k].kind == SCRIPT_INT && !tl_dim_is_const(both[k].i, &i))
             return TL_UNKNOWN;
-        x[k] = both[k].kind == SCRIPT_FLOAT ? both[k].f : both[k].kind == SCRIPT_BOOL ? both[k].b
-                                                                                       : (double)i;
+        x[k] = both[k].kind == SCRIPT_FLOAT  ? both[k].f
+               : both[k].kind == SCRIPT_BOOL ? both[k].b
+                                             : (double)i;
     }
     return x[0] == x[1] ? TL_YES : TL_NO;
 }
@@ -146,8 +147,7 @@ static tl_tristate equal_dicts(tl_dims *dims, const script_dict *a, const script
     tl_tristate all = TL_YES;
     for (size_t i = 0; i < a->keys.n; i++) {
         size_t k = script_dict_index(b, a->keys.v[i]);
-        tl_tristate one =
-            k < b->keys.n ? script_equal(dims, a->items.v[i], b->items.v[k]) : TL_NO;
+        tl_tristate one = k < b->keys.n ? script_equal(dims, a->items.v[i], b->items.v[k]) : TL_NO;
         if (one == TL_NO)
             return TL_NO;
         all = one == TL_UNKNOWN ? TL_UNKNOWN : all;
@@ -256,12 +256,20 @@ void script_print(script_value x, tl_text *text)
 
 const char *script_kind_name(script_value x)
 {
-    static const char *const names[] = {
-        [SCRIPT_NONE] = "None",     [SCRIPT_BOOL] = "bool",     [SCRIPT_INT] = "int",
-        [SCRIPT_FLOAT] = "float",   [SCRIPT_STR] = "str",       [SCRIPT_TENSOR] = "Tensor",
-        [SCRIPT_LIST] = "List",     [SCRIPT_TUPLE] = "Tuple",   [SCRIPT_DICT] = "Dict",
-        [SCRIPT_OBJECT] = "object", [SCRIPT_DEVICE] = "device", [SCRIPT_FUNCTION] = "function",
-        [SCRIPT_CLASS] = "class",   [SCRIPT_UNSET] = "uninitialized value",
-        [SCRIPT_UNKNOWN] = "unknown value"};
+    static const char *const names[] = {[SCRIPT_NONE] = "None",
+                                        [SCRIPT_BOOL] = "bool",
+                                        [SCRIPT_INT] = "int",
+                                        [SCRIPT_FLOAT] = "float",
+                                        [SCRIPT_STR] = "str",
+                                        [SCRIPT_TENSOR] = "Tensor",
+                                        [SCRIPT_LIST] = "List",
+                                        [SCRIPT_TUPLE] = "Tuple",
+                                        [SCRIPT_DICT] = "Dict",
+                                        [SCRIPT_OBJECT] = "object",
+                                        [SCRIPT_DEVICE] = "device",
+                                        [SCRIPT_FUNCTION] = "function",
+                                        [SCRIPT_CLASS] = "class",
+                                        [SCRIPT_UNSET] = "uninitialized value",
+                                        [SCRIPT_UNKNOWN] = "unknown value"};
     return names[x.kind];
 }
