@@ -241,9 +241,7 @@ bool onnx_list(onnx_call *c, const char *attr, size_t input, const tl_dim *const
     *v = NULL;
     *n = 0;
     if (onnx_in(c, input)) {
-        *v = onnx_contents(c, input, n);
-        if (!*v)
-            onnx_unknown(c, input, attr);
+        *v = onnx_dims(c, input, attr, n);
         return *v != NULL;
     }
     const int64_t *ints = onnx_attr_ints(c, attr, n);

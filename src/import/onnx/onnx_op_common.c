@@ -162,6 +162,28 @@ const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x)
     return tl_dim_sub(c->dims, positive, length_up_to(c, onnx_build_1(c, TL_OP_neg, x)));
 }
 
+const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, size_t *n)
+{
+    const tl_dim *const *known = onnx_contents(c, input, n);
+    tl_value *x = onnx_in(c, input);
+    int64_t count = 1;
+    if (known || !x || x->poison)
+        return known;
+    bool integers = !tl_dtype_is_float(tl_type_of(x)->dtype) && onnx_rank(x) <= 1;
+    if (!integers || (onnx_rank(x) == 1 && !tl_dim_is_const(onnx_size(x, 0), &count)) ||
+        count > 2 * TL_MAX_RANK) {
+        onnx_unknown(c, input, what);
+        return NULL;
+    }
+    const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, count + 1);
+    for (int64_t i = 0; dims && i < count; i++) {
+        tl_value *element = onnx_rank(x) ? onnx_part(c, x, 0, onnx_int(c, i), onnx_int(c, 1)) : x;
+        dims[i] = onnx_scalar_dim(c, element);
+    }
+    *n = (size_t)count;
+    return dims;
+}
+
 tl_value *onnx_part(onnx_call *c, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size)
 {
     const tl_dim *begins[TL_MAX_RANK], *sizes[TL_MAX_RANK];

@@ -150,8 +150,8 @@ static const tl_dim *read_depth(onnx_call *c)
         return onnx_int(c, (int64_t)number[0]);
     if (v || number)
         onnx_malformed(c, "depth: expected one number");
-    else
-        onnx_unknown(c, 1, "depth");
+    else if (onnx_need_scalar(c, 1))
+        return onnx_scalar_dim(c, c->in[1]);
     return NULL;
 }
 

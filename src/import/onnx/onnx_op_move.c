@@ -174,11 +174,38 @@ static bool slice_ints(onnx_call *c, size_t i, const char *what, size_t n, const
     return *v && found == n;
 }
 
+/* Numbers computed at run time are cut to -n - 1 .. n of their axis first: they may be as large as an i64. */
+static void tame_bounds(onnx_call *c, const tl_value *x, size_t input)
+{
+    tl_value *v = onnx_in(c, input);
+    int64_t count, given;
+    size_t n, n_axes = 0;
+    const tl_dim *hi[TL_MAX_RANK], *lo[TL_MAX_RANK];
+    if (!v || v->poison || onnx_contents(c, input, &n) || onnx_rank(v) != 1 ||
+        !tl_dim_is_const(onnx_size(v, 0), &count) || count < 1 || count > onnx_rank(x))
+        return;
+    const int64_t *axes = onnx_in(c, 3) ? onnx_const_ints(c, 3, &n_axes) : NULL;
+    for (int64_t i = 0; i < count; i++) {
+        given = axes && (size_t)i < n_axes ? axes[i] : i;
+        if (given < 0)
+            given += onnx_rank(x);
+        if (given < 0 || given >= onnx_rank(x))
+            return;
+        hi[i] = onnx_size(x, (int)given);
+        lo[i] = tl_dim_sub(c->dims, onnx_int(c, -1), hi[i]);
+    }
+    v = tl_build_cast(c->b, v, TL_I64);
+    v = onnx_build(c, TL_OP_max, v, tl_build_shape_expr(c->b, lo, (size_t)count, 1));
+    c->in[input] = onnx_build(c, TL_OP_min, v, tl_build_shape_expr(c->b, hi, (size_t)count, 1));
+}
+
 /* starts and ends: attributes in opset 1, inputs since 10. */
-static bool slice_bounds(onnx_call *c, const tl_dim *const **starts, const tl_dim *const **ends,
-                         size_t *n)
+static bool slice_bounds(onnx_call *c, const tl_value *x, const tl_dim *const **starts,
+                         const tl_dim *const **ends, size_t *n)
 {
     size_t n_ends = 0;
+    tame_bounds(c, x, 1);
+    tame_bounds(c, x, 2);
     if (!onnx_list(c, "starts", 1, starts, n) || !onnx_list(c, "ends", 2, ends, &n_ends))
         return false;
     if (!*starts || !*ends || *n != n_ends) {
@@ -196,7 +223,7 @@ void onnx_import_slice(onnx_call *c)
     int64_t stride[TL_MAX_RANK];
     bool seen[TL_MAX_RANK] = {false};
     size_t n = 0, n_axes = 0;
-    if (!x || !slice_bounds(c, &starts, &ends, &n))
+    if (!x || !slice_bounds(c, x, &starts, &ends, &n))
         return;
     const int64_t *axes = onnx_attr_ints(c, "axes", &n_axes), *steps = NULL;
     if (axes && n_axes != n) {

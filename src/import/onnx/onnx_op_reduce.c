@@ -149,11 +149,9 @@ void onnx_import_topk(onnx_call *c)
     if (c->opset >= 10) {
         if (!onnx_need(c, 1))
             return;
-        const tl_dim *const *v = onnx_contents(c, 1, &n);
-        if (!v) {
-            onnx_unknown(c, 1, "number of elements K");
+        const tl_dim *const *v = onnx_dims(c, 1, "number of elements K", &n);
+        if (!v)
             return;
-        }
         if (n != 1) {
             onnx_malformed(c, "K: expected one number, found %zu", n);
             return;

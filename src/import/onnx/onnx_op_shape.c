@@ -27,9 +27,7 @@ static const tl_dim *const *shape_input(onnx_call *c, size_t input, const char *
         *n = 0;
         return nothing;
     }
-    const tl_dim *const *v = onnx_contents(c, input, n);
-    if (!v)
-        onnx_unknown(c, input, what);
+    const tl_dim *const *v = onnx_dims(c, input, what, n);
     return v && fits_rank(c, *n) ? v : NULL;
 }
 
@@ -53,6 +51,45 @@ static const tl_dim *inferred_size(onnx_call *c, const tl_value *x, const tl_dim
     return tl_dim_floordiv(c->dims, count, rest);
 }
 
+/* A size that is computed at run time may turn out as -1 or 0 there. What it stands for is an expression:
+ * 0 copies (with `copies`), -1 is the rest. */
+static bool is_computed_wish(onnx_call *c, const tl_dim *wish)
+{
+    size_t n;
+    return wish->range.lo < 0 && !tl_dim_is_const(wish, NULL) && !onnx_contents(c, 1, &n);
+}
+
+/* 1 when d = 0, else 0 */
+static const tl_dim *is_zero(onnx_call *c, const tl_dim *d)
+{
+    const tl_dim *magnitude = tl_dim_max(c->dims, d, tl_dim_mul_i(c->dims, d, -1));
+    return tl_dim_sub(c->dims, onnx_int(c, 1), tl_dim_min(c->dims, magnitude, onnx_int(c, 1)));
+}
+
+static void reshape_at_run_time(onnx_call *c, tl_value *x, const tl_dim *const *wanted, size_t n,
+                                bool copies)
+{
+    const tl_dim *dims[TL_MAX_RANK], *zero = onnx_int(c, 0), *rest = onnx_int(c, 1);
+    const tl_dim *minus[TL_MAX_RANK];
+    for (size_t i = 0; i < n; i++) { /* with 1 for -1 */
+        const tl_dim *d = wanted[i];
+        minus[i] = tl_dim_max(c->dims, zero, tl_dim_mul_i(c->dims, d, -1));
+        dims[i] = tl_dim_max(c->dims, d, tl_dim_mul_i(c->dims, d, -1));
+        if (copies && (int)i < onnx_rank(x)) {
+            const tl_dim *copied = tl_dim_mul(c->dims, is_zero(c, d), onnx_size(x, (int)i));
+            dims[i] = tl_dim_add(c->dims, dims[i], copied);
+        }
+        rest = tl_dim_mul(c->dims, rest, dims[i]);
+    }
+    const tl_dim *count = tl_type_count(c->dims, tl_type_of(x));
+    const tl_dim *left = tl_dim_floordiv(c->dims, count, tl_dim_max(c->dims, rest, onnx_int(c, 1)));
+    for (size_t i = 0; i < n; i++) {
+        const tl_dim *more = tl_dim_mul(c->dims, minus[i], tl_dim_add_i(c->dims, left, -1));
+        dims[i] = tl_dim_add(c->dims, dims[i], more);
+    }
+    c->out[0] = tl_build_reshape(c->b, x, dims, (int)n);
+}
+
 void onnx_import_reshape(onnx_call *c)
 {
     tl_value *x = onnx_need(c, 0);
@@ -67,6 +104,12 @@ void onnx_import_reshape(onnx_call *c)
         if (!onnx_list(c, "shape", 1, &wanted, &n) || !fits_rank(c, n))
             return;
     } else if (!(wanted = shape_input(c, 1, "target shape", &n))) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!is_computed_wish(c, wanted[i]))
+            continue;
+        reshape_at_run_time(c, x, wanted, n, copies);
         return;
     }
     for (size_t i = 0; i < n; i++) {
