@@ -162,6 +162,43 @@ const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x)
     return tl_dim_sub(c->dims, positive, length_up_to(c, onnx_build_1(c, TL_OP_neg, x)));
 }
 
+/* The operand of a concat of lists that holds element *i, which becomes its place there; NULL: not known. */
+static tl_value *joined_operand(const tl_node *concat, int64_t *i)
+{
+    int64_t n, at = *i;
+    for (size_t k = 0; k < concat->n_in; k++) {
+        if (!tl_dim_is_const(onnx_size(concat->in[k].value, 0), &n))
+            return NULL;
+        if (at < n) {
+            *i = at;
+            return concat->in[k].value;
+        }
+        at -= n;
+    }
+    return NULL;
+}
+
+/* What a cast of integers or a reshape was made from; NULL for other values. */
+static tl_value *same_elements(const tl_node *node)
+{
+    tl_value *x = tl_in(node, 0);
+    bool same = node->op == TL_OP_reshape ||
+                (node->op == TL_OP_cast && !tl_dtype_is_float(tl_type_of(x)->dtype));
+    return same && onnx_rank(x) <= 1 ? x : NULL;
+}
+
+/* Element i of a list, sought where the list was put together: a known part of it stays known. */
+static tl_value *list_element(onnx_call *c, tl_value *x, int64_t i)
+{
+    for (tl_value *from = x; from;
+         from = x->def->op == TL_OP_concat ? joined_operand(x->def, &i) : same_elements(x->def)) {
+        x = from;
+        if (!x->def || x->def->n_in == 0)
+            break;
+    }
+    return onnx_rank(x) ? onnx_part(c, x, 0, onnx_int(c, i), onnx_int(c, 1)) : x;
+}
+
 const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, size_t *n)
 {
     const tl_dim *const *known = onnx_contents(c, input, n);
@@ -176,10 +213,8 @@ const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, siz
         return NULL;
     }
     const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, count + 1);
-    for (int64_t i = 0; dims && i < count; i++) {
-        tl_value *element = onnx_rank(x) ? onnx_part(c, x, 0, onnx_int(c, i), onnx_int(c, 1)) : x;
-        dims[i] = onnx_scalar_dim(c, element);
-    }
+    for (int64_t i = 0; dims && i < count; i++)
+        dims[i] = onnx_scalar_dim(c, list_element(c, x, i));
     *n = (size_t)count;
     return dims;
 }
