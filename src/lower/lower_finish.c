@@ -317,51 +317,6 @@ static void copy_views(tl_graph *graph)
     }
 }
 
-/* True when the size follows from values, not from the sizes of inputs. */
-static bool is_computed(const tl_dim *d)
-{
-    if (d->kind == TL_DIM_SYMBOL)
-        return d->symbol->born && d->symbol->born->def;
-    bool any = d->a && (is_computed(d->a) || is_computed(d->b));
-    for (uint32_t i = 0; i < d->n_terms; i++)
-        for (uint32_t k = 0; d->kind == TL_DIM_SUM && k < d->terms[i].n_atoms; k++)
-            any = any || is_computed(d->terms[i].atoms[k]);
-    return any;
-}
-
-/* The shape of x as the operand of a RESHAPE: a constant when one size at most is open. */
-static tl_value *same_shape(tl_builder *b, tl_value *x)
-{
-    int64_t shape[TL_MAX_RANK];
-    int rank = tl_type_of(x)->rank, n_open = 0;
-    for (int i = 0; i < rank; i++) {
-        if (tl_dim_is_const(tl_size_of(x, i), &shape[i]))
-            continue;
-        shape[i] = -1;
-        n_open++;
-    }
-    return n_open <= 1 ? tl_build_i32s(b->model, shape, (size_t)rank)
-                       : tl_build1(b, TL_OP_tfl_shape, x, NULL);
-}
-
-/* What may come out empty is readable only behind a RESHAPE. */
-static void settle_outputs(tl_graph *graph)
-{
-    tl_node *ret = graph->last;
-    for (size_t i = 0; i < ret->n_in; i++) {
-        tl_value *x = ret->in[i].value;
-        bool vanishes = false;
-        for (int k = 0; k < tl_type_of(x)->rank && x->def; k++)
-            vanishes =
-                vanishes || (tl_size_of(x, k)->range.lo <= 0 && is_computed(tl_size_of(x, k)));
-        if (!vanishes)
-            continue;
-        tl_builder b = tl_builder_at_end(graph);
-        tl_value *shape = same_shape(&b, x);
-        tl_node_set_input(ret, i, tl_build2(&b, TL_OP_tfl_reshape, x, shape, NULL));
-    }
-}
-
 /* A tensor has one name: an output that is an input, or another output too, becomes a tensor of its
  * own. */
 static void part_outputs(tl_graph *graph)
@@ -426,7 +381,8 @@ tl_status tl_lower_finish(tl_model *model, const tl_lower_options *options)
     for (size_t i = 0; i < model->entries.n; i++) {
         fuse_graph(options, model->entries.v[i].graph);
         TRY(tl_context_status(model->cx));
-        settle_outputs(model->entries.v[i].graph);
+        tl_lower_settle_windows(model->entries.v[i].graph);
+        tl_lower_settle_outputs(model->entries.v[i].graph);
         part_outputs(model->entries.v[i].graph);
     }
     TRY(tl_context_status(model->cx));

@@ -73,6 +73,8 @@ tl_value *onnx_tensor_value(onnx_call *c, const onnx_tensor *tensor);
 const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n);
 /* The same, or numbers computed at run time (a list of known length, or a scalar) as sizes. NULL: recorded. */
 const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, size_t *n);
+/* ... that are never negative. */
+const tl_dim *const *onnx_sizes(onnx_call *c, size_t input, const char *what, size_t *n);
 /* ... and all of them constant. */
 const int64_t *onnx_const_ints(onnx_call *c, size_t input, size_t *n);
 /* Contents of a small constant input as doubles; NULL when it is not constant. */

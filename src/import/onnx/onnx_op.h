@@ -41,6 +41,8 @@ tl_value *onnx_build_1(onnx_call *c, tl_op op, tl_value *x);
 tl_value *onnx_dim_value(onnx_call *c, const tl_dim *d);
 /* A scalar integer as an expression: what is known of it, or a size that it gives at run time. */
 const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x);
+/* ... that is never negative. */
+const tl_dim *onnx_scalar_size(onnx_call *c, tl_value *x);
 /* 0, 1, ... n - 1 as i64[n]. */
 tl_value *onnx_iota(onnx_call *c, const tl_dim *n);
 /* Part [begin, begin + size) of x along axis. */

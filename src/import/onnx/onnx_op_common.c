@@ -143,21 +143,38 @@ static const tl_dim *length_up_to(onnx_call *c, tl_value *x)
     return range->poison ? onnx_int(c, 0) : onnx_size(range, 0);
 }
 
-/* Sizes alone have expressions at run time, so a number is the length of a range; one that may be
- * negative is the difference of two. */
-const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x)
+/* What is known of an integer scalar; NULL: nothing. */
+static const tl_dim *known_scalar_dim(onnx_call *c, tl_value *x)
 {
     if (x->fact.shape_value)
         return x->fact.shape_value[0];
     tl_value *constant = tl_known_value(&c->importer->known, x);
-    if (constant && constant->fact.shape_value)
-        return constant->fact.shape_value[0];
-    tl_interval range = x->fact.range;
+    return constant && constant->fact.shape_value ? constant->fact.shape_value[0] : NULL;
+}
+
+static tl_value *as_wide_scalar(onnx_call *c, tl_value *x)
+{
     x = tl_build_cast(c->b, x, TL_I64);
-    if (onnx_rank(x))
-        x = tl_build_reshape(c->b, x, NULL, 0);
+    return onnx_rank(x) ? tl_build_reshape(c->b, x, NULL, 0) : x;
+}
+
+const tl_dim *onnx_scalar_size(onnx_call *c, tl_value *x)
+{
+    const tl_dim *known = known_scalar_dim(c, x);
+    return known ? known : length_up_to(c, as_wide_scalar(c, x));
+}
+
+/* Sizes alone have expressions at run time, so a number is the length of a range; one that may be
+ * negative is the difference of two. */
+const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x)
+{
+    const tl_dim *known = known_scalar_dim(c, x);
+    if (known)
+        return known;
+    bool negative = x->fact.range.lo < 0;
+    x = as_wide_scalar(c, x);
     const tl_dim *positive = length_up_to(c, x);
-    if (range.lo >= 0)
+    if (!negative)
         return positive;
     return tl_dim_sub(c->dims, positive, length_up_to(c, onnx_build_1(c, TL_OP_neg, x)));
 }
@@ -199,7 +216,8 @@ static tl_value *list_element(onnx_call *c, tl_value *x, int64_t i)
     return onnx_rank(x) ? onnx_part(c, x, 0, onnx_int(c, i), onnx_int(c, 1)) : x;
 }
 
-const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, size_t *n)
+static const tl_dim *const *list_dims(onnx_call *c, size_t input, const char *what, size_t *n,
+                                      const tl_dim *(*dim_of)(onnx_call *c, tl_value *x))
 {
     const tl_dim *const *known = onnx_contents(c, input, n);
     tl_value *x = onnx_in(c, input);
@@ -214,9 +232,19 @@ const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, siz
     }
     const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, count + 1);
     for (int64_t i = 0; dims && i < count; i++)
-        dims[i] = onnx_scalar_dim(c, list_element(c, x, i));
+        dims[i] = dim_of(c, list_element(c, x, i));
     *n = (size_t)count;
     return dims;
+}
+
+const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, size_t *n)
+{
+    return list_dims(c, input, what, n, onnx_scalar_dim);
+}
+
+const tl_dim *const *onnx_sizes(onnx_call *c, size_t input, const char *what, size_t *n)
+{
+    return list_dims(c, input, what, n, onnx_scalar_size);
 }
 
 tl_value *onnx_part(onnx_call *c, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size)

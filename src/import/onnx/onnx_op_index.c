@@ -151,7 +151,7 @@ static const tl_dim *read_depth(onnx_call *c)
     if (v || number)
         onnx_malformed(c, "depth: expected one number");
     else if (onnx_need_scalar(c, 1))
-        return onnx_scalar_dim(c, c->in[1]);
+        return onnx_scalar_size(c, c->in[1]);
     return NULL;
 }
 

@@ -149,7 +149,7 @@ void onnx_import_topk(onnx_call *c)
     if (c->opset >= 10) {
         if (!onnx_need(c, 1))
             return;
-        const tl_dim *const *v = onnx_dims(c, 1, "number of elements K", &n);
+        const tl_dim *const *v = onnx_sizes(c, 1, "number of elements K", &n);
         if (!v)
             return;
         if (n != 1) {

@@ -208,7 +208,7 @@ static bool read_sizes(onnx_call *c, resizing *r, size_t input)
     size_t n = 0;
     if (policy < 0 || !onnx_need(c, input))
         return false;
-    const tl_dim *const *sizes = onnx_dims(c, input, "sizes", &n);
+    const tl_dim *const *sizes = onnx_sizes(c, input, "sizes", &n);
     if (!sizes)
         return false;
     if (n != r->n_axes) {

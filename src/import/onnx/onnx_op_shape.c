@@ -12,7 +12,8 @@ static bool fits_rank(onnx_call *c, size_t rank)
 }
 
 /* A shape input of at most TL_MAX_RANK sizes; an empty one gives a scalar. NULL: recorded. */
-static const tl_dim *const *shape_input(onnx_call *c, size_t input, const char *what, size_t *n)
+static const tl_dim *const *shape_input(onnx_call *c, size_t input, const char *what, size_t *n,
+                                        bool may_be_negative)
 {
     static const tl_dim *const nothing[1] = {NULL};
     tl_value *x = onnx_need(c, input);
@@ -27,7 +28,8 @@ static const tl_dim *const *shape_input(onnx_call *c, size_t input, const char *
         *n = 0;
         return nothing;
     }
-    const tl_dim *const *v = onnx_dims(c, input, what, n);
+    const tl_dim *const *v =
+        may_be_negative ? onnx_dims(c, input, what, n) : onnx_sizes(c, input, what, n);
     return v && fits_rank(c, *n) ? v : NULL;
 }
 
@@ -103,7 +105,7 @@ void onnx_import_reshape(onnx_call *c)
     if (c->opset < 5) {
         if (!onnx_list(c, "shape", 1, &wanted, &n) || !fits_rank(c, n))
             return;
-    } else if (!(wanted = shape_input(c, 1, "target shape", &n))) {
+    } else if (!(wanted = shape_input(c, 1, "target shape", &n, true))) {
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -236,7 +238,7 @@ void onnx_import_size(onnx_call *c)
 void onnx_import_constant_of_shape(onnx_call *c)
 {
     size_t n = 0;
-    const tl_dim *const *dims = shape_input(c, 0, "shape", &n);
+    const tl_dim *const *dims = shape_input(c, 0, "shape", &n, false);
     const onnx_attribute *attr = onnx_find_attr(c, "value");
     if (!dims)
         return;
@@ -276,7 +278,7 @@ void onnx_import_expand(onnx_call *c)
 {
     tl_value *x = onnx_need(c, 0);
     size_t n = 0;
-    const tl_dim *const *wanted = x ? shape_input(c, 1, "target shape", &n) : NULL;
+    const tl_dim *const *wanted = x ? shape_input(c, 1, "target shape", &n, false) : NULL;
     const tl_dim *dims[TL_MAX_RANK];
     if (!wanted)
         return;
@@ -298,7 +300,7 @@ void onnx_import_tile(onnx_call *c)
 {
     tl_value *x = onnx_need(c, 0);
     size_t n = 0;
-    const tl_dim *const *repeats = x ? shape_input(c, 1, "repeats", &n) : NULL;
+    const tl_dim *const *repeats = x ? shape_input(c, 1, "repeats", &n, false) : NULL;
     if (!repeats)
         return;
     if (n != (size_t)onnx_rank(x)) {
