@@ -31,8 +31,9 @@ tl_value *fx_size_number(formula *f, const tl_dim *d)
 
 static tl_value *range_up_to(formula *f, tl_value *limit)
 {
-    return tl_build3(f->b, TL_OP_range, tl_build_scalar(f->model, TL_I64, 0), limit,
-                     tl_build_scalar(f->model, TL_I64, 1), NULL);
+    tl_value *zero = tl_build_scalar(f->model, TL_I64, 0);
+    tl_value *one = tl_build_scalar(f->model, TL_I64, 1);
+    return tl_build3(f->b, TL_OP_range, zero, limit, one, NULL);
 }
 
 tl_value *fx_iota(formula *f, const tl_dim *n)

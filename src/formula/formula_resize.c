@@ -99,8 +99,8 @@ static tl_value *position_of(formula *f, const open_axis *o, tl_value *i)
         double start = o->k < n_axes ? o->a->roi.v[o->k] : 0;
         double end = o->k < n_axes ? o->a->roi.v[n_axes + o->k] : 1;
         tl_value *way = fx_div(f, fx_mul(f, fx_mul_n(f, i, end - start), last), steps);
-        return unless_single(f, o, fx_add(f, fx_mul_n(f, last, start), way),
-                             fx_mul_n(f, last, (start + end) / 2));
+        way = fx_add(f, way, fx_mul_n(f, last, start));
+        return unless_single(f, o, way, fx_mul_n(f, last, (start + end) / 2));
     }
     default:
         return half_pixel(f, o, i);
@@ -148,8 +148,8 @@ static void drop_outside(formula *f, const open_axis *o, int n, tl_value **index
 {
     tl_value *sum = NULL, *last = fx_add_n(f, o->n, -1);
     for (int k = 0; k < n; k++) {
-        tl_value *inside = fx2(f, TL_OP_and, fx2(f, TL_OP_greater_equal, index[k], fx_number(f, 0)),
-                               fx2(f, TL_OP_less_equal, index[k], last));
+        tl_value *inside = fx2(f, TL_OP_greater_equal, index[k], fx_number(f, 0));
+        inside = fx2(f, TL_OP_and, inside, fx2(f, TL_OP_less_equal, index[k], last));
         weight[k] = fx_where(f, inside, weight[k], fx_number(f, 0));
         sum = sum ? fx_add(f, sum, weight[k]) : weight[k];
     }

@@ -50,7 +50,8 @@ static tl_value *with_channel(formula *f, tl_value *x)
 static tl_value *reflected(formula *f, tl_value *v, double margin, tl_value *last)
 {
     tl_value *range = fx_add_n(f, last, 2 * margin);
-    tl_value *twice = fx2(f, TL_OP_max, fx_mul_n(f, range, 2), fx_number(f, 1));
+    tl_value *twice = fx_mul_n(f, range, 2);
+    twice = fx2(f, TL_OP_max, twice, fx_number(f, 1));
     tl_value *u = fx1(f, TL_OP_abs, margin > 0 ? fx_add_n(f, v, margin) : v);
     u = fx2(f, TL_OP_mod, u, twice);
     u = fx2(f, TL_OP_min, u, fx_sub(f, twice, u));
@@ -83,8 +84,8 @@ static tl_value *moved_inside(formula *f, const tl_grid_sample_attrs *a, tl_valu
     if (a->mode != TL_resize_mode_cubic)
         return inside;
     tl_value *high = margin > 0 ? fx_add_n(f, last, margin) : last;
-    tl_value *outside = fx2(f, TL_OP_or, fx2(f, TL_OP_less, v, fx_number(f, -margin)),
-                            fx2(f, TL_OP_greater, v, high));
+    tl_value *outside = fx2(f, TL_OP_less, v, fx_number(f, -margin));
+    outside = fx2(f, TL_OP_or, outside, fx2(f, TL_OP_greater, v, high));
     return fx_where(f, outside, inside, v);
 }
 
@@ -203,8 +204,8 @@ static tl_value *in_one_axis(formula *f, const roi_axis *r, tl_value *x)
 static void roi_taps(formula *f, roi_axis *r, tl_value *v, const tl_dim *n)
 {
     tl_value *size = fx_size_number(f, n), *last = fx_add_n(f, size, -1);
-    tl_value *inside = fx2(f, TL_OP_and, fx2(f, TL_OP_greater_equal, v, fx_number(f, -1)),
-                           fx2(f, TL_OP_less_equal, v, size));
+    tl_value *inside = fx2(f, TL_OP_greater_equal, v, fx_number(f, -1));
+    inside = fx2(f, TL_OP_and, inside, fx2(f, TL_OP_less_equal, v, size));
     v = clamped(f, v, last);
     tl_value *floor = fx1(f, TL_OP_floor, v), *t = fx_sub(f, v, floor), *zero = fx_number(f, 0);
     r->taps.n = 2;
@@ -232,8 +233,9 @@ static roi_axis roi_axis_of(formula *f, const tl_roi_align_attrs *a, int axis)
         step = fx_div(f, cell, fx_clip(f, r.count, 1, (double)INFINITY));
     }
     tl_value *k = numbers_along(f, r.samples, 2);
-    tl_value *v = fx_mul(f, per_box(f, cell), numbers_along(f, r.cells, 1));
-    v = fx_add(f, v, fx_mul(f, per_box(f, step), fx_add_n(f, k, 0.5)));
+    tl_value *v = per_box(f, cell), *centre = fx_add_n(f, k, 0.5);
+    v = fx_mul(f, v, numbers_along(f, r.cells, 1));
+    v = fx_add(f, v, fx_mul(f, per_box(f, step), centre));
     v = in_one_axis(f, &r, fx_add(f, v, per_box(f, lo)));
     if (r.count) {
         tl_value *is_sample = fx2(f, TL_OP_less, k, per_box(f, r.count));
@@ -285,14 +287,16 @@ void formula_roi_align(formula *f)
         axes[1].index[k] = along(f, axes[1].index[k], 1);
     }
     if (y.is_sample) {
-        is_sample = fx2(f, TL_OP_and, along(f, y.is_sample, 0), along(f, x.is_sample, 1));
+        is_sample = along(f, y.is_sample, 0);
+        is_sample = fx2(f, TL_OP_and, is_sample, along(f, x.is_sample, 1));
         is_sample = with_channel(f, is_sample);
     }
     for (int k = 0; k < 4; k++) {
         const int tap[2] = {k / 2, k % 2};
-        tl_value *w =
-            fx_mul(f, along(f, y.taps.weight[tap[0]], 0), along(f, x.taps.weight[tap[1]], 1));
-        tl_value *v = fx_mul(f, gather_pixels(f, batch, axes, tap), with_channel(f, w));
+        tl_value *w = along(f, y.taps.weight[tap[0]], 0);
+        w = fx_mul(f, w, along(f, x.taps.weight[tap[1]], 1));
+        tl_value *v = gather_pixels(f, batch, axes, tap);
+        v = fx_mul(f, v, with_channel(f, w));
         all = all ? fx2(f, a->max ? TL_OP_max : TL_OP_add, all, v) : v;
     }
     if (is_sample)

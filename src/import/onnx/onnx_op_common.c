@@ -216,24 +216,39 @@ static tl_value *list_element(onnx_call *c, tl_value *x, int64_t i)
     return onnx_rank(x) ? onnx_part(c, x, 0, onnx_int(c, i), onnx_int(c, 1)) : x;
 }
 
+const tl_dim *onnx_list_dim(onnx_call *c, tl_value *list, int64_t i)
+{
+    return known_scalar_dim(c, list_element(c, list, i));
+}
+
+bool onnx_is_computed_list(onnx_call *c, size_t input, size_t *n)
+{
+    const tl_value *x = onnx_in(c, input);
+    int64_t count;
+    if (!x || x->poison || onnx_contents(c, input, n) || tl_dtype_is_float(tl_type_of(x)->dtype) ||
+        onnx_rank(x) != 1 || !tl_dim_is_const(onnx_size(x, 0), &count) || count < 1 ||
+        count > 2 * TL_MAX_RANK)
+        return false;
+    *n = (size_t)count;
+    return true;
+}
+
 static const tl_dim *const *list_dims(onnx_call *c, size_t input, const char *what, size_t *n,
                                       const tl_dim *(*dim_of)(onnx_call *c, tl_value *x))
 {
     const tl_dim *const *known = onnx_contents(c, input, n);
     tl_value *x = onnx_in(c, input);
-    int64_t count = 1;
     if (known || !x || x->poison)
         return known;
-    bool integers = !tl_dtype_is_float(tl_type_of(x)->dtype) && onnx_rank(x) <= 1;
-    if (!integers || (onnx_rank(x) == 1 && !tl_dim_is_const(onnx_size(x, 0), &count)) ||
-        count > 2 * TL_MAX_RANK) {
+    bool scalar = onnx_rank(x) == 0 && !tl_dtype_is_float(tl_type_of(x)->dtype);
+    *n = 1;
+    if (!scalar && !onnx_is_computed_list(c, input, n)) {
         onnx_unknown(c, input, what);
         return NULL;
     }
-    const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, count + 1);
-    for (int64_t i = 0; dims && i < count; i++)
-        dims[i] = dim_of(c, list_element(c, x, i));
-    *n = (size_t)count;
+    const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, *n);
+    for (size_t i = 0; dims && i < *n; i++)
+        dims[i] = dim_of(c, list_element(c, x, (int64_t)i));
     return dims;
 }
 
