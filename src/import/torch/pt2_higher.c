@@ -213,7 +213,7 @@ static bool while_body(aten_env *env, void *user, tl_value *const *carried, tl_v
 static void higher_while(higher_call *c)
 {
     pt2_reader *r = c->r;
-    tl_value *start[MAX_OPERANDS], *last[MAX_OPERANDS];
+    tl_value *start[MAX_OPERANDS] = {0}, *last[MAX_OPERANDS];
     aten_arg results[MAX_OPERANDS];
     bool fits = c->n_graphs == 2 && c->n_args >= 1 && c->args[0].kind == ATEN_LIST;
     size_t n = fits ? c->args[0].n : 0;
