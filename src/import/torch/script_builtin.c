@@ -243,31 +243,35 @@ static size_t first_row(tl_str name)
     return i;
 }
 
+bool script_call_builtin(script_eval *ev, tl_str name, const script_value *args, size_t n,
+                         const tl_str *keywords, size_t n_keywords, script_value *out)
+{
+    script_call c = {ev, name, args, n, keywords, n_keywords, 0, 0};
+    bool checked = false;
+    for (size_t i = first_row(name); i < TL_COUNT(rows) && tl_str_is(name, rows[i].name); i++) {
+        *out = script_unknown();
+        for (size_t k = 0; k < n && !rows[i].any && !checked; k++)
+            if (is_unknown(ev, args[k]))
+                return true;
+        checked |= !rows[i].any;
+        c.op = rows[i].op;
+        c.form = rows[i].form;
+        if (rows[i].run(&c, out))
+            return true;
+    }
+    return false;
+}
+
 script_value script_call_operator(script_eval *ev, tl_str name, const script_value *args, size_t n,
                                   const tl_str *keywords, size_t n_keywords)
 {
-    script_call c = {ev, name, args, n, keywords, n_keywords, 0, 0};
-    bool unknown = false, checked = false;
-    if (ev->raised)
-        return script_unknown();
-    for (size_t i = first_row(name); i < TL_COUNT(rows) && tl_str_is(name, rows[i].name); i++) {
-        script_value out = script_none();
-        if (!rows[i].any && !checked) {
-            for (size_t k = 0; k < n; k++)
-                unknown |= is_unknown(ev, args[k]);
-            checked = true;
-        }
-        if (unknown)
-            return script_unknown();
-        c.op = rows[i].op;
-        c.form = rows[i].form;
-        if (rows[i].run(&c, &out))
-            return out;
-    }
-    for (size_t k = 0; k < n && !checked; k++)
-        unknown |= is_unknown(ev, args[k]);
     script_value out = script_unknown();
-    if (unknown || script_call_quantized(ev, name, args, n, keywords, n_keywords, &out))
+    if (ev->raised || script_call_builtin(ev, name, args, n, keywords, n_keywords, &out))
+        return out;
+    for (size_t k = 0; k < n; k++)
+        if (is_unknown(ev, args[k]))
+            return script_unknown();
+    if (script_call_quantized(ev, name, args, n, keywords, n_keywords, &out))
         return out;
     return call_aten(ev, name, args, n, keywords, n_keywords);
 }

@@ -125,6 +125,19 @@ bool script_do_sum(script_call *c, script_value *out)
     return true;
 }
 
+/* any, all of a list */
+bool script_do_any(script_call *c, script_value *out)
+{
+    const script_value *items;
+    size_t n;
+    if (c->n != 1 || !script_items(c->ev, c->args[0], &items, &n))
+        return false;
+    *out = script_bool(c->op == TL_OP_bitand);
+    for (size_t i = 0; i < n; i++)
+        *out = script_arith(c->ev, c->op, *out, script_to_number(c->ev, SCRIPT_BOOL, items[i]));
+    return true;
+}
+
 /* Turns of range(lo, hi, step). */
 bool script_do_range_length(script_call *c, script_value *out)
 {

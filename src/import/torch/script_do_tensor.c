@@ -142,6 +142,19 @@ bool script_do_device_type(script_call *c, script_value *out)
     return true;
 }
 
+/* to(x, device), to(x, device, dtype, ...): where it lies decides nothing. */
+bool script_do_to_device(script_call *c, script_value *out)
+{
+    if (!is_tensor(c) || c->n_keywords || c->n < 2 || c->args[1].kind != SCRIPT_DEVICE)
+        return false;
+    *out = c->args[0];
+    if (c->n < 3 || c->args[2].kind == SCRIPT_NONE)
+        return true;
+    script_value args[] = {c->args[0], c->args[2]};
+    *out = script_call_operator(c->ev, TL_STR("to"), args, 2, NULL, 0);
+    return true;
+}
+
 /* ---- tensors of numbers ---- */
 
 /* All numbers of nested lists, row by row, and the shape they give; false when there are others. */

@@ -196,6 +196,9 @@ typedef bool (*script_builtin)(script_call *c, script_value *out);
 /* Operator name (as in the table of ATen) on evaluated arguments. */
 script_value script_call_operator(script_eval *ev, tl_str name, const script_value *args, size_t n,
                                   const tl_str *keywords, size_t n_keywords);
+/* ... from the table of this reader alone. False: it has none. */
+bool script_call_builtin(script_eval *ev, tl_str name, const script_value *args, size_t n,
+                         const tl_str *keywords, size_t n_keywords, script_value *out);
 /* ... when an argument is a quantised tensor: on what it means, quantised again. False: none is. */
 bool script_call_quantized(script_eval *ev, tl_str name, const script_value *args, size_t n,
                            const tl_str *keywords, size_t n_keywords, script_value *out);

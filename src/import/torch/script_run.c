@@ -236,6 +236,15 @@ static const script_value *find_keyword(tl_str name, const script_value *args, s
     return NULL;
 }
 
+/* Functions of libraries that are operators by another name. */
+static bool call_known(script_eval *ev, const script_function *f, const script_value *args, size_t n,
+                       const tl_str *keywords, size_t n_keywords, script_value *out)
+{
+    const char *name = tl_arena_printf(ev->arena, "%.*s.%.*s", TL_STR_ARG(f->file->qualifier),
+                                       TL_STR_ARG(f->name));
+    return name && script_call_builtin(ev, tl_str_from(name), args, n, keywords, n_keywords, out);
+}
+
 /* Parameters become variables of the frame, which is the current one. */
 static bool bind_params(script_eval *ev, const script_function *f, script_object *self,
                         const script_value *args, size_t n, const tl_str *keywords,
@@ -271,6 +280,9 @@ script_value script_call_function(script_eval *ev, const script_function *f, scr
                                   size_t n_keywords)
 {
     script_frame frame = {.caller = ev->frame, .function = f, .self = self};
+    script_value out;
+    if (!self && call_known(ev, f, args, n, keywords, n_keywords, &out))
+        return out;
     if (ev->depth >= SCRIPT_MAX_DEPTH) {
         script_fail(ev, TL_U006, "%.*s: calls nested too deeply", TL_STR_ARG(f->name));
         return script_unknown();
