@@ -28,6 +28,7 @@ typedef struct merge {
     script_eval *ev;
     branch *a, *b;
     TL_VEC(tl_value *) left, right; /* results of the graphs */
+    bool ranks_differ;
 } merge;
 
 /* ---- freezing ---- */
@@ -114,6 +115,7 @@ static frozen merge_tensors(merge *m, const frozen *a, const frozen *b)
         a->value.t->is_complex != b->value.t->is_complex)
         return undecided(m, tl_arena_printf(m->ev->arena, "a tensor of %s or of %s",
                                             tl_dtype_name(x->dtype), tl_dtype_name(y->dtype)));
+    m->ranks_differ |= x->rank != y->rank;
     if (x->rank != y->rank)
         return undecided(m, tl_arena_printf(m->ev->arena, "a tensor of rank %d or of rank %d",
                                             x->rank, y->rank));
@@ -359,7 +361,8 @@ static bool is_local(const script_change *change, const frozen *a, const frozen 
            (!a || !b || a->value.kind == SCRIPT_UNSET || b->value.kind == SCRIPT_UNSET);
 }
 
-static void apply(merge *m, tl_value *cond, uint32_t n_before)
+/* False: the branches are for an empty tensor and others, and differ in rank (see script_branch). */
+static bool apply(merge *m, tl_value *cond, uint32_t n_before, bool guards_empty)
 {
     script_eval *ev = m->ev;
     size_t n = m->b->n;
@@ -367,13 +370,15 @@ static void apply(merge *m, tl_value *cond, uint32_t n_before)
     aten_storage **storages =
         TL_NEW_ARRAY(ev->arena, aten_storage *, m->a->n_written + m->b->n_written + 1);
     if (!merged || !storages)
-        return;
+        return true;
     size_t n_storages = merge_writes(m, n_before, storages);
     for (size_t i = 0; i < n; i++) {
         const frozen *a = find_after(m->a, &m->b->changed[i]);
         if (!is_local(&m->b->changed[i], a, &m->b->after[i]) && a)
             merged[i] = merge_values(m, a, &m->b->after[i]);
     }
+    if (m->ranks_differ && guards_empty)
+        return false;
     tl_value **results = m->left.n ? build_if(m, cond) : NULL;
     if (!m->left.n) {
         script_discard_graph(m->a->scope.b.graph);
@@ -392,8 +397,77 @@ static void apply(merge *m, tl_value *cond, uint32_t n_before)
             script_fail(ev, TL_U006, "a list or dict: %s", value.why ? value.why : "unknown");
         script_restore(ev, &m->b->changed[i], value);
     }
+    return true;
 }
 
+/* ---- empty tensors ---- */
+
+/* Contents of a size or a product of sizes that the model computes. */
+static bool is_open_size(const tl_value *v)
+{
+    const tl_dim *const *d = v->fact.shape_value;
+    return d && d[0]->range.lo >= 0 && !tl_dim_is_const(d[0], NULL);
+}
+
+static bool is_number(const tl_value *v, int64_t number)
+{
+    return v->fact.range.lo == number && v->fact.range.hi == number;
+}
+
+/* Conditions such as size > 0: 1 when they hold for what is not empty, -1 when for what is empty, 0: others. */
+static int empty_guard(const tl_value *cond)
+{
+    static const struct {
+        tl_op op;
+        int64_t number;
+        int sign;
+    } forms[] = {{TL_OP_greater, 0, 1}, {TL_OP_not_equal, 0, 1},   {TL_OP_greater_equal, 1, 1},
+                 {TL_OP_equal, 0, -1},  {TL_OP_less_equal, 0, -1}, {TL_OP_less, 1, -1}};
+    const tl_node *node = cond->def;
+    if (!node || node->n_in != 2 || !is_open_size(node->in[0].value))
+        return 0;
+    for (size_t i = 0; i < TL_COUNT(forms); i++)
+        if (node->op == forms[i].op && is_number(node->in[1].value, forms[i].number))
+            return forms[i].sign;
+    return 0;
+}
+
+/* What the second branch alone changes, as the first leaves it. */
+static void note_rest(script_eval *ev, branch *a, const branch *b, uint32_t n_before)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++)
+        n += find_after(a, &b->changed[i]) == NULL;
+    script_change *changed = TL_NEW_ARRAY(ev->arena, script_change, a->n + n + 1);
+    frozen *after = TL_NEW_ARRAY(ev->arena, frozen, a->n + n + 1);
+    if (!n || !changed || !after)
+        return;
+    for (size_t i = 0; i < a->n; i++) {
+        changed[i] = a->changed[i];
+        after[i] = a->after[i];
+    }
+    aten_scope *scope = ev->env.scope;
+    script_mark mark = script_mark_set(ev);
+    ev->env.scope = &a->scope;
+    for (size_t i = 0; i < a->n_written; i++)
+        if (a->written[i]->id < n_before)
+            aten_storage_set(&ev->env, a->written[i], a->contents[i]);
+    n = a->n;
+    for (size_t i = 0; i < b->n; i++) {
+        if (find_after(a, &b->changed[i]))
+            continue;
+        changed[n] = b->changed[i];
+        after[n++] = freeze(ev, script_changed_value(ev, &b->changed[i]));
+    }
+    ev->env.scope = scope;
+    script_mark_undo(ev, mark);
+    a->changed = changed;
+    a->after = after;
+    a->n = n;
+}
+
+/* Where branches treat empty tensors apart because PyTorch's reshape cannot tell their sizes, and give another
+ * rank for them, the way for others serves: it has nothing to compute when there is nothing. */
 void script_branch(script_eval *ev, tl_value *cond, const script_block *yes, const script_block *no)
 {
     branch a = {0}, b = {0};
@@ -408,47 +482,24 @@ void script_branch(script_eval *ev, tl_value *cond, const script_block *yes, con
         script_run_block(ev, first ? no : yes);
         return;
     }
+    const script_block *rest = NULL; /* the only way that is left */
     if (!run_branch(ev, &a, yes, NULL)) {
-        script_discard_graph(a.scope.b.graph);
-        if (ev->raised)
-            report_assumption(ev);
-        script_run_block(ev, no);
-        return;
+        rest = no;
+    } else if (!run_branch(ev, &b, no, &a)) {
+        rest = yes;
+    } else {
+        merge m = {.ev = ev, .a = &a, .b = &b};
+        int guard = empty_guard(cond);
+        note_rest(ev, &a, &b, n_before);
+        if (!apply(&m, cond, n_before, guard != 0))
+            rest = guard > 0 ? yes : no;
     }
-    bool ran = run_branch(ev, &b, no, &a);
-    if (!ran && ev->raised) {
-        script_discard_graph(a.scope.b.graph);
+    if (!rest)
+        return;
+    script_discard_graph(a.scope.b.graph);
+    if (b.scope.b.graph)
         script_discard_graph(b.scope.b.graph);
+    if (ev->raised)
         report_assumption(ev);
-        script_run_block(ev, yes);
-        return;
-    }
-    /* what only the second changes: as the first leaves it */
-    merge m = {.ev = ev, .a = &a, .b = &b};
-    for (size_t i = 0; i < b.n && ran; i++) {
-        if (find_after(&a, &b.changed[i]))
-            continue;
-        aten_scope *scope = ev->env.scope;
-        script_mark mark = script_mark_set(ev);
-        ev->env.scope = &a.scope;
-        for (size_t k = 0; k < a.n_written; k++)
-            if (a.written[k]->id < n_before)
-                aten_storage_set(&ev->env, a.written[k], a.contents[k]);
-        script_change *changed = TL_NEW_ARRAY(ev->arena, script_change, a.n + 1);
-        frozen *after = TL_NEW_ARRAY(ev->arena, frozen, a.n + 1);
-        if (changed && after) {
-            for (size_t k = 0; k < a.n; k++) {
-                changed[k] = a.changed[k];
-                after[k] = a.after[k];
-            }
-            changed[a.n] = b.changed[i];
-            after[a.n++] = freeze(ev, script_changed_value(ev, &b.changed[i]));
-            a.changed = changed;
-            a.after = after;
-        }
-        ev->env.scope = scope;
-        script_mark_undo(ev, mark);
-    }
-    if (ran)
-        apply(&m, cond, n_before);
+    script_run_block(ev, rest);
 }

@@ -84,7 +84,7 @@ bool script_do_getitem(script_call *c, script_value *out)
     if (x.kind == SCRIPT_DICT) {
         at = script_dict_index(x.dict, index);
         *out = at < x.dict->keys.n ? x.dict->items.v[at] : script_unknown();
-        if (at == x.dict->keys.n) {
+        if (at == x.dict->keys.n && tl_context_status(c->ev->cx) == TL_OK) {
             tl_text key;
             tl_text_init(&key, c->ev->arena);
             script_print(index, &key);

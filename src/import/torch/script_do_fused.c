@@ -165,6 +165,7 @@ bool script_do_batched_nms(script_call *c, script_value *out)
     script_value apart = call_2(ev, "add", call_1(ev, "max", boxes), script_int(ev, 1));
     script_value offsets = call_2(ev, "mul", classes, apart);
     offsets = call_2(ev, "unsqueeze", offsets, script_int(ev, 1));
-    *out = call_3(ev, "torchvision::nms", call_2(ev, "add", boxes, offsets), c->args[1], c->args[3]);
+    *out =
+        call_3(ev, "torchvision::nms", call_2(ev, "add", boxes, offsets), c->args[1], c->args[3]);
     return true;
 }

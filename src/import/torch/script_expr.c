@@ -131,7 +131,8 @@ static script_value eval_name(script_eval *ev, const script_expr *expr)
     for (size_t i = 0; i < TL_COUNT(words); i++)
         if (tl_str_is(expr->text, words[i].word))
             return words[i].value;
-    script_fail(ev, TL_M003, "%.*s is not defined", TL_STR_ARG(expr->text));
+    if (tl_context_status(ev->cx) == TL_OK) /* else it may be a result of what failed */
+        script_fail(ev, TL_M003, "%.*s is not defined", TL_STR_ARG(expr->text));
     return script_unknown();
 }
 

@@ -237,8 +237,8 @@ static const script_value *find_keyword(tl_str name, const script_value *args, s
 }
 
 /* Functions of libraries that are operators by another name. */
-static bool call_known(script_eval *ev, const script_function *f, const script_value *args, size_t n,
-                       const tl_str *keywords, size_t n_keywords, script_value *out)
+static bool call_known(script_eval *ev, const script_function *f, const script_value *args,
+                       size_t n, const tl_str *keywords, size_t n_keywords, script_value *out)
 {
     const char *name = tl_arena_printf(ev->arena, "%.*s.%.*s", TL_STR_ARG(f->file->qualifier),
                                        TL_STR_ARG(f->name));
