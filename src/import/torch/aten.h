@@ -135,7 +135,10 @@ static inline bool aten_is_none(const aten_call *c, size_t i)
 }
 /* Known numbers; recorded and a harmless value when they are not. None gives `absent`. */
 int64_t aten_int(aten_call *c, size_t i, int64_t absent);
-const tl_dim *aten_dim(aten_call *c, size_t i); /* NULL for None */
+/* As an expression; a number that the model computes becomes a size of its own. NULL for None. */
+const tl_dim *aten_dim(aten_call *c, size_t i);
+/* A number that the model computes and nothing is known of, as an i64 scalar; NULL for others. */
+tl_value *aten_computed(aten_call *c, size_t i);
 double aten_float(aten_call *c, size_t i, double absent);
 bool aten_bool(aten_call *c, size_t i, bool absent);
 tl_str aten_string(aten_call *c, size_t i); /* empty for None */

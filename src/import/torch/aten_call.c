@@ -233,11 +233,56 @@ static bool known_float(aten_call *c, const aten_arg *arg, double *out)
     return true;
 }
 
+tl_value *aten_computed(aten_call *c, size_t i)
+{
+    const aten_arg *arg = arg_at(c, i);
+    if (arg->kind != ATEN_NUMBER || known_dim(c, arg))
+        return NULL;
+    tl_value *v = tl_build_cast(c->b, arg->v, TL_I64);
+    return aten_rank(v) ? tl_build_reshape(c->b, v, NULL, 0) : v;
+}
+
+/* Sizes alone have expressions at run time, so a number is the length of a range. */
+static const tl_dim *length_up_to(aten_call *c, tl_value *x)
+{
+    tl_value *zero = tl_build_scalar(c->model, TL_I64, 0);
+    tl_value *one = tl_build_scalar(c->model, TL_I64, 1);
+    tl_value *range = tl_build3(c->b, TL_OP_range, zero, x, one, NULL);
+    return range->poison ? tl_dim_const(c->dims, 0) : range->fact.type.dims[0];
+}
+
+/* A number that may be negative is the difference of two lengths. One value is one expression. */
+static const tl_dim *born_dim(aten_call *c, tl_value *x)
+{
+    union { /* a map holds plain pointers */
+        const tl_dim *d;
+        void *pointer;
+    } found = {.pointer = tl_map_find_id(&c->env->births, (uint64_t)x->id + 1)};
+    if (found.d || x->graph != c->b->graph || tl_dtype_is_float(x->fact.type.dtype))
+        return found.d;
+    tl_value *wide = tl_build_cast(c->b, x, TL_I64);
+    wide = aten_rank(wide) ? tl_build_reshape(c->b, wide, NULL, 0) : wide;
+    found.d = length_up_to(c, wide);
+    if (x->fact.range.lo < 0) {
+        tl_value *negated = tl_build1(c->b, TL_OP_neg, wide, NULL);
+        found.d = tl_dim_sub(c->dims, found.d, length_up_to(c, negated));
+    }
+    (void)tl_map_put_id(&c->env->births, (uint64_t)x->id + 1, found.pointer);
+    return found.d;
+}
+
+/* What is known, else what is born; NULL: no integer. */
+static const tl_dim *any_dim(aten_call *c, const aten_arg *arg)
+{
+    const tl_dim *d = known_dim(c, arg);
+    return !d && arg->kind == ATEN_NUMBER ? born_dim(c, arg->v) : d;
+}
+
 const tl_dim *aten_dim(aten_call *c, size_t i)
 {
     if (aten_is_none(c, i))
         return NULL;
-    const tl_dim *d = known_dim(c, arg_at(c, i));
+    const tl_dim *d = any_dim(c, arg_at(c, i));
     if (!d)
         unknown_arg(c, i);
     return d ? d : tl_dim_const(c->dims, 1);
@@ -297,7 +342,7 @@ const tl_dim *const *aten_dim_list(aten_call *c, size_t i, size_t *n)
     const aten_arg *items = list_items(c, i, n);
     const tl_dim **v = aten_is_none(c, i) ? NULL : TL_NEW_ARRAY(c->arena, const tl_dim *, *n + 1);
     for (size_t k = 0; v && k < *n; k++) {
-        v[k] = known_dim(c, &items[k]);
+        v[k] = any_dim(c, &items[k]);
         if (v[k])
             continue;
         unknown_arg(c, i);

@@ -310,11 +310,14 @@ void aten_op_broadcast_tensors(aten_call *c)
 /* A position from the front or, negative, from the end, as one from the front. */
 static const tl_dim *from_front(aten_call *c, const tl_dim *at, const tl_dim *size)
 {
-    if (at->range.hi < 0)
-        return tl_dim_max(c->dims, tl_dim_add(c->dims, at, size), aten_i(c, 0));
-    if (at->range.lo < 0)
-        aten_refuse_as(c, TL_U005, "a position that may count from either end");
-    return tl_dim_min(c->dims, at, size);
+    if (at->range.lo >= 0)
+        return tl_dim_min(c->dims, at, size);
+    const tl_dim *is_negative = tl_dim_mul_i(c->dims, at, -1); /* 1 or 0 */
+    is_negative = tl_dim_max(c->dims, is_negative, aten_i(c, 0));
+    is_negative = tl_dim_min(c->dims, is_negative, aten_i(c, 1));
+    const tl_dim *moved = tl_dim_add(c->dims, at, tl_dim_mul(c->dims, size, is_negative));
+    moved = tl_dim_max(c->dims, moved, aten_i(c, 0));
+    return at->range.hi < 0 ? moved : tl_dim_min(c->dims, moved, size);
 }
 
 /* Slice begin : end : step of an axis; NULL ends are the axis' own. */
@@ -361,6 +364,17 @@ void aten_op_narrow(aten_call *c)
         aten_view_slice(c->env, t, axis, from_front(c, aten_dim(c, 2), size), aten_dim(c, 3), 1));
 }
 
+/* The same for an index that the model computes. */
+static tl_value *index_from_front(aten_call *c, tl_value *at, const tl_dim *size)
+{
+    if (at->fact.range.lo >= 0)
+        return at;
+    tl_value *all = tl_build_reshape(c->b, tl_build_shape_expr(c->b, &size, 1, 1), NULL, 0);
+    tl_value *behind = aten_2(c, TL_OP_add, at, all);
+    tl_value *negative = aten_2(c, TL_OP_less, at, aten_scalar_like(c, at, 0));
+    return tl_build3(c->b, TL_OP_where, negative, behind, at, NULL);
+}
+
 void aten_op_select(aten_call *c)
 {
     aten_tensor *t = aten_handle(c, 0);
@@ -368,8 +382,11 @@ void aten_op_select(aten_call *c)
     if (axis < 0 || rank_of_tensor(c, t) == 0)
         return;
     const tl_dim *size = aten_size(aten_tensor_read(c->env, t), axis);
-    aten_return_tensor(c, 0,
-                       aten_view_select(c->env, t, axis, from_front(c, aten_dim(c, 2), size)));
+    tl_value *index = aten_computed(c, 2);
+    aten_tensor *row = index ? aten_view_at(c->env, t, axis, index_from_front(c, index, size))
+                             : aten_view_select(c->env, t, axis,
+                                                from_front(c, aten_dim(c, 2), size));
+    aten_return_tensor(c, 0, row);
 }
 
 /* ---- parts ---- */

@@ -36,8 +36,8 @@ void aten_op_nms(aten_call *c)
     tl_value *count = tl_build_reshape(c->b, nms->out[1], &one, 1);
     tl_value *start = tl_build_scalar(c->model, TL_I64, 0), *limit;
     limit = tl_build_reshape(c->b, tl_build_shape_expr(c->b, &n, 1, 1), NULL, 0);
-    tl_value *places = tl_build3(c->b, TL_OP_range, start, limit,
-                                 tl_build_scalar(c->model, TL_I64, 1), NULL);
+    tl_value *places =
+        tl_build3(c->b, TL_OP_range, start, limit, tl_build_scalar(c->model, TL_I64, 1), NULL);
     tl_value *is_kept = aten_2(c, TL_OP_less, places, count);
     tl_value *at = aten_1(c, TL_OP_nonzero, is_kept);
     tl_gather_attrs gather = {.may_be_negative = false};
@@ -60,5 +60,6 @@ void aten_op_roi_align(aten_call *c)
     tl_value *batch = tl_build_cast(c->b, columns(c, rois, 0, 1), TL_I64);
     tl_value *boxes = columns(c, rois, 1, 4);
     tl_value *last = aten_to_last(c, x);
-    aten_return(c, 0, aten_to_first(c, tl_build3(c->b, TL_OP_roi_align, last, boxes, batch, &attrs)));
+    aten_return(c, 0,
+                aten_to_first(c, tl_build3(c->b, TL_OP_roi_align, last, boxes, batch, &attrs)));
 }

@@ -7,6 +7,7 @@ void aten_env_init(aten_env *env, tl_context *cx, tl_file *file, tl_arena *arena
 {
     *env = (aten_env){.cx = cx, .file = file, .arena = arena, .model = model, .dims = model->dims};
     tl_known_init(&env->known, model, arena);
+    tl_map_init(&env->births, arena);
     tl_map_init(&env->signatures, arena);
     env->spare_storage.value = model->poison;
     env->spare.storage = &env->spare_storage;

@@ -196,12 +196,29 @@ static script_value make_instance(script_eval *ev, const script_class *class,
     return (script_value){.kind = SCRIPT_OBJECT, .object = object};
 }
 
+static bool type_is(const script_expr *type, const char *name)
+{
+    return type->kind == SCRIPT_EXPR_NAME && tl_str_is(type->text, name);
+}
+
+/* annotate(int, x): a tensor becomes a number on the way. */
+static script_value as_annotated(script_eval *ev, const script_expr *type, script_value x)
+{
+    static const struct {
+        const char *name, *op;
+    } numbers[] = {{"int", "Int"}, {"float", "Float"}, {"bool", "Bool"}, {"number", "Scalar"}};
+    for (size_t i = 0; i < TL_COUNT(numbers) && x.kind == SCRIPT_TENSOR; i++)
+        if (type_is(type, numbers[i].name))
+            return script_call_operator(ev, tl_str_from(numbers[i].op), &x, 1, NULL, 0);
+    return x;
+}
+
 /* Words whose arguments are types, or that are no operators. */
 static bool eval_special(script_eval *ev, const script_expr *call, tl_str name, script_value *out)
 {
     bool typed = tl_str_is(name, "annotate") || tl_str_is(name, "unchecked_cast");
     if (typed && call->n == 2) {
-        *out = script_eval_expr(ev, call->items[1]);
+        *out = as_annotated(ev, call->items[0], script_eval_expr(ev, call->items[1]));
         return true;
     }
     if (tl_str_is(name, "uninitialized")) {
@@ -318,11 +335,6 @@ script_value script_eval_expr(script_eval *ev, const script_expr *expr)
 }
 
 /* ---- types ---- */
-
-static bool type_is(const script_expr *type, const char *name)
-{
-    return type->kind == SCRIPT_EXPR_NAME && tl_str_is(type->text, name);
-}
 
 static bool is_list_of(script_eval *ev, script_value x, const script_expr *type)
 {

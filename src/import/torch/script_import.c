@@ -3,6 +3,15 @@
 
 #define ENTRY_NAME "serving_default"
 
+/* Sizes may be spoken of where the value is not used. */
+static bool bears_symbol(const tl_value *v)
+{
+    for (int i = 0; i < v->fact.type.rank; i++)
+        if (v->fact.type.dims[i]->kind == TL_DIM_SYMBOL && v->fact.type.dims[i]->symbol->born == v)
+            return true;
+    return false;
+}
+
 /* Nodes that nobody asks for: of attempts that were given up, of checks. */
 static void remove_dead(tl_graph *graph)
 {
@@ -10,7 +19,7 @@ static void remove_dead(tl_graph *graph)
         bool used = false;
         prev = node->prev;
         for (uint32_t i = 0; i < node->n_out; i++)
-            used |= tl_has_uses(node->out[i]);
+            used |= tl_has_uses(node->out[i]) || bears_symbol(node->out[i]);
         for (uint32_t i = 0; used && i < node->n_graphs; i++)
             remove_dead(node->graphs[i]);
         if (!used)

@@ -46,7 +46,7 @@ static tl_file *make_archive(tl_context *cx, tl_arena *arena, tl_str code, tl_ou
     return file;
 }
 
-/* argument: x=2,3 y=n (f32 where not said: x=i64 2,3 is not needed by any case) */
+/* argument: x=2,3 y=n k=i64,4 (f32 where not said; i64 alone is a scalar) */
 static size_t parse_inputs(tl_arena *arena, const char *argument, tl_input_spec *specs, size_t most)
 {
     tl_str rest = tl_str_from(argument), one, dim;
@@ -57,13 +57,13 @@ static size_t parse_inputs(tl_arena *arena, const char *argument, tl_input_spec 
         if (!tl_str_split(&one, '=', &spec->name) || !spec->name.n)
             continue;
         const char **dims = TL_NEW_ARRAY(arena, const char *, 8);
-        if (tl_str_starts(one, "i64:")) {
-            spec->has_dtype = true;
-            spec->dtype = TL_I64;
-            one = (tl_str){one.p + 4, one.n - 4};
+        spec->dtype = TL_I64;
+        while (one.n && tl_str_split(&one, ',', &dim)) {
+            if (tl_str_is(dim, "i64"))
+                spec->has_dtype = true;
+            else
+                dims[spec->rank++] = tl_str_copy(arena, dim).p;
         }
-        while (one.n && tl_str_split(&one, ',', &dim))
-            dims[spec->rank++] = tl_str_copy(arena, dim).p;
         spec->dims = dims;
         n++;
     }

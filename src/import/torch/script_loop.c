@@ -346,6 +346,7 @@ static void feed(loop *l, script_value *fed)
     l->turn = NULL;
     if (l->counter) {
         l->turn = tl_graph_add_input(l->scope.b.graph, (tl_type){.dtype = TL_I64}, TL_STR(""));
+        l->turn->fact.range.lo = 0; /* it counts up from there */
         script_set_slot(ev, l->counter, script_number(SCRIPT_INT, l->turn));
     }
     for (size_t i = 0; i < l->storages.n; i++)
@@ -449,8 +450,8 @@ static bool attempt(loop *l, tl_graph **condition)
     for (size_t i = 0; i < l->slots.n && !l->refused; i++)
         compare(l, &l->slots.v[i].part, fed[i], script_changed_value(ev, &l->slots.v[i].what));
     bool held = !l->changed && !l->refused;
-    if (held)
-        *condition = build_condition(l);
+    *condition = held ? build_condition(l) : NULL;
+    held = held && !l->refused;
     aten_scope_leave(&ev->env, &l->scope);
     script_mark_undo(ev, mark);
     if (!held)
@@ -498,11 +499,12 @@ static tl_graph *build_condition(loop *l)
     const loop_part *cond = condition_part(l);
     tl_value *limit = l->counter ? script_as_scalar(ev, l->trips) : NULL, *result = NULL;
     tl_graph *graph = tl_graph_new(ev->model, TL_STR("condition"));
+    if (!l->counter && !cond)
+        refuse(l, "its condition never changes");
     tl_builder b = tl_builder_at_end(graph);
     b.origin = script_origin(ev, TL_STR("loop"));
     for (size_t i = 0; i < body->inputs.n; i++) {
-        tl_value *input = tl_graph_add_input(graph, body->inputs.v[i]->fact.type, TL_STR(""));
-        input->fact = body->inputs.v[i]->fact;
+        tl_value *input = tl_graph_add_capture(graph, body->inputs.v[i]);
         if (limit && body->inputs.v[i] == limit)
             limit = input;
         if (cond && body->inputs.v[i] == cond->input)

@@ -6,6 +6,7 @@ typedef enum view_kind {
     VIEW_PERMUTE,
     VIEW_EXPAND,
     VIEW_SLICE,
+    VIEW_AT, /* one element along axis, at a computed index */
     VIEW_OPAQUE
 } view_kind;
 
@@ -16,9 +17,10 @@ struct aten_view {
     const tl_dim *const *dims; /* of the result: RESHAPE, EXPAND */
     int rank;
     int perm[TL_MAX_RANK];
-    int axis; /* SLICE */
+    int axis; /* SLICE, AT */
     const tl_dim *begin, *size;
     int64_t stride;
+    tl_value *index; /* AT */
     /* what was read last: valid while the storage has this version, in the graph of the value */
     tl_value *seen;
     uint32_t seen_version;
@@ -82,6 +84,22 @@ void aten_journal_undo(aten_env *env, size_t mark)
 
 /* ---- reading ---- */
 
+/* First element of the view AT: [0, ..., index, ..., 0] */
+static tl_value *start_of(aten_env *env, const aten_view *view)
+{
+    static const int64_t zeros[TL_MAX_RANK];
+    tl_builder *b = &env->scope->b;
+    const tl_dim *one = tl_dim_const(env->dims, 1);
+    tl_value *parts[3];
+    size_t n = 0, before = (size_t)view->axis, behind = (size_t)view->of.rank - 1 - before;
+    if (before)
+        parts[n++] = tl_build_i64s(env->model, zeros, before);
+    parts[n++] = tl_build_reshape(b, aten_see(env, view->index), &one, 1);
+    if (behind)
+        parts[n++] = tl_build_i64s(env->model, zeros, behind);
+    return n == 1 ? parts[0] : tl_build_concat(b, parts, n, 0);
+}
+
 static tl_value *apply_view(aten_env *env, const aten_view *view, tl_value *x)
 {
     tl_builder *b = &env->scope->b;
@@ -101,6 +119,13 @@ static tl_value *apply_view(aten_env *env, const aten_view *view, tl_value *x)
             stride[i] = i == view->axis ? view->stride : 1;
         }
         return tl_build_slice(b, x, begin, size, stride);
+    }
+    case VIEW_AT: {
+        const tl_dim *size[TL_MAX_RANK];
+        for (int i = 0; i < view->of.rank; i++)
+            size[i] = i == view->axis ? tl_dim_const(env->dims, 1) : view->of.dims[i];
+        tl_dynamic_slice_attrs attrs = {.size = {(size_t)view->of.rank, size}};
+        return tl_build2(b, TL_OP_dynamic_slice, x, start_of(env, view), &attrs);
     }
     case VIEW_OPAQUE:
         break;
@@ -234,6 +259,13 @@ static tl_value *undo_view(aten_env *env, const aten_view *view, const aten_stor
         return view->stride == 1 ? replace_run(env, view, before, value)
                                  : replace_comb(env, view, before, value);
     }
+    case VIEW_AT: {
+        tl_value *before = read_view(env, storage, view->before);
+        if (before->poison)
+            return before;
+        tl_value *start = start_of(env, view);
+        return tl_build3(b, TL_OP_dynamic_update_slice, before, value, start, NULL);
+    }
     case VIEW_OPAQUE:
         break;
     }
@@ -336,9 +368,9 @@ aten_tensor *aten_view_slice(aten_env *env, aten_tensor *t, int axis, const tl_d
     return out;
 }
 
-aten_tensor *aten_view_select(aten_env *env, aten_tensor *t, int axis, const tl_dim *index)
+/* row has one element along the axis of t, which goes away. */
+static aten_tensor *drop_axis(aten_env *env, aten_tensor *t, aten_tensor *row, int axis)
 {
-    aten_tensor *row = aten_view_slice(env, t, axis, index, tl_dim_const(env->dims, 1), 1);
     const tl_type *type = tl_type_of(aten_tensor_read(env, t));
     const tl_dim *dims[TL_MAX_RANK];
     int rank = 0;
@@ -346,6 +378,23 @@ aten_tensor *aten_view_select(aten_env *env, aten_tensor *t, int axis, const tl_
         if (i != axis)
             dims[rank++] = type->dims[i];
     return aten_view_reshape(env, row, dims, rank);
+}
+
+aten_tensor *aten_view_select(aten_env *env, aten_tensor *t, int axis, const tl_dim *index)
+{
+    const tl_dim *one = tl_dim_const(env->dims, 1);
+    return drop_axis(env, t, aten_view_slice(env, t, axis, index, one, 1), axis);
+}
+
+aten_tensor *aten_view_at(aten_env *env, aten_tensor *t, int axis, tl_value *index)
+{
+    aten_tensor *out;
+    aten_view *view = add_view(env, t, VIEW_AT, &out);
+    if (!view)
+        return out;
+    view->axis = axis;
+    view->index = index;
+    return drop_axis(env, t, out, axis);
 }
 
 aten_tensor *aten_view_opaque(aten_env *env, aten_tensor *t, tl_value *value)
@@ -426,6 +475,9 @@ static bool known_strides(const aten_view *view, const tl_type *type, int64_t *s
     case VIEW_SLICE:
         for (int i = 0; i < type->rank; i++)
             stride[i] = inner[i] * (i == view->axis ? view->stride : 1);
+        return true;
+    case VIEW_AT:
+        memcpy(stride, inner, (size_t)type->rank * sizeof(stride[0]));
         return true;
     case VIEW_OPAQUE:
         break;

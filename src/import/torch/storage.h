@@ -55,6 +55,7 @@ struct aten_env {
     int depth; /* of scopes */
     TL_VEC(aten_write) journal;
     uint32_t n_storages, n_writes;
+    tl_map births;     /* value id + 1 of a number -> tl_dim that stands for it */
     tl_map signatures; /* address of a row -> its signature, read */
     aten_tensor spare; /* stands in for any tensor when memory is out */
     aten_storage spare_storage;
@@ -87,6 +88,8 @@ aten_tensor *aten_view_slice(aten_env *env, aten_tensor *t, int axis, const tl_d
                              const tl_dim *size, int64_t stride);
 /* One element along axis, which goes away. */
 aten_tensor *aten_view_select(aten_env *env, aten_tensor *t, int axis, const tl_dim *index);
+/* The same at an index in [0, size) that the model computes (scalar i64). */
+aten_tensor *aten_view_at(aten_env *env, aten_tensor *t, int axis, tl_value *index);
 /* A view computed by other means, that cannot be written through: value was built from t's. */
 aten_tensor *aten_view_opaque(aten_env *env, aten_tensor *t, tl_value *value);
 
