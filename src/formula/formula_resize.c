@@ -225,6 +225,10 @@ void formula_resize(formula *f)
     const tl_resize_attrs *a = tl_attrs_of(f->node, resize);
     tl_value *x = fx_in(f, 0);
     const tl_type *from = tl_type_of(x), *to = tl_type_of(f->node->out[0]);
+    if (a->mode != TL_resize_mode_nearest && !tl_dtype_is_float(from->dtype)) {
+        fx_refuse(f, "integers: their weighted sum is cut, which needs it exact");
+        return;
+    }
     bool crops = a->coord == TL_resize_coord_tf_crop;
     if (is_open(from, to) && a->antialias) {
         fx_refuse(f, "open sizes and antialias");

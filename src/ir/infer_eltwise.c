@@ -9,6 +9,19 @@ static tl_status unary(tl_infer *x, tl_dtype dtype)
     return TL_OK;
 }
 
+/* Bounds that leave no value of an integer type would make their own. */
+static tl_status need_bounds(tl_infer *x, tl_dtype dtype)
+{
+    const tl_clip_attrs *attrs = TL_INFER_ATTRS(x, clip);
+    int64_t lo, hi;
+    tl_dtype_range(dtype, &lo, &hi);
+    double top = dtype == TL_U64 ? (double)UINT64_MAX : (double)hi;
+    if (attrs->lo <= top && attrs->hi >= (double)lo)
+        return TL_OK;
+    return tl_infer_fail(x, TL_M004, "bounds %g and %g leave no value of %s", attrs->lo, attrs->hi,
+                         tl_dtype_name(dtype));
+}
+
 /* clip on integers: the bounds rounded inwards */
 static void clip_values(tl_infer *x)
 {
@@ -88,10 +101,12 @@ tl_status infer_same(tl_infer *x)
         return cumsum_values(x);
     if (x->op == TL_OP_cumprod) /* products have no bounds worth having */
         return own_axis(x, TL_INFER_ATTRS(x, cumsum)->axis);
-    if (x->op == TL_OP_clip && !tl_dtype_is_float(type->dtype))
+    if (x->op == TL_OP_clip && !tl_dtype_is_float(type->dtype)) {
+        TRY(need_bounds(x, type->dtype));
         clip_values(x);
-    else
+    } else {
         tl_infer_values(x, 0, SIZE_MAX);
+    }
     return TL_OK;
 }
 

@@ -54,6 +54,8 @@ size_t tl_tensor_size(const tl_tensor *tensor); /* bytes */
 /* Value of element i as double / i64, whatever the (plain) type. For parameters, not for loops. */
 double tl_tensor_get_f64(const tl_tensor *tensor, int64_t i);
 int64_t tl_tensor_get_i64(const tl_tensor *tensor, int64_t i);
+/* No result has an element: there is nothing to run, however large the other sizes are. */
+bool tl_call_is_empty(const tl_call *call);
 /* Evaluates attribute dims; false on overflow. */
 bool tl_call_dims(const tl_call *call, tl_dim_list list, int64_t *out);
 
