@@ -94,7 +94,7 @@ static aten_arg read_default(aten_env *env, const aten_param *p, tl_str text)
                                       : int_arg(env, i);
     if (tl_str_to_f64(text, &f))
         return (aten_arg){.kind = ATEN_FLOAT, .f = f};
-    TL_ASSERT(!"a default of the table is not understood");
+    TL_ASSERT(false); /* the table has no other defaults */
     return arg;
 }
 

@@ -7,8 +7,13 @@ void pt2_enter(pt2_reader *r, pt2_names *names, const tl_json_node *graph)
     tl_map_init(&names->names, r->arena);
     tl_map_init(&names->declared, r->arena);
     const tl_json_node *values = tl_json_member(graph, "tensor_values");
-    for (size_t i = 0; values->kind == TL_JSON_OBJECT && i < values->n; i++)
-        (void)tl_map_put(&names->declared, values->keys[i], (char *)NULL + i + 1);
+    for (size_t i = 0; values->kind == TL_JSON_OBJECT && i < values->n; i++) {
+        union {
+            const tl_json_node *meta;
+            void *pointer;
+        } entry = {.meta = &values->items[i]};
+        (void)tl_map_put(&names->declared, values->keys[i], entry.pointer);
+    }
     r->scope = names;
 }
 

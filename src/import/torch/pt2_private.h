@@ -11,7 +11,7 @@
 typedef struct pt2_names {
     struct pt2_names *outer;
     tl_map names;    /* aten_arg */
-    tl_map declared; /* name of a tensor -> 1 + its place among tensor_values */
+    tl_map declared; /* name of a tensor -> what tensor_values says of it */
     const tl_json_node *graph;
 } pt2_names;
 

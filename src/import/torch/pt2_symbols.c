@@ -282,11 +282,9 @@ const tl_dim *pt2_size(pt2_reader *r, const tl_json_node *sym_int, bool make)
 
 bool pt2_declared_type(pt2_reader *r, tl_str name, bool make, tl_type *type, bool *is_complex)
 {
-    const tl_json_node *values = tl_json_member(r->scope->graph, "tensor_values");
-    uintptr_t place = (uintptr_t)tl_map_find(&r->scope->declared, name);
-    if (!place)
+    const tl_json_node *meta = tl_map_find(&r->scope->declared, name);
+    if (!meta)
         return false;
-    const tl_json_node *meta = &values->items[place - 1];
     if (!tl_json_is_null(tl_json_member(meta, "meta"))) /* the first versions */
         meta = tl_json_member(meta, "meta");
     const tl_json_node *sizes = tl_json_member(meta, "sizes");
