@@ -8,6 +8,7 @@ cd "$(dirname "$0")"
 sh tools/setup.sh test
 step "layers" python3 tools/check_layers
 step "order of evaluation" python3 tools/check_order
+step "tables" python3 tools/check_tables
 configure test build
 step "build, gcc" build build all unit_tests
 configure asan build-asan

@@ -219,6 +219,8 @@ typedef struct tl_run_options {
     const char *stage; /* NULL or "": the model as it is; "core", "lowered", "file"; or a pass name */
     const char *signature; /* NULL: the first */
     bool reference;    /* reference kernels only */
+    const char *rounding; /* of quantised arithmetic, NULL or "plain": as the runtime's own kernels;
+                           * "twice": as its reference kernels; "once"; "float": as its delegate */
     bool profile;
     bool inspect;      /* keep every value readable while it runs, for tl_diff with per_value */
     bool steps;        /* axis 0 of every array is successive calls with carried state */

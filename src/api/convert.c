@@ -286,6 +286,25 @@ static tl_status write_model(tl_network *network, const tl_convert_options *o,
     return tl_check_cancel(cx);
 }
 
+/* What the operators need and nothing proves: the file is right only where it holds. */
+static tl_status warn_of_assumptions(const tl_model *model)
+{
+    tl_arena arena;
+    tl_arena_init(&arena, model->cx);
+    for (size_t i = 0; i < model->assumptions.n; i++) {
+        const tl_assumption *a = &model->assumptions.v[i];
+        tl_where where = tl_origin_where(model, a->origin);
+        tl_text text;
+        tl_text_init(&text, &arena);
+        tl_dim_print(a->a, &text);
+        tl_text_add(&text, " = ");
+        tl_dim_print(a->b, &text);
+        tl_warn(model->cx, TL_W001, &where, "assumes that %s", tl_text_get(&text));
+    }
+    tl_arena_release(&arena);
+    return tl_context_status(model->cx);
+}
+
 /* path NULL: into memory (also for a dry run). */
 static tl_status convert(tl_network *network, const tl_convert_options *options, const char *path,
                          const void **data, size_t *size, const char **report)
@@ -305,6 +324,8 @@ static tl_status convert(tl_network *network, const tl_convert_options *options,
     tl_model *lowered = NULL;
     tl_out *out = NULL;
     tl_status status = api_lower(network, &o, &arena, &lowered);
+    if (status == TL_OK)
+        status = warn_of_assumptions(network->model);
     if (status == TL_OK)
         status =
             memory ? tl_out_open_memory(cx, &network->arena, &out) : tl_out_open(cx, path, &out);

@@ -15,9 +15,26 @@ static void runner_observe(void *user, const tl_value *value, const tl_tensor *t
         runner->observe(runner->observe_user, value, tensor);
 }
 
+static tl_status rounding_named(tl_context *cx, const char *name, tl_rounding *rounding)
+{
+    static const char *const names[] = {"plain", "twice", "once", "float"}; /* as the enum */
+    *rounding = TL_ROUND_PLAIN;
+    for (size_t i = 0; name && i < TL_COUNT(names); i++) {
+        if (!strcmp(name, names[i])) {
+            *rounding = (tl_rounding)i;
+            return TL_OK;
+        }
+    }
+    return name ? tl_fail(cx, TL_O001, NULL, "rounding %s: expected plain, twice, once or float",
+                          name)
+                : TL_OK;
+}
+
 static tl_status prepare_runner(tl_runner *runner)
 {
     tl_context *cx = runner->cx;
+    tl_rounding rounding;
+    TRY(rounding_named(cx, runner->options.rounding, &rounding));
     TRY(api_stage(runner->network, runner->options.stage, runner->options.convert, &runner->arena,
                   &runner->model));
     TRY(api_entry(cx, runner->model, runner->options.signature, &runner->entry));
@@ -25,7 +42,8 @@ static tl_status prepare_runner(tl_runner *runner)
                                   .reference = runner->options.reference,
                                   .observe = runner->options.inspect ? runner_observe : NULL,
                                   .observe_user = runner,
-                                  .profile = runner->options.profile};
+                                  .profile = runner->options.profile,
+                                  .rounding = rounding};
     return tl_session_new(cx, runner->model, runner->entry, &options, &runner->session);
 }
 

@@ -100,6 +100,7 @@ static tl_status diff_networks(cli *c, tl_network *a, tl_network *b)
     status = cli_inputs(c, a, &inputs, &run_a.samples);
     run_a.signature = cli_value(c, OPT_signature);
     run_a.reference = cli_has(c, OPT_reference);
+    run_a.rounding = cli_value(c, OPT_rounding);
     run_a.steps = cli_has(c, OPT_steps);
     run_a.samples |= cli_has(c, OPT_samples_axis);
     run_a.convert = &convert;

@@ -191,6 +191,7 @@ static tl_status run_network(cli *c, tl_network *network)
     options.stage = cli_stage(c);
     options.signature = cli_value(c, OPT_signature);
     options.reference = cli_has(c, OPT_reference);
+    options.rounding = cli_value(c, OPT_rounding);
     options.steps = cli_has(c, OPT_steps);
     options.samples |= cli_has(c, OPT_samples_axis);
     options.convert = &convert;

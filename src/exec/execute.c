@@ -191,6 +191,8 @@ static size_t scratch_size(const exec_step *step)
 static tl_status call_kernel(tl_session *s, exec_step *step)
 {
     exec_block *scratch = NULL;
+    if (tl_call_is_empty(&step->call))
+        return TL_OK;
     size_t size = scratch_size(step);
     if (size) {
         if (!(scratch = tl_exec_take(&s->slab, size)))

@@ -87,17 +87,21 @@ tl_status tl_exec_make_dense(tl_session *s, exec_slot *slot)
 
 /* ---- transposes ---- */
 
-/* Axis i of the result is axis perm[i] of the operand. */
+/* Axis i of the result is axis perm[i] of the operand. False: no permutation, as the kernel will say. */
 static bool perm_of(const exec_step *step, int *perm)
 {
     const tl_node *node = step->node;
     int rank = step->in[0]->t.rank;
+    bool seen[TL_MAX_RANK] = {false};
     for (int i = 0; i < rank; i++) {
         int64_t axis = node->op == TL_OP_transpose ? tl_attrs_of(node, perm)->perm.v[i]
                                                    : tl_tensor_get_i64(&step->in[1]->t, i);
         if (axis < -rank || axis >= rank)
             return false;
         perm[i] = (int)(axis < 0 ? axis + rank : axis);
+        if (seen[perm[i]])
+            return false;
+        seen[perm[i]] = true;
     }
     return true;
 }

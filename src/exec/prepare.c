@@ -163,7 +163,8 @@ static tl_status prepare_kernel(preparing *p, const tl_node *node, exec_step *st
                            .n_in = node->n_in,
                            .out = results,
                            .n_out = node->n_out,
-                           .symbols = s->symbols};
+                           .symbols = s->symbols,
+                           .rounding = s->options.rounding};
     return prepare_fast(p, step);
 }
 

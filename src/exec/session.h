@@ -20,6 +20,7 @@ typedef struct tl_session_options {
     void (*observe)(void *user, const tl_value *value, const tl_tensor *tensor);
     void *observe_user;
     bool profile; /* keep nanoseconds per node */
+    tl_rounding rounding; /* of quantised arithmetic */
 } tl_session_options;
 
 /* model must outlive the session and not change. */

@@ -2,9 +2,9 @@
 #include "formula/formula_build.h"
 
 static const formula_fn formulas[TL_OP_COUNT] = {
-#define X(name) [TL_OP_##name] = formula_##name,
-    FORMULAS(X)
-#undef X
+#define FORMULA(name) [TL_OP_##name] = formula_##name,
+#include "formula/formulas.def"
+#undef FORMULA
 };
 
 bool tl_formula_has(tl_op op)

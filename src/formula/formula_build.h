@@ -77,6 +77,15 @@ static inline const tl_dim *fx_int(const formula *f, int64_t n)
     return tl_dim_const(f->model->dims, n);
 }
 
+/* Keys' cubic kernel with parameter a at distance 1 + t, t, 1 - t, 2 - t. */
+void fx_cubic_weights(formula *f, tl_value *t, double a, tl_value **w);
+/* A size as a scalar of f's type. */
+tl_value *fx_size_number(formula *f, const tl_dim *d);
+/* 0, 1, ... n - 1 as i64[n]. */
+tl_value *fx_iota(formula *f, const tl_dim *n);
+/* A scalar that is computed, as a size: the length of a range up to it. */
+const tl_dim *fx_computed_size(formula *f, tl_value *number);
+
 /* Builds one turn of a loop at f->b: next[k] from carried[k]; i: i64 scalar that counts from 0. captured: the
  * values handed to fx_loop as the body sees them. */
 typedef void (*fx_turn)(formula *f, void *user, tl_value *i, tl_value *const *carried,
@@ -87,17 +96,8 @@ void fx_loop(formula *f, const tl_dim *turns, tl_value *const *start, size_t n,
 /* U003 at the node; the result is poison. */
 void fx_refuse(formula *f, const char *what);
 
-#define FORMULAS(X)                                                                            \
-    X(tan)                                                                                     \
-    X(asin) X(acos) X(atan) X(sinh) X(cosh) X(asinh) X(acosh) X(atanh) X(erf) X(softplus)      \
-        X(softsign) X(silu) X(mish) X(hard_swish) X(hard_sigmoid) X(gelu) X(leaky_relu) X(elu) \
-            X(celu) X(selu) X(bitnot) X(isnan) X(isinf) X(rem) X(bitand) X(bitor) X(trilu)     \
-                X(softmax) X(log_softmax) X(batch_norm) X(instance_norm) X(group_norm)         \
-                    X(layer_norm) X(rms_norm) X(lrn) X(lp_norm) X(lp_pool) X(einsum) X(resize)   \
-                    X(rnn) X(gru) X(lstm) X(nms) X(grid_sample) X(roi_align)
-
-#define X(name) void formula_##name(formula *f);
-FORMULAS(X)
-#undef X
+#define FORMULA(name) void formula_##name(formula *f);
+#include "formula/formulas.def"
+#undef FORMULA
 
 #endif

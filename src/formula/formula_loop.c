@@ -21,6 +21,42 @@ tl_value *fx_zeros(formula *f, const tl_dim *const *dims, int rank)
     return tl_build_broadcast_to(f->b, fx_number(f, 0), dims, rank);
 }
 
+tl_value *fx_size_number(formula *f, const tl_dim *d)
+{
+    int64_t n;
+    if (tl_dim_is_const(d, &n))
+        return fx_number(f, (double)n);
+    return tl_build_cast(f->b, tl_build_shape_expr(f->b, &d, 1, 0), f->dtype);
+}
+
+static tl_value *range_up_to(formula *f, tl_value *limit)
+{
+    tl_value *zero = tl_build_scalar(f->model, TL_I64, 0);
+    tl_value *one = tl_build_scalar(f->model, TL_I64, 1);
+    return tl_build3(f->b, TL_OP_range, zero, limit, one, NULL);
+}
+
+tl_value *fx_iota(formula *f, const tl_dim *n)
+{
+    return range_up_to(f, tl_build_shape_expr(f->b, &n, 1, 0));
+}
+
+const tl_dim *fx_computed_size(formula *f, tl_value *number)
+{
+    tl_value *range = range_up_to(f, tl_build_cast(f->b, number, TL_I64));
+    return range->poison ? fx_int(f, 0) : fx_size(range, 0);
+}
+
+void fx_cubic_weights(formula *f, tl_value *t, double a, tl_value **w)
+{
+    const double far[4] = {-4 * a, 8 * a, -5 * a, a}, near[4] = {1, 0, -(a + 3), a + 2};
+    tl_value *s = fx_sub(f, fx_number(f, 1), t);
+    w[0] = fx_polynomial(f, fx_add_n(f, t, 1), far, 4);
+    w[1] = fx_polynomial(f, t, near, 4);
+    w[2] = fx_polynomial(f, s, near, 4);
+    w[3] = fx_polynomial(f, fx_add_n(f, s, 1), far, 4);
+}
+
 typedef struct loop_graphs {
     tl_graph *cond, *body;
     tl_value *in[1 + MAX_LOOP], *operands[1 + MAX_LOOP];

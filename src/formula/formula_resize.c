@@ -1,8 +1,11 @@
-/* Resize along one axis after the other: nearest as a gather of rows, the rest as a product with
- * the matrix of weights. Sizes must be known. */
+/* Resize along one axis after the other. Known sizes: nearest as a gather of rows, the rest as a product
+ * with the matrix of weights. Open sizes, and regions of interest: gathers of the neighbours of positions
+ * that are computed in f32. */
 #include "formula/formula_build.h"
 
 #include "ir/resample.h"
+
+#include <math.h>
 
 static tl_value *gather_rows(formula *f, tl_value *x, int axis, const tl_resample *r)
 {
@@ -43,22 +46,203 @@ static tl_value *blend_rows(formula *f, tl_value *x, int axis, const tl_resample
     return tl_build_transpose(f->b, fx2(f, TL_OP_matmul, moved, weight_matrix(f, r, n)), perm);
 }
 
+/* ---- open sizes ---- */
+
+#define MAX_TAPS 4
+
+/* One axis k of n samples to m, sampled at position[m]. */
+typedef struct open_axis {
+    const tl_resize_attrs *a;
+    size_t k;
+    tl_value *n, *m, *position; /* numbers */
+} open_axis;
+
+/* x if there is more than one sample. */
+static tl_value *unless_single(formula *f, const open_axis *o, tl_value *x, tl_value *single)
+{
+    return fx_where(f, fx2(f, TL_OP_greater, o->m, fx_number(f, 1)), x, single);
+}
+
+/* i / scale: i n / m, whose terms are whole numbers, or by the source's factor. */
+static tl_value *unscaled(formula *f, const open_axis *o, tl_value *i)
+{
+    if (o->k < o->a->scales.n)
+        return fx_div(f, i, fx_number(f, o->a->scales.v[o->k]));
+    return fx_div(f, fx_mul(f, i, o->n), o->m);
+}
+
+static tl_value *half_pixel(formula *f, const open_axis *o, tl_value *i)
+{
+    return fx_add_n(f, unscaled(f, o, fx_add_n(f, i, 0.5)), -0.5);
+}
+
+/* As tl_resample_position. */
+static tl_value *position_of(formula *f, const open_axis *o, tl_value *i)
+{
+    tl_value *last = fx_add_n(f, o->n, -1), *zero = fx_number(f, 0);
+    tl_value *steps = fx_clip(f, fx_add_n(f, o->m, -1), 1, (double)INFINITY);
+    size_t n_axes = o->a->roi.n / 2;
+    switch (o->a->coord) {
+    case TL_resize_coord_align_corners: /* one sample: i is 0 */
+        return fx_div(f, fx_mul(f, i, last), steps);
+    case TL_resize_coord_asymmetric:
+        return unscaled(f, o, i);
+    case TL_resize_coord_pytorch_half_pixel:
+        return unless_single(f, o, half_pixel(f, o, i), zero);
+    case TL_resize_coord_half_pixel_symmetric: {
+        tl_value *adjustment = fx_div(f, unscaled(f, o, o->m), o->n);
+        tl_value *centre = fx_mul_n(f, o->n, 0.5);
+        centre = fx_mul(f, centre, fx_sub(f, fx_number(f, 1), adjustment));
+        return fx_add(f, centre, half_pixel(f, o, i));
+    }
+    case TL_resize_coord_tf_crop: {
+        double start = o->k < n_axes ? o->a->roi.v[o->k] : 0;
+        double end = o->k < n_axes ? o->a->roi.v[n_axes + o->k] : 1;
+        tl_value *way = fx_div(f, fx_mul(f, fx_mul_n(f, i, end - start), last), steps);
+        way = fx_add(f, way, fx_mul_n(f, last, start));
+        return unless_single(f, o, way, fx_mul_n(f, last, (start + end) / 2));
+    }
+    default:
+        return half_pixel(f, o, i);
+    }
+}
+
+static tl_value *nearest_of(formula *f, tl_resize_round round, tl_value *x)
+{
+    switch (round) {
+    case TL_resize_round_prefer_ceil:
+        return fx1(f, TL_OP_floor, fx_add_n(f, x, 0.5));
+    case TL_resize_round_floor:
+        return fx1(f, TL_OP_floor, x);
+    case TL_resize_round_ceil:
+        return fx1(f, TL_OP_ceil, x);
+    default:
+        return fx1(f, TL_OP_ceil, fx_add_n(f, x, -0.5));
+    }
+}
+
+/* Samples floor - before … and their weights; returns how many. */
+static int open_taps(formula *f, const open_axis *o, tl_value **index, tl_value **weight)
+{
+    const tl_resize_attrs *a = o->a;
+    if (a->mode == TL_resize_mode_nearest) {
+        index[0] = nearest_of(f, a->round, o->position);
+        weight[0] = NULL;
+        return 1;
+    }
+    tl_value *floor = fx1(f, TL_OP_floor, o->position), *t = fx_sub(f, o->position, floor);
+    int n = a->mode == TL_resize_mode_linear ? 2 : 4, before = n / 2 - 1;
+    if (n == 2) {
+        weight[0] = fx_sub(f, fx_number(f, 1), t);
+        weight[1] = t;
+    } else {
+        fx_cubic_weights(f, t, a->cubic_a, weight);
+    }
+    for (int k = 0; k < n; k++)
+        index[k] = fx_add_n(f, floor, k - before);
+    return n;
+}
+
+/* Weights of samples outside become 0, the others sum to 1. */
+static void drop_outside(formula *f, const open_axis *o, int n, tl_value **index, tl_value **weight)
+{
+    tl_value *sum = NULL, *last = fx_add_n(f, o->n, -1);
+    for (int k = 0; k < n; k++) {
+        tl_value *inside = fx2(f, TL_OP_greater_equal, index[k], fx_number(f, 0));
+        inside = fx2(f, TL_OP_and, inside, fx2(f, TL_OP_less_equal, index[k], last));
+        weight[k] = fx_where(f, inside, weight[k], fx_number(f, 0));
+        sum = sum ? fx_add(f, sum, weight[k]) : weight[k];
+    }
+    for (int k = 0; k < n; k++)
+        weight[k] = fx_div(f, weight[k], sum);
+}
+
+/* v[m] as [m, 1, …], to stand at axis of rank axes. */
+static tl_value *standing_at(formula *f, tl_value *v, int axis, int rank)
+{
+    const tl_dim *dims[TL_MAX_RANK];
+    for (int i = 0; i < rank - axis; i++)
+        dims[i] = i ? fx_int(f, 1) : fx_size(v, 0);
+    return tl_build_reshape(f->b, v, dims, rank - axis);
+}
+
+static tl_value *resize_open_axis(formula *f, tl_value *x, int axis, const open_axis *o)
+{
+    tl_value *index[MAX_TAPS], *weight[MAX_TAPS], *sum = NULL, *last = fx_add_n(f, o->n, -1);
+    int n = open_taps(f, o, index, weight), rank = tl_type_of(x)->rank;
+    tl_gather_attrs attrs = {.axis = axis, .may_be_negative = false};
+    if (o->a->exclude_outside && n > 1)
+        drop_outside(f, o, n, index, weight);
+    for (int k = 0; k < n; k++) {
+        tl_value *at = fx2(f, TL_OP_min, fx2(f, TL_OP_max, index[k], fx_number(f, 0)), last);
+        tl_value *y = tl_build2(f->b, TL_OP_gather, x, tl_build_cast(f->b, at, TL_I64), &attrs);
+        if (weight[k])
+            y = fx_mul(f, y, standing_at(f, weight[k], axis, rank));
+        sum = sum ? fx_add(f, sum, y) : y;
+    }
+    return sum;
+}
+
+/* Samples outside of the picture are the extrapolation value. */
+static tl_value *extrapolated(formula *f, tl_value *y, int axis, const open_axis *o)
+{
+    tl_value *low = fx2(f, TL_OP_greater_equal, o->position, fx_number(f, 0));
+    tl_value *high = fx2(f, TL_OP_less_equal, o->position, fx_add_n(f, o->n, -1));
+    tl_value *inside = standing_at(f, fx2(f, TL_OP_and, low, high), axis, tl_type_of(y)->rank);
+    return fx_where(f, inside, y, fx_number(f, o->a->extrapolation));
+}
+
+static void resize_open(formula *f, const tl_resize_attrs *a)
+{
+    tl_value *x = fx_in(f, 0);
+    const tl_type *from = tl_type_of(x), *to = tl_type_of(f->node->out[0]);
+    open_axis axes[TL_MAX_RANK];
+    bool crops = a->coord == TL_resize_coord_tf_crop;
+    for (int axis = 1; axis < from->rank - 1; axis++) {
+        open_axis *o = &axes[axis];
+        *o = (open_axis){.a = a, .k = (size_t)axis - 1};
+        o->n = fx_size_number(f, from->dims[axis]);
+        o->m = fx_size_number(f, to->dims[axis]);
+        o->position = position_of(f, o, tl_build_cast(f->b, fx_iota(f, to->dims[axis]), f->dtype));
+        if (crops || from->dims[axis] != to->dims[axis])
+            x = resize_open_axis(f, x, axis, o);
+    }
+    for (int axis = 1; axis < from->rank - 1 && crops; axis++)
+        x = extrapolated(f, x, axis, &axes[axis]);
+    f->out[0] = x;
+}
+
+static bool is_open(const tl_type *from, const tl_type *to)
+{
+    for (int axis = 1; axis < from->rank - 1; axis++)
+        if (!tl_dim_is_const(from->dims[axis], NULL) || !tl_dim_is_const(to->dims[axis], NULL))
+            return true;
+    return false;
+}
+
 void formula_resize(formula *f)
 {
     const tl_resize_attrs *a = tl_attrs_of(f->node, resize);
     tl_value *x = fx_in(f, 0);
     const tl_type *from = tl_type_of(x), *to = tl_type_of(f->node->out[0]);
+    if (a->mode != TL_resize_mode_nearest && !tl_dtype_is_float(from->dtype)) {
+        fx_refuse(f, "integers: their weighted sum is cut, which needs it exact");
+        return;
+    }
+    bool crops = a->coord == TL_resize_coord_tf_crop;
+    if (is_open(from, to) && a->antialias) {
+        fx_refuse(f, "open sizes and antialias");
+        return;
+    }
+    if (crops || is_open(from, to)) {
+        resize_open(f, a);
+        return;
+    }
     for (int axis = 1; axis < from->rank - 1; axis++) {
-        int64_t n, m;
+        int64_t n = 0, m = 0;
         tl_resample r;
-        if (!tl_dim_is_const(from->dims[axis], &n) || !tl_dim_is_const(to->dims[axis], &m)) {
-            fx_refuse(f, "open sizes in this mode");
-            return;
-        }
-        if (a->coord == TL_resize_coord_tf_crop) {
-            fx_refuse(f, "tf_crop_and_resize coordinates");
-            return;
-        }
+        (void)tl_dim_is_const(from->dims[axis], &n);
+        (void)tl_dim_is_const(to->dims[axis], &m);
         if (!tl_resample_make(f->model->arena, a, axis - 1, n, m, &r)) {
             f->out[0] = f->model->poison;
             return;

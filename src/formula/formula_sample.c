@@ -12,15 +12,6 @@ typedef struct axis_taps {
     tl_value *index[MAX_TAPS], *weight[MAX_TAPS];
 } axis_taps;
 
-/* A size as a number of f's type. */
-static tl_value *size_number(formula *f, const tl_dim *d)
-{
-    int64_t n;
-    if (tl_dim_is_const(d, &n))
-        return fx_number(f, (double)n);
-    return tl_build_cast(f->b, tl_build_shape_expr(f->b, &d, 1, 0), f->dtype);
-}
-
 static tl_value *clamped(formula *f, tl_value *v, tl_value *hi)
 {
     return fx2(f, TL_OP_min, fx2(f, TL_OP_max, v, fx_number(f, 0)), hi);
@@ -53,15 +44,6 @@ static tl_value *with_channel(formula *f, tl_value *x)
     return tl_build_reshape(f->b, x, dims, rank + 1);
 }
 
-/* 0, 1, … n - 1 */
-static tl_value *iota(formula *f, const tl_dim *n)
-{
-    tl_value *limit = tl_build_shape_expr(f->b, &n, 1, 0);
-    tl_value *zero = tl_build_scalar(f->model, TL_I64, 0);
-    tl_value *one = tl_build_scalar(f->model, TL_I64, 1);
-    return tl_build3(f->b, TL_OP_range, zero, limit, one, NULL);
-}
-
 /* ---- grid_sample ---- */
 
 /* v mirrored at both ends; f32 rounding may leave it a little outside. */
@@ -74,17 +56,6 @@ static tl_value *reflected(formula *f, tl_value *v, double margin, tl_value *las
     u = fx2(f, TL_OP_mod, u, twice);
     u = fx2(f, TL_OP_min, u, fx_sub(f, twice, u));
     return margin > 0 ? fx_add_n(f, u, -margin) : u;
-}
-
-/* Keys' cubic kernel at distance 1 + t, t, 1 - t, 2 - t */
-static void cubic_weights(formula *f, tl_value *t, double a, tl_value **w)
-{
-    const double far[4] = {-4 * a, 8 * a, -5 * a, a}, near[4] = {1, 0, -(a + 3), a + 2};
-    tl_value *s = fx_sub(f, fx_number(f, 1), t);
-    w[0] = fx_polynomial(f, fx_add_n(f, t, 1), far, 4);
-    w[1] = fx_polynomial(f, t, near, 4);
-    w[2] = fx_polynomial(f, s, near, 4);
-    w[3] = fx_polynomial(f, fx_add_n(f, s, 1), far, 4);
 }
 
 /* A tap's pixel moved inside; its weight is 0 where that is not what is meant. */
@@ -122,7 +93,7 @@ static tl_value *moved_inside(formula *f, const tl_grid_sample_attrs *a, tl_valu
 static axis_taps grid_taps(formula *f, const tl_grid_sample_attrs *a, tl_value *coordinate,
                            const tl_dim *n)
 {
-    tl_value *size = size_number(f, n), *last = fx_add_n(f, size, -1), *v;
+    tl_value *size = fx_size_number(f, n), *last = fx_add_n(f, size, -1), *v;
     axis_taps taps = {.n = a->mode == TL_resize_mode_nearest  ? 1
                            : a->mode == TL_resize_mode_linear ? 2
                                                               : 4};
@@ -140,7 +111,7 @@ static axis_taps grid_taps(formula *f, const tl_grid_sample_attrs *a, tl_value *
         taps.weight[0] = fx_sub(f, fx_number(f, 1), t);
         taps.weight[1] = t;
     } else if (taps.n == 4) {
-        cubic_weights(f, t, a->cubic_a, taps.weight);
+        fx_cubic_weights(f, t, a->cubic_a, taps.weight);
     }
     for (int k = 0; k < taps.n; k++) {
         int offset = k - (taps.n == 4);
@@ -156,7 +127,7 @@ static tl_value *batch_index(formula *f, const tl_dim *n, int rank)
     const tl_dim *dims[TL_MAX_RANK];
     for (int i = 0; i < rank; i++)
         dims[i] = i ? fx_int(f, 1) : n;
-    return tl_build_reshape(f->b, iota(f, n), dims, rank);
+    return tl_build_reshape(f->b, fx_iota(f, n), dims, rank);
 }
 
 void formula_grid_sample(formula *f)
@@ -207,21 +178,12 @@ static tl_value *box_side(formula *f, const tl_roi_align_attrs *a, int64_t k)
     return a->half_pixel ? fx_add_n(f, v, -0.5) : v;
 }
 
-/* A size that is computed: the length of a range up to it. */
-static const tl_dim *computed_size(formula *f, tl_value *number)
-{
-    tl_value *limit = tl_build_cast(f->b, number, TL_I64);
-    tl_value *zero = tl_build_scalar(f->model, TL_I64, 0);
-    tl_value *one = tl_build_scalar(f->model, TL_I64, 1);
-    return fx_size(tl_build3(f->b, TL_OP_range, zero, limit, one, NULL), 0);
-}
-
 /* 0 … n - 1 as numbers [1, a, b] with n the size of the axis. */
 static tl_value *numbers_along(formula *f, const tl_dim *n, int axis)
 {
     const tl_dim *dims[3] = {fx_int(f, 1), axis == 1 ? n : fx_int(f, 1),
                              axis == 2 ? n : fx_int(f, 1)};
-    return tl_build_reshape(f->b, tl_build_cast(f->b, iota(f, n), f->dtype), dims, 3);
+    return tl_build_reshape(f->b, tl_build_cast(f->b, fx_iota(f, n), f->dtype), dims, 3);
 }
 
 /* [r,1] as [r,1,1] */
@@ -241,7 +203,7 @@ static tl_value *in_one_axis(formula *f, const roi_axis *r, tl_value *x)
 
 static void roi_taps(formula *f, roi_axis *r, tl_value *v, const tl_dim *n)
 {
-    tl_value *size = size_number(f, n), *last = fx_add_n(f, size, -1);
+    tl_value *size = fx_size_number(f, n), *last = fx_add_n(f, size, -1);
     tl_value *inside = fx2(f, TL_OP_greater_equal, v, fx_number(f, -1));
     inside = fx2(f, TL_OP_and, inside, fx2(f, TL_OP_less_equal, v, size));
     v = clamped(f, v, last);
@@ -260,14 +222,14 @@ static roi_axis roi_axis_of(formula *f, const tl_roi_align_attrs *a, int axis)
     tl_value *size = fx_sub(f, hi, lo);
     if (!a->half_pixel)
         size = fx_clip(f, size, 1, (double)INFINITY);
-    tl_value *cell = fx_div(f, size, size_number(f, r.cells)), *step = NULL; /* [r,1] */
+    tl_value *cell = fx_div(f, size, fx_size_number(f, r.cells)), *step = NULL; /* [r,1] */
     if (a->samples > 0) {
         step = fx_mul_n(f, cell, 1 / (double)a->samples);
     } else {
         const int64_t all[] = {0, 1};
         r.count = fx_clip(f, fx1(f, TL_OP_ceil, cell), 0, (double)INFINITY);
         tl_value *most = tl_build_reduce(f->b, TL_OP_reduce_max, r.count, all, 2, false);
-        r.samples = computed_size(f, fx_clip(f, most, 1, 0x1p20));
+        r.samples = fx_computed_size(f, fx_clip(f, most, 1, 0x1p20));
         step = fx_div(f, cell, fx_clip(f, r.count, 1, (double)INFINITY));
     }
     tl_value *k = numbers_along(f, r.samples, 2);

@@ -43,8 +43,8 @@ static const struct {
     [TL_FORMAT_UNKNOWN] = {"unknown", NULL, ""},
     [TL_FORMAT_ONNX] = {"ONNX", tl_onnx_import, ""},
     [TL_FORMAT_TFLITE] = {"TensorFlow Lite", tl_tflite_import, ""},
-    [TL_FORMAT_PT2] = {"PyTorch program (.pt2)", NULL, "export it with torch.onnx.export"},
-    [TL_FORMAT_TORCHSCRIPT] = {"TorchScript", NULL, "export the module with torch.onnx.export"},
+    [TL_FORMAT_PT2] = {"PyTorch program (.pt2)", tl_pt2_import, ""},
+    [TL_FORMAT_TORCHSCRIPT] = {"TorchScript", tl_torchscript_import, ""},
     [TL_FORMAT_CHECKPOINT] = {"PyTorch checkpoint", NULL,
                               "it holds weights without a program; load them into their module and "
                               "export that with torch.onnx.export"},

@@ -56,8 +56,13 @@ tl_status tl_import(tl_context *cx, tl_file *file, const tl_import_options *opti
 
 tl_status tl_onnx_import(tl_context *cx, tl_file *file, const tl_import_options *options,
                          tl_arena *arena, tl_model **out);
+/* The method forward, evaluated as far as it does not depend on inputs; their shapes come from options. */
+tl_status tl_torchscript_import(tl_context *cx, tl_file *file, const tl_import_options *options,
+                                tl_arena *arena, tl_model **out);
 tl_status tl_tflite_import(tl_context *cx, tl_file *file, const tl_import_options *options,
                            tl_arena *arena, tl_model **out);
+tl_status tl_pt2_import(tl_context *cx, tl_file *file, const tl_import_options *options, tl_arena *arena,
+                        tl_model **out);
 
 /* Dims of an input spec as expressions: numbers, names (new symbols when unknown), ranges. O001 on a
  * syntax error. dims has room for spec->rank. */

@@ -97,6 +97,9 @@ tl_value *tl_build_f32s(tl_model *model, const float *v, int rank, const int64_t
  * replacement: f may be put behind a value by tl_replace_uses(x, f(x)). Types must agree in dtype and
  * rank. Symbols born on old are from now on born on the replacement (on old where that is made from it). */
 void tl_replace_uses(tl_value *old, tl_value *replacement);
+/* The same where the replacement stands for old in every respect: it takes its name and mark, too, where it
+ * has none of its own. exact: it equals old to the last bit. */
+void tl_value_succeed(tl_value *old, tl_value *replacement, bool exact);
 void tl_node_set_input(tl_node *node, size_t i, tl_value *value);
 /* Appends an operand and, for GRAPHS ops, an input of the same type to every child graph. */
 tl_status tl_node_add_capture(tl_node *node, tl_value *value);

@@ -365,3 +365,18 @@ const int64_t *tl_const_load_i64(tl_context *cx, const tl_const *c, tl_arena *ar
     tl_arena_rewind(arena, mark);
     return data ? v : NULL;
 }
+
+bool tl_const_number(tl_context *cx, const tl_const *c, double *value)
+{
+    if (tl_const_is_splat(c, value))
+        return true;
+    if (c->count != 1)
+        return false;
+    tl_arena scratch;
+    tl_arena_init(&scratch, cx);
+    const double *one = tl_const_load_f64(cx, c, &scratch);
+    if (one)
+        *value = *one;
+    tl_arena_release(&scratch);
+    return one != NULL;
+}

@@ -77,6 +77,8 @@ const int64_t *tl_const_load_i64(tl_context *cx, const tl_const *c, tl_arena *ar
 /* True when every element is the same and that is known without reading data from a file (leaf kinds,
  * views of splats, owned small bytes); *value receives it. */
 bool tl_const_is_splat(const tl_const *c, double *value);
+/* The same, and a single element of a file is read, too (I/O errors are recorded). */
+bool tl_const_number(tl_context *cx, const tl_const *c, double *value);
 /* Hash of type, shape and contents; streams the data. For deduplication, equality is then checked. */
 tl_status tl_const_hash(tl_context *cx, const tl_const *c, tl_arena *scratch, uint64_t *hash);
 tl_status tl_const_same(tl_context *cx, const tl_const *a, const tl_const *b, tl_arena *scratch,

@@ -202,6 +202,18 @@ void tl_value_set_mark(tl_value *value, const tl_mark *mark)
 
 /* ---- changes ---- */
 
+void tl_value_succeed(tl_value *old, tl_value *replacement, bool exact)
+{
+    if (!replacement->name.n)
+        tl_value_set_name(replacement, old->name);
+    if (!replacement->mark && old->mark) {
+        tl_mark mark = *old->mark;
+        mark.exact = mark.exact && exact;
+        tl_value_set_mark(replacement, &mark);
+    }
+    tl_replace_uses(old, replacement);
+}
+
 /* New attributes, nothing inferred yet. */
 static void substitute_in(tl_graph *graph, const tl_substitutions *symbols)
 {

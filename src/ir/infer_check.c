@@ -97,8 +97,8 @@ tl_status tl_infer_need_length(tl_infer *x, const char *name, size_t n, size_t e
 
 tl_status tl_infer_need_positive(tl_infer *x, const char *name, int64_t value)
 {
-    if (value > 0)
+    if (value > 0 && value <= INT32_MAX)
         return TL_OK;
-    return tl_infer_fail(x, TL_M004, "attribute %s is %lld, expected a positive number", name,
-                         (long long)value);
+    return tl_infer_fail(x, TL_M004, "attribute %s is %lld, expected a positive number%s", name,
+                         (long long)value, value > 0 ? " of 31 bits" : "");
 }

@@ -9,6 +9,19 @@ static tl_status unary(tl_infer *x, tl_dtype dtype)
     return TL_OK;
 }
 
+/* Bounds that leave no value of an integer type would make their own. */
+static tl_status need_bounds(tl_infer *x, tl_dtype dtype)
+{
+    const tl_clip_attrs *attrs = TL_INFER_ATTRS(x, clip);
+    int64_t lo, hi;
+    tl_dtype_range(dtype, &lo, &hi);
+    double top = dtype == TL_U64 ? (double)UINT64_MAX : (double)hi;
+    if (attrs->lo <= top && attrs->hi >= (double)lo)
+        return TL_OK;
+    return tl_infer_fail(x, TL_M004, "bounds %g and %g leave no value of %s", attrs->lo, attrs->hi,
+                         tl_dtype_name(dtype));
+}
+
 /* clip on integers: the bounds rounded inwards */
 static void clip_values(tl_infer *x)
 {
@@ -36,6 +49,12 @@ static void clip_values(tl_infer *x)
             contents[i] = tl_dim_min(dims, contents[i], tl_infer_const(x, keep.hi));
     }
     x->out[0].shape_value = contents;
+}
+
+static tl_status own_axis(tl_infer *x, int64_t axis)
+{
+    int ignored;
+    return tl_infer_axis(x, axis, tl_infer_type(x, 0)->rank, &ignored);
 }
 
 /* cumsum of a known vector; a running sum is bounded by the length times the largest step */
@@ -80,10 +99,14 @@ tl_status infer_same(tl_infer *x)
     TRY(tl_infer_result_like(x, 0, 0, type->dtype));
     if (x->op == TL_OP_cumsum)
         return cumsum_values(x);
-    if (x->op == TL_OP_clip && !tl_dtype_is_float(type->dtype))
+    if (x->op == TL_OP_cumprod) /* products have no bounds worth having */
+        return own_axis(x, TL_INFER_ATTRS(x, cumsum)->axis);
+    if (x->op == TL_OP_clip && !tl_dtype_is_float(type->dtype)) {
+        TRY(need_bounds(x, type->dtype));
         clip_values(x);
-    else
+    } else {
         tl_infer_values(x, 0, SIZE_MAX);
+    }
     return TL_OK;
 }
 
@@ -131,12 +154,6 @@ static tl_status axis_vectors(tl_infer *x)
                 TRY(tl_infer_need_size(x, i, k, type->dims[type->rank - vector->rank + k]));
     }
     return TL_OK;
-}
-
-static tl_status own_axis(tl_infer *x, int64_t axis)
-{
-    int ignored;
-    return tl_infer_axis(x, axis, tl_infer_type(x, 0)->rank, &ignored);
 }
 
 tl_status infer_float_same(tl_infer *x)

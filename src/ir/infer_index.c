@@ -70,6 +70,30 @@ static tl_status index_depth(tl_infer *x, size_t operand, int most, int *depth)
     return TL_OK;
 }
 
+/* operands x, lengths: one per step of the batch axis, inside the other axis */
+tl_status tl_infer_reverse_sequence_along(tl_infer *x, int64_t axis, int64_t batch_axis)
+{
+    const tl_type *type = tl_infer_type(x, 0);
+    int along, batch;
+    TRY(tl_infer_need_plain(x));
+    TRY(tl_infer_axis(x, axis, type->rank, &along));
+    TRY(tl_infer_axis(x, batch_axis, type->rank, &batch));
+    if (along == batch)
+        return tl_infer_fail(x, TL_M004, "axis %d is the axis of the batch, too", along);
+    TRY(tl_infer_need_int(x, 1));
+    TRY(tl_infer_need_rank(x, 1, 1));
+    TRY(tl_infer_need_size(x, 1, 0, type->dims[batch]));
+    TRY(tl_infer_result_like(x, 0, 0, type->dtype));
+    x->out[0].range = tl_infer_range(x, 0);
+    return TL_OK;
+}
+
+tl_status infer_reverse_sequence(tl_infer *x)
+{
+    const tl_reverse_sequence_attrs *attrs = TL_INFER_ATTRS(x, reverse_sequence);
+    return tl_infer_reverse_sequence_along(x, attrs->axis, attrs->batch_axis);
+}
+
 tl_status tl_infer_gather_nd_from(tl_infer *x, int64_t batch)
 {
     const tl_type *type = tl_infer_type(x, 0), *at = tl_infer_type(x, 1);
@@ -194,12 +218,8 @@ static bool float_length(tl_infer *x, const tl_dim **length)
     double v[3];
     for (size_t i = 0; i < 3; i++) {
         const tl_value *value = x->in[i];
-        const double *one = value->constant && tl_const_count(value->constant) == 1
-                                ? tl_const_load_f64(x->model->cx, value->constant, x->arena)
-                                : NULL;
-        if (!one)
+        if (!value->constant || !tl_const_number(x->model->cx, value->constant, &v[i]))
             return false;
-        v[i] = one[0];
     }
     double n = tl_ceil((v[1] - v[0]) / v[2]);
     if (!(n < 9e15)) /* NaN too */

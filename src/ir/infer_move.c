@@ -93,10 +93,11 @@ tl_status tl_infer_transpose_by(tl_infer *x, tl_ints perm)
     TRY(tl_infer_need_length(x, "perm", perm.n, (size_t)type->rank, false));
     TRY(tl_infer_axes(x, perm, type->rank, seen));
     for (int i = 0; i < type->rank; i++) {
-        int axis;
-        TRY(tl_infer_axis(x, perm.v[i], type->rank, &axis));
-        dims[i] = type->dims[axis];
-        order[i] = axis;
+        if (perm.v[i] < 0) /* no shorthand: who moves data reads perm as it is */
+            return tl_infer_fail(x, TL_M004, "perm: expected axes from 0, found %lld",
+                                 (long long)perm.v[i]);
+        dims[i] = type->dims[perm.v[i]];
+        order[i] = perm.v[i];
     }
     TRY(tl_infer_result(x, 0, type->dtype, type->rank, dims));
     bool has_form = tl_quant_transpose(x->arena, type->quant, type->rank, order, &quant);

@@ -17,6 +17,7 @@ tl_status tl_infer_slice_of(tl_infer *x, const tl_dim *const *begin, const tl_di
                             const int64_t *stride);
 /* x[axis] replaced by the axes of the indices behind the batch axes. */
 tl_status tl_infer_gather_along(tl_infer *x, int64_t axis, int64_t batch_dims);
+tl_status tl_infer_reverse_sequence_along(tl_infer *x, int64_t axis, int64_t batch_axis);
 tl_status tl_infer_gather_nd_from(tl_infer *x, int64_t batch_dims);
 tl_status tl_infer_reverse_axes(tl_infer *x, tl_ints axes);
 tl_status tl_infer_tile_by(tl_infer *x, const tl_dim *const *times);

@@ -97,7 +97,8 @@ tl_status infer_tfl_prelu(tl_infer *x)
 {
     const tl_type *type = tl_infer_type(x, 0), *alpha = tl_infer_type(x, 1);
     TRY(tl_infer_need_number(x, 0));
-    TRY(tl_infer_need_same_dtype(x, 1, 0));
+    if (!(type->dtype == TL_I16 && type->quant && alpha->dtype == TL_I8)) /* 16x8 */
+        TRY(tl_infer_need_same_dtype(x, 1, 0));
     TRY(tl_infer_need_rank_in(x, 1, 0, type->rank));
     for (int i = 0; i < alpha->rank; i++)
         if (!tl_dim_is(alpha->dims[i], 1))

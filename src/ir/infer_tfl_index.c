@@ -7,6 +7,12 @@ tl_status infer_tfl_gather(tl_infer *x)
     return tl_infer_gather_along(x, attrs->axis, attrs->batch_dims);
 }
 
+tl_status infer_tfl_reverse_sequence(tl_infer *x)
+{
+    const tl_tfl_reverse_sequence_attrs *attrs = TL_INFER_ATTRS(x, tfl_reverse_sequence);
+    return tl_infer_reverse_sequence_along(x, attrs->seq_dim, attrs->batch_dim);
+}
+
 tl_status infer_tfl_gather_nd(tl_infer *x)
 {
     return tl_infer_gather_nd_from(x, 0);

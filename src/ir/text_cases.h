@@ -23,6 +23,9 @@
 
 /* Changes the model in place. */
 typedef tl_status (*text_case_fn)(tl_model *model, const char *argument);
+/* Makes a model of a case whose text is no graph (code, say). */
+typedef tl_status (*text_case_maker)(tl_context *cx, tl_arena *arena, tl_str text, const char *argument,
+                                     tl_model **out);
 
 static char *text_case_read(const char *path)
 {
@@ -36,14 +39,15 @@ static char *text_case_read(const char *path)
     return text;
 }
 
-static const char *text_case_run(tl_context *cx, tl_arena *arena, const char *name, tl_str graph, const char *argument,
-                                 text_case_fn run)
+static const char *text_case_run(tl_context *cx, tl_arena *arena, tl_str graph, const char *argument,
+                                 text_case_maker make, text_case_fn run)
 {
     tl_model *model = NULL;
     tl_text text;
     tl_text_init(&text, arena);
-    tl_status status = tl_model_parse(cx, arena, name, graph, &model);
-    if (status == TL_OK)
+    tl_status status = make ? make(cx, arena, graph, argument, &model)
+                            : tl_model_parse(cx, arena, "case", graph, &model);
+    if (status == TL_OK && run)
         status = run(model, argument);
     if (status == TL_OK)
         status = tl_validate(model);
@@ -61,7 +65,7 @@ static const char *text_case_run(tl_context *cx, tl_arena *arena, const char *na
     return tl_text_get(&text);
 }
 
-static void text_cases(const char *path, text_case_fn run)
+static void text_cases_of(const char *path, text_case_maker make, text_case_fn run)
 {
     char *file = text_case_read(path), *at = strstr(file, "=== ");
     FILE *record = getenv("TOLITE_RECORD") ? fopen(path, "wb") : NULL;
@@ -80,7 +84,7 @@ static void text_cases(const char *path, text_case_fn run)
         tl_arena arena;
         tl_arena_init(&arena, cx);
         const char *got =
-            text_case_run(cx, &arena, "case", (tl_str){line + 1, (size_t)(sep - line)}, argument, run);
+            text_case_run(cx, &arena, (tl_str){line + 1, (size_t)(sep - line)}, argument, make, run);
         if (record) {
             fprintf(record, "%.*s---\n%s%s", (int)(sep + 1 - at), at, got, next ? "\n" : "");
         } else {
@@ -103,6 +107,11 @@ static void text_cases(const char *path, text_case_fn run)
         fclose(record);
     free(file);
     assert_int_equal(n_failed, 0);
+}
+
+static inline void text_cases(const char *path, text_case_fn run)
+{
+    text_cases_of(path, NULL, run);
 }
 
 #endif

@@ -67,7 +67,7 @@ static tl_status run_kernel(tl_model *model, const tl_kernel *kernel, tl_call *c
         if (!call->scratch)
             return tl_context_status(model->cx);
     }
-    *done = kernel->run(call) == TL_OK;
+    *done = tl_call_is_empty(call) || kernel->run(call) == TL_OK;
     return TL_OK;
 }
 

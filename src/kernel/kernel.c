@@ -28,6 +28,14 @@ int64_t tl_tensor_get_i64(const tl_tensor *tensor, int64_t i)
     return tl_dtype_get_i64(tensor->dtype, tensor->data, i);
 }
 
+bool tl_call_is_empty(const tl_call *call)
+{
+    for (size_t i = 0; i < call->n_out; i++)
+        if (tl_tensor_count(&call->out[i]) > 0)
+            return false;
+    return true;
+}
+
 bool tl_call_dims(const tl_call *call, tl_dim_list list, int64_t *out)
 {
     bool good = true;

@@ -4,6 +4,7 @@
 #ifndef TL_KERNEL_KERNEL_H
 #define TL_KERNEL_KERNEL_H
 
+#include "base/fixed.h"
 #include "ir/graph.h"
 
 /* Dense, row-major, little-endian; sub-byte types packed low bits first. */
@@ -25,6 +26,7 @@ typedef struct tl_call {
     size_t n_out;
     const int64_t *symbols; /* values of the model's symbols by id, for attributes of kind dims */
     void *scratch;          /* as many bytes as scratch() asked for, 64-byte aligned */
+    tl_rounding rounding;   /* of quantised arithmetic */
     const char *error;      /* set by the kernel when it fails: static text */
 } tl_call;
 
@@ -52,6 +54,8 @@ size_t tl_tensor_size(const tl_tensor *tensor); /* bytes */
 /* Value of element i as double / i64, whatever the (plain) type. For parameters, not for loops. */
 double tl_tensor_get_f64(const tl_tensor *tensor, int64_t i);
 int64_t tl_tensor_get_i64(const tl_tensor *tensor, int64_t i);
+/* No result has an element: there is nothing to run, however large the other sizes are. */
+bool tl_call_is_empty(const tl_call *call);
 /* Evaluates attribute dims; false on overflow. */
 bool tl_call_dims(const tl_call *call, tl_dim_list list, int64_t *out);
 

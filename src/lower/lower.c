@@ -48,16 +48,6 @@ bool tl_lower_has_form(void *options, const tl_node *node)
     return find_row(options, node) != NULL;
 }
 
-/* The replacement stands for old in the file: it inherits what is known about it. */
-static void succeed(tl_value *old, tl_value *replacement)
-{
-    if (!replacement->name.n)
-        tl_value_set_name(replacement, old->name);
-    if (!replacement->mark && old->mark)
-        tl_value_set_mark(replacement, old->mark);
-    tl_replace_uses(old, replacement);
-}
-
 static tl_status report_formless(tl_lowerer *lw, const tl_node *node)
 {
     tl_where where = tl_origin_where(lw->model, node->origin);
@@ -113,7 +103,7 @@ static void lower_node(tl_lowerer *lw, tl_node *node)
             out[i] = poison->out[i];
     }
     for (size_t i = 0; i < node->n_out; i++)
-        succeed(node->out[i], out[i]);
+        tl_value_succeed(node->out[i], out[i], true);
     tl_node_remove(node);
 }
 

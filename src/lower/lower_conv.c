@@ -91,7 +91,7 @@ static void make_conv(tl_lowerer *lw, const tl_node *node, bool depthwise, tl_va
     tl_tfl_depthwise_attrs dw = {.padding = padding,
                                  .stride_h = w[0].stride,
                                  .stride_w = w[1].stride,
-                                 .multiplier = n_out / n_in,
+                                 .multiplier = depthwise ? n_out / n_in : 1,
                                  .dilation_h = w[0].dilation,
                                  .dilation_w = w[1].dilation};
     tl_value *y = tl_build(&lw->b, tfl, in, 3, depthwise ? (const void *)&dw : &conv);
@@ -101,6 +101,7 @@ static void make_conv(tl_lowerer *lw, const tl_node *node, bool depthwise, tl_va
 bool tl_lower_takes_conv_2d(const tl_lower_options *options, const tl_node *node)
 {
     return takes_conv(options, node, TL_OP_tfl_conv_2d, 2) &&
+           !tl_dim_is(tl_size_of(node->in[1].value, 3), 0) &&
            tl_dim_is_const(tl_size_of(node->in[1].value, 0), NULL);
 }
 

@@ -30,24 +30,6 @@ static tl_value *find_sized(tl_graph *graph, const tl_dim *d, int *axis)
     return tl_vec_last(&graph->inputs);
 }
 
-/* A range 0, 1, … stands where a number is wanted as a size: it is the limit, so that the range
- * itself need not be made. NULL for other values. */
-static tl_value *length_of_range(tl_lowerer *lw, tl_builder *b, const tl_value *x)
-{
-    const tl_node *range = x->def;
-    int64_t start, delta;
-    size_t n;
-    if (!range || range->op != TL_OP_tfl_range ||
-        !tl_lower_known(lw->cx, range->in[0].value, &start, 1, &n) || start != 0 ||
-        !tl_lower_known(lw->cx, range->in[2].value, &delta, 1, &n) || delta != 1)
-        return NULL;
-    tl_tfl_cast_attrs cast = {.to = TL_I32};
-    tl_value *limit = range->in[1].value;
-    if (tl_type_of(limit)->dtype != TL_I32)
-        limit = tl_build1(b, TL_OP_tfl_cast, limit, &cast);
-    return tl_build2(b, TL_OP_tfl_maximum, limit, tl_lower_int(lw, 0), NULL);
-}
-
 /* Size of x along axis, computed once, right behind x, so that every later node may use it. */
 static tl_value *size_along(tl_lowerer *lw, tl_value *x, int axis)
 {
@@ -57,10 +39,6 @@ static tl_value *size_along(tl_lowerer *lw, tl_value *x, int axis)
         return size;
     tl_builder b = lw->b;
     b.before = x->def ? x->def->next : x->graph->first;
-    if ((size = length_of_range(lw, &b, x))) {
-        tl_map_put_id(&lw->sizes, key, size);
-        return size;
-    }
     tl_value *shape = tl_build1(&b, TL_OP_tfl_shape, x, NULL);
     tl_value *in[4] = {shape};
     in[1] = tl_lower_ints(lw, (int64_t[]){axis}, 1);

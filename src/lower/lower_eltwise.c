@@ -1,6 +1,7 @@
 /* Elementwise ops. Most are one TFL op in a type that its kernel has; the others are a line of
  * algebra. */
 #include "lower/lowerer.h"
+#include "lower/runtime_rules.h"
 
 /* ---- DIRECT rows ---- */
 
@@ -159,22 +160,9 @@ bool tl_lower_takes_rsqrt(const tl_lower_options *options, const tl_node *node)
     return tl_lower_takes_direct(options, node, TL_OP_tfl_rsqrt);
 }
 
-static bool has_epsilon(const tl_value *x)
-{
-    double eps;
-    if (!x->def || x->def->op != TL_OP_tfl_add)
-        return false;
-    for (size_t i = 0; i < 2; i++) {
-        const tl_value *c = x->def->in[i].value;
-        if (c->constant && tl_const_is_splat(c->constant, &eps) && eps >= 1e-37)
-            return true;
-    }
-    return false;
-}
-
 void tl_lower_make_rsqrt(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
-    if (has_epsilon(node->in[0].value)) {
+    if (tl_runtime_rsqrt_is_safe(node->in[0].value)) {
         out[0] = tl_lower_make_direct(lw, node, TL_OP_tfl_rsqrt);
         return;
     }

@@ -14,12 +14,7 @@ static void fuse(tl_node *node, tl_value *const *in, size_t n_in, const void *at
     tl_builder b = tl_builder_before(last);
     b.origin = node->origin;
     b.legal = TL_LEGAL_TFL;
-    tl_value *y = tl_build(&b, node->op, in, n_in, attrs);
-    tl_value *old = last->out[0];
-    tl_value_set_name(y, old->name);
-    if (old->mark)
-        tl_value_set_mark(y, old->mark);
-    tl_replace_uses(old, y);
+    tl_value_succeed(last->out[0], tl_build(&b, node->op, in, n_in, attrs), true);
     tl_node_remove(last);
     if (!tl_has_uses(node->out[0]))
         tl_node_remove(node);
@@ -255,11 +250,7 @@ static bool fuse_pad(tl_node *node)
         attrs = &dw;
     }
     tl_builder b = tl_builder_before(node);
-    tl_value *y = tl_build(&b, node->op, in, n_in, attrs), *old = node->out[0];
-    tl_value_set_name(y, old->name);
-    if (old->mark)
-        tl_value_set_mark(y, old->mark);
-    tl_replace_uses(old, y);
+    tl_value_succeed(node->out[0], tl_build(&b, node->op, in, n_in, attrs), true);
     tl_node_remove(node);
     return true;
 }
@@ -290,17 +281,23 @@ static tl_value *copy_out(tl_builder *b, tl_value *x)
     return tl_build2(b, TL_OP_tfl_reshape, list, tl_build_i32s(b->model, NULL, 0), NULL);
 }
 
+/* Whether ret has x among its operands before i: uses are a list of the value, outputs may be many. */
+static bool is_returned_before(const tl_node *ret, size_t i)
+{
+    for (const tl_use *use = ret->in[i].value->uses; use; use = use->next)
+        if (use->user == ret && use < &ret->in[i])
+            return true;
+    return false;
+}
+
 /* A branch must not return one computed tensor twice, a loop body not another slot's input. */
 static void copy_results(tl_graph *graph, bool loop_body)
 {
     tl_node *ret = graph->last;
     for (size_t i = 0; i < ret->n_in; i++) {
         tl_value *x = ret->in[i].value;
-        bool other_input = loop_body && x->graph == graph && !x->def && x->def_index != i,
-             again = false;
-        for (size_t k = 0; k < i && x->def; k++)
-            again = again || ret->in[k].value == x;
-        if (other_input || again) {
+        bool other_input = loop_body && x->graph == graph && !x->def && x->def_index != i;
+        if (other_input || (x->def && is_returned_before(ret, i))) {
             tl_builder b = tl_builder_at_end(graph);
             tl_node_set_input(ret, i, duplicate(&b, x));
         }
@@ -317,51 +314,6 @@ static void copy_views(tl_graph *graph)
     }
 }
 
-/* True when the size follows from values, not from the sizes of inputs. */
-static bool is_computed(const tl_dim *d)
-{
-    if (d->kind == TL_DIM_SYMBOL)
-        return d->symbol->born && d->symbol->born->def;
-    bool any = d->a && (is_computed(d->a) || is_computed(d->b));
-    for (uint32_t i = 0; i < d->n_terms; i++)
-        for (uint32_t k = 0; d->kind == TL_DIM_SUM && k < d->terms[i].n_atoms; k++)
-            any = any || is_computed(d->terms[i].atoms[k]);
-    return any;
-}
-
-/* The shape of x as the operand of a RESHAPE: a constant when one size at most is open. */
-static tl_value *same_shape(tl_builder *b, tl_value *x)
-{
-    int64_t shape[TL_MAX_RANK];
-    int rank = tl_type_of(x)->rank, n_open = 0;
-    for (int i = 0; i < rank; i++) {
-        if (tl_dim_is_const(tl_size_of(x, i), &shape[i]))
-            continue;
-        shape[i] = -1;
-        n_open++;
-    }
-    return n_open <= 1 ? tl_build_i32s(b->model, shape, (size_t)rank)
-                       : tl_build1(b, TL_OP_tfl_shape, x, NULL);
-}
-
-/* What may come out empty is readable only behind a RESHAPE. */
-static void settle_outputs(tl_graph *graph)
-{
-    tl_node *ret = graph->last;
-    for (size_t i = 0; i < ret->n_in; i++) {
-        tl_value *x = ret->in[i].value;
-        bool vanishes = false;
-        for (int k = 0; k < tl_type_of(x)->rank && x->def; k++)
-            vanishes =
-                vanishes || (tl_size_of(x, k)->range.lo <= 0 && is_computed(tl_size_of(x, k)));
-        if (!vanishes)
-            continue;
-        tl_builder b = tl_builder_at_end(graph);
-        tl_value *shape = same_shape(&b, x);
-        tl_node_set_input(ret, i, tl_build2(&b, TL_OP_tfl_reshape, x, shape, NULL));
-    }
-}
-
 /* A tensor has one name: an output that is an input, or another output too, becomes a tensor of its
  * own. */
 static void part_outputs(tl_graph *graph)
@@ -369,10 +321,7 @@ static void part_outputs(tl_graph *graph)
     tl_node *ret = graph->last;
     for (size_t i = 0; i < ret->n_in; i++) {
         tl_value *x = ret->in[i].value;
-        bool taken = x->graph == graph && !x->def;
-        for (size_t k = 0; k < i; k++)
-            taken = taken || ret->in[k].value == x;
-        if (taken) {
+        if ((x->graph == graph && !x->def) || is_returned_before(ret, i)) {
             tl_builder b = tl_builder_at_end(graph);
             tl_node_set_input(ret, i, duplicate(&b, x));
         }
@@ -426,7 +375,8 @@ tl_status tl_lower_finish(tl_model *model, const tl_lower_options *options)
     for (size_t i = 0; i < model->entries.n; i++) {
         fuse_graph(options, model->entries.v[i].graph);
         TRY(tl_context_status(model->cx));
-        settle_outputs(model->entries.v[i].graph);
+        tl_lower_settle_windows(model->entries.v[i].graph);
+        tl_lower_settle_outputs(model->entries.v[i].graph);
         part_outputs(model->entries.v[i].graph);
     }
     TRY(tl_context_status(model->cx));

@@ -126,6 +126,22 @@ bool tl_lower_tuple_length(const tl_node *node, int64_t *k)
     return type->rank > 0 && tl_dim_is_const(type->dims[type->rank - 1], k);
 }
 
+bool tl_lower_takes_reverse_sequence(const tl_lower_options *options, const tl_node *node)
+{
+    return tl_lower_takes_data(options, node, TL_OP_tfl_reverse_sequence);
+}
+
+void tl_lower_make_reverse_sequence(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    const tl_reverse_sequence_attrs *attrs = tl_attrs_of(node, reverse_sequence);
+    tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_reverse_sequence);
+    tl_value *lengths = tl_lower_cast(lw, node->in[1].value, TL_I32);
+    tl_tfl_reverse_sequence_attrs tfl = {.seq_dim = tl_lower_axis(attrs->axis, node),
+                                         .batch_dim = tl_lower_axis(attrs->batch_axis, node)};
+    tl_value *y = tl_build2(&lw->b, TL_OP_tfl_reverse_sequence, x, lengths, &tfl);
+    out[0] = tl_lower_result(lw, node, y);
+}
+
 bool tl_lower_takes_gather_nd(const tl_lower_options *options, const tl_node *node)
 {
     int64_t k;

@@ -135,12 +135,18 @@ static bool clips_alike(tl_dims *dims, const pool_axis *a, int n)
     return true;
 }
 
+/* A mean of integers is cut towards zero once, from the exact sum: floats come near it, no more. */
+static bool is_mean_of_integers(const tl_node *node)
+{
+    return node->op == TL_OP_avg_pool && !tl_dtype_is_float(tl_type_of(node->in[0].value)->dtype);
+}
+
 /* Every window divides by its whole size, or by its part inside the image under SAME. */
 bool tl_lower_takes_avg_pool_2d(const tl_lower_options *options, const tl_node *node)
 {
     pool_axis a[TL_MAX_RANK];
     bool count_pad = tl_attrs_of(node, pool)->count_pad;
-    if (!takes_pool_2d(options, node, TL_OP_tfl_average_pool_2d))
+    if (is_mean_of_integers(node) || !takes_pool_2d(options, node, TL_OP_tfl_average_pool_2d))
         return false;
     pool_axes(node, a);
     return !has_pads(a, 2) ||
@@ -173,7 +179,9 @@ static int64_t counted_taps(const tl_window *w, int64_t n, int64_t lo, int64_t h
     return count;
 }
 
-/* 1 / count of every window as a constant [1, out…, 1]; NULL when a size is open. */
+#define MAX_COUNTS (1 << 22) /* more are not worth their room in the file */
+
+/* 1 / count of every window as a constant [1, out…, 1]; NULL when a size is open or they are many. */
 static tl_value *inverse_counts(tl_lowerer *lw, const pool_axis *a, int n, bool count_pad,
                                 double scale)
 {
@@ -183,7 +191,8 @@ static tl_value *inverse_counts(tl_lowerer *lw, const pool_axis *a, int n, bool 
         if (!tl_dim_is_const(a[i].out, &shape[i + 1]) || !tl_dim_is_const(a[i].w.n, &size[i]) ||
             !tl_dim_is_const(a[i].w.lo, &lo[i]) || !tl_dim_is_const(a[i].counted, &hi[i]))
             return NULL;
-        total *= shape[i + 1];
+        if (!tl_mul_i64(total, shape[i + 1], &total) || total > MAX_COUNTS)
+            return NULL;
     }
     float *v = TL_NEW_ARRAY(lw->arena, float, total);
     for (int64_t k = 0; v && k < total; k++) {
@@ -223,7 +232,7 @@ static tl_value *counted_ones(tl_lowerer *lw, const pool_axis *a, int n, bool co
 /* The mean over whole windows of the zero-padded x, times taps / count */
 bool tl_lower_takes_avg_pool_scaled(const tl_lower_options *options, const tl_node *node)
 {
-    return takes_pool_2d(options, node, TL_OP_tfl_average_pool_2d);
+    return !is_mean_of_integers(node) && takes_pool_2d(options, node, TL_OP_tfl_average_pool_2d);
 }
 
 void tl_lower_make_avg_pool_scaled(tl_lowerer *lw, const tl_node *node, tl_value **out)
@@ -275,7 +284,7 @@ static tl_value *pool_over(tl_lowerer *lw, const tl_node *node, tl_value *x, con
 bool tl_lower_takes_pool_1d(const tl_lower_options *options, const tl_node *node)
 {
     (void)options;
-    return tl_type_of(node->in[0].value)->rank == 3;
+    return tl_type_of(node->in[0].value)->rank == 3 && !is_mean_of_integers(node);
 }
 
 void tl_lower_make_pool_1d(tl_lowerer *lw, const tl_node *node, tl_value **out)
@@ -290,7 +299,7 @@ bool tl_lower_takes_pool_by_axes(const tl_lower_options *options, const tl_node 
 {
     pool_axis a[TL_MAX_RANK];
     (void)options;
-    return pool_axes(node, a) == 3;
+    return pool_axes(node, a) == 3 && !is_mean_of_integers(node);
 }
 
 void tl_lower_make_pool_by_axes(tl_lowerer *lw, const tl_node *node, tl_value **out)
@@ -307,6 +316,18 @@ void tl_lower_make_pool_by_axes(tl_lowerer *lw, const tl_node *node, tl_value **
 }
 
 /* ---- as slices ---- */
+
+#define MAX_SLICES 4096 /* of all axes; more would be a file of slices */
+
+static bool has_few_taps(const tl_node *node)
+{
+    pool_axis a[TL_MAX_RANK];
+    int64_t sum = 0;
+    for (int i = 0, n = pool_axes(node, a); i < n; i++)
+        if (!tl_add_i64(sum, a[i].w.k, &sum))
+            return false;
+    return sum <= MAX_SLICES;
+}
 
 /* op over the k slices that a window's elements make, along one axis after the other */
 static tl_value *over_slices(tl_lowerer *lw, tl_op op, tl_value *x, const pool_axis *a, int n)
@@ -326,7 +347,7 @@ static tl_value *over_slices(tl_lowerer *lw, tl_op op, tl_value *x, const pool_a
 bool tl_lower_takes_max_of_slices(const tl_lower_options *options, const tl_node *node)
 {
     (void)options;
-    return tl_type_of(node->in[0].value)->rank > 2;
+    return tl_type_of(node->in[0].value)->rank > 2 && has_few_taps(node);
 }
 
 void tl_lower_make_max_of_slices(tl_lowerer *lw, const tl_node *node, tl_value **out)
@@ -340,7 +361,7 @@ void tl_lower_make_max_of_slices(tl_lowerer *lw, const tl_node *node, tl_value *
 bool tl_lower_takes_avg_of_slices(const tl_lower_options *options, const tl_node *node)
 {
     tl_dtype dtype;
-    return tl_lower_type(options, TL_OP_tfl_add, node, 0, 1, &dtype) &&
+    return tl_lower_type(options, TL_OP_tfl_add, node, 0, 1, &dtype) && has_few_taps(node) &&
            tl_dtype_is_float(tl_type_of(node->in[0].value)->dtype);
 }
 

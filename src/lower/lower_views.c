@@ -31,13 +31,10 @@ static tl_use *only_operand(tl_node *node)
 
 static void take_place(tl_node *node, tl_value *replacement, bool named)
 {
-    tl_value *old = node->out[0];
-    if (named) {
-        tl_value_set_name(replacement, old->name);
-        if (old->mark)
-            tl_value_set_mark(replacement, old->mark);
-    }
-    tl_replace_uses(old, replacement);
+    if (named)
+        tl_value_succeed(node->out[0], replacement, true);
+    else
+        tl_replace_uses(node->out[0], replacement);
     tl_node_remove(node);
 }
 

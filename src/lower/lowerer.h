@@ -70,6 +70,10 @@ tl_value *tl_lower_dim(tl_lowerer *lw, const tl_dim *d);                        
 tl_value *tl_lower_dims(tl_lowerer *lw, const tl_dim *const *d, size_t n);        /* i32[n] */
 tl_value *tl_lower_iota(tl_lowerer *lw, const tl_dim *n);                         /* i32[n]: 0, 1, … */
 
+/* ---- what may be empty: lower_vanish.c ---- */
+void tl_lower_settle_outputs(tl_graph *graph);
+void tl_lower_settle_windows(tl_graph *graph);
+
 /* ---- reshapes on the lowered graph: lower_views.c ---- */
 void tl_lower_tidy_views(const tl_profile *profile, tl_graph *graph);
 

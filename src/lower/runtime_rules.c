@@ -4,7 +4,8 @@
 
 #include "tfl/version.h"
 
-#define FAST_TAPS 25
+#define FAST_TAPS     25
+#define LEAST_EPSILON 1e-37 /* what f32 holds without becoming subnormal, which the delegate flushes to 0 */
 
 typedef struct rule_case {
     const tl_node *node;
@@ -151,31 +152,22 @@ static bool spreads_too_far(const rule_case *c)
     return false;
 }
 
-/* A splat as such, or a scalar of a file. */
-static bool has_one_number(const rule_case *c, const tl_const *constant, double *value)
+bool tl_runtime_rsqrt_is_safe(const tl_value *x)
 {
-    if (tl_const_is_splat(constant, value))
-        return true;
-    const double *scalar = tl_const_count(constant) == 1
-                               ? tl_const_load_f64(c->node->graph->model->cx, constant, c->arena)
-                               : NULL;
-    if (scalar)
-        *value = *scalar;
-    return scalar != NULL;
+    double eps;
+    if (!x->def || x->def->op != TL_OP_tfl_add)
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        const tl_value *e = x->def->in[i].value;
+        if (is_known(e) && tl_const_number(x->model->cx, e->constant, &eps) && eps >= LEAST_EPSILON)
+            return true;
+    }
+    return false;
 }
 
 static bool lacks_epsilon(const rule_case *c)
 {
-    const tl_value *x = c->node->in[0].value;
-    double eps;
-    if (!x->def || x->def->op != TL_OP_tfl_add)
-        return true;
-    for (size_t i = 0; i < 2; i++) {
-        const tl_value *e = x->def->in[i].value;
-        if (is_known(e) && has_one_number(c, e->constant, &eps) && eps >= 1e-37)
-            return false;
-    }
-    return true;
+    return !tl_runtime_rsqrt_is_safe(c->node->in[0].value);
 }
 
 static bool lacks_bias(const rule_case *c)

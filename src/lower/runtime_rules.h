@@ -31,6 +31,8 @@ tl_status tl_runtime_rules_check(const tl_model *model, const tl_profile *profil
 /* Rule 19: the node that makes a view (RESHAPE, ...) which `node` may overwrite in place although
  * its source is still wanted; NULL when there is none. The view must be made of a copy. */
 tl_node *tl_runtime_overwritten_view(const tl_node *node);
+/* Rule 7: whether x, the operand of an RSQRT, had a positive constant added, so that it is not 0. */
+bool tl_runtime_rsqrt_is_safe(const tl_value *x);
 const char *tl_rule_kind_name(tl_rule_kind kind);
 
 #endif

@@ -16,16 +16,7 @@ static tl_status expand_node(tl_node *node)
         if (!out[i])
             return tl_bug(model->cx, "formula of %s sets no result %u", tl_op_get(node->op)->name,
                           (unsigned)i);
-        if (out[i]->name.n == 0 && !out[i]->constant)
-            tl_value_set_name(out[i], node->out[i]->name);
-        if (!out[i]->mark && node->out[i]->mark) {
-            tl_mark mark = *node->out[i]->mark;
-            mark.exact = false;
-            tl_mark *copy = tl_arena_copy(model->arena, &mark, sizeof mark);
-            if (copy)
-                tl_value_set_mark(out[i], copy);
-        }
-        tl_replace_uses(node->out[i], out[i]);
+        tl_value_succeed(node->out[i], out[i], false);
     }
     return TL_OK;
 }

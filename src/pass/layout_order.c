@@ -108,6 +108,7 @@ static bool find_map(const tl_node *node, size_t k, axis_map *map)
     case TL_OP_tile:
     case TL_OP_reverse:
     case TL_OP_cumsum:
+    case TL_OP_cumprod:
     case TL_OP_softmax:
     case TL_OP_log_softmax:
         map_shifted(map, rank, rank);

@@ -105,6 +105,7 @@ static const void *attrs_in_order(const tl_node *node, const layout_order *out,
         s->as.axes.axes = rename_axes(tl_attrs_of(node, axes)->axes, out, s->ints);
         break;
     case TL_OP_cumsum:
+    case TL_OP_cumprod:
         s->as.cumsum = *tl_attrs_of(node, cumsum);
         s->as.cumsum.axis = position_of(out, s->as.cumsum.axis);
         break;

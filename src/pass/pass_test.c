@@ -54,6 +54,12 @@ static void folds_and_cleans(void **state)
     text_cases(TEST_DATA "/pass/fold.txt", run_pass);
 }
 
+static void expands(void **state)
+{
+    (void)state;
+    text_cases(TEST_DATA "/pass/expand.txt", run_pass);
+}
+
 static void lays_out(void **state)
 {
     (void)state;
@@ -163,6 +169,7 @@ int main(void)
         cmocka_unit_test(rewrites),
         cmocka_unit_test(every_rule_is_hit),
         cmocka_unit_test(folds_and_cleans),
+        cmocka_unit_test(expands),
         cmocka_unit_test(lays_out),
         cmocka_unit_test(lays_out_nodes_of_many_values),
     };

@@ -52,20 +52,7 @@ static bool match_value(const tl_pattern *p, tl_value *value, tl_match *m, bool 
 
 bool tl_match_number(const tl_match *m, const tl_value *constant, double *number)
 {
-    const tl_const *c = constant->constant;
-    if (!c)
-        return false;
-    if (tl_const_is_splat(c, number))
-        return true;
-    if (tl_const_count(c) != 1)
-        return false;
-    tl_arena scratch;
-    tl_arena_init(&scratch, m->cx);
-    const double *v = tl_const_load_f64(m->cx, c, &scratch);
-    if (v)
-        *number = v[0];
-    tl_arena_release(&scratch);
-    return v != NULL;
+    return constant->constant && tl_const_number(m->cx, constant->constant, number);
 }
 
 bool tl_match_near(const tl_match *m, const tl_value *constant, double x)
@@ -100,21 +87,6 @@ void tl_remove_dead(tl_node *node)
     }
 }
 
-/* The replacement keeps the name and the mark of the root's value. */
-static void hand_over(tl_model *model, tl_value *old, tl_value *replacement, bool exact)
-{
-    if (replacement->name.n == 0 && old->name.n)
-        tl_value_set_name(replacement, old->name);
-    if (!replacement->mark && old->mark) {
-        tl_mark mark = *old->mark;
-        mark.exact &= exact;
-        tl_mark *copy = tl_arena_copy(model->arena, &mark, sizeof mark);
-        if (copy)
-            tl_value_set_mark(replacement, copy);
-    }
-    tl_replace_uses(old, replacement);
-}
-
 static bool apply_rule(const tl_rule *rule, tl_node *node)
 {
     tl_model *model = node->graph->model;
@@ -125,7 +97,7 @@ static bool apply_rule(const tl_rule *rule, tl_node *node)
     tl_value *replacement = rule->build(&b, &m);
     if (!replacement || replacement->poison || replacement == node->out[0])
         return false;
-    hand_over(model, node->out[0], replacement, rule->tag == TL_RULE_EXACT);
+    tl_value_succeed(node->out[0], replacement, rule->tag == TL_RULE_EXACT);
     tl_remove_dead(node);
     return true;
 }

@@ -160,6 +160,12 @@ static tl_value *build_without_broadcast(tl_builder *b, const tl_match *m)
     return tl_build2(b, m->root->op, first ? m->x[0] : m->x[1], first ? m->x[1] : m->x[0], NULL);
 }
 
+/* One rounding instead of two, and no overflow where 1 / y is beyond the range of floats. */
+static tl_value *build_quotient(tl_builder *b, const tl_match *m)
+{
+    return tl_build2(b, TL_OP_div, m->x[0], m->x[1], NULL);
+}
+
 /* ---- clamps: relu, clip, min and max with a number are one op ---- */
 
 static tl_value *build_clamp(tl_builder *b, tl_value *x, double lo, double hi)
@@ -267,6 +273,7 @@ static const tl_rule rules[] = {
     RULE(abs_abs,        EXACT, "abs(abs(x)) = abs(x)",                 N(0, abs, NS(1, abs, V(0))), build_inner),
     RULE(add_broadcast,  EXACT, "add(x, broadcast_to(y)) = add(x, y)",  N(0, add, V(0), NS(1, broadcast_to, V(1))), build_without_broadcast),
     RULE(mul_broadcast,  EXACT, "mul(x, broadcast_to(y)) = mul(x, y)",  N(0, mul, V(0), NS(1, broadcast_to, V(1))), build_without_broadcast),
+    RULE(mul_reciprocal, REASSOCIATES, "mul(x, reciprocal(y)) = div(x, y)", N(0, mul, V(0), N(1, reciprocal, V(1))), build_quotient),
     RULE(relu_clip,      EXACT, "relu(clip(x)) = clip(x)",              N(0, relu, NS(1, clip, V(0))), build_clamps),
     RULE(relu_relu,      EXACT, "relu(relu(x)) = relu(x)",              N(0, relu, NS(1, relu, V(0))), build_inner),
     RULE(clip_relu,      EXACT, "clip(relu(x)) = clip(x)",              N(0, clip, NS(1, relu, V(0))), build_clamps),

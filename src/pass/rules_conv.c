@@ -96,10 +96,9 @@ static const double *channel_operand(const tl_match *m, const tl_value *k, int64
             return NULL;
     if (tl_const_count(c) == n)
         return tl_const_load_f64(m->cx, c, arena);
-    const double *one = tl_const_count(c) == 1 ? tl_const_load_f64(m->cx, c, arena) : NULL;
-    double *all = one ? TL_NEW_ARRAY(arena, double, n) : NULL;
+    double one, *all = tl_const_number(m->cx, c, &one) ? TL_NEW_ARRAY(arena, double, n) : NULL;
     for (int64_t i = 0; all && i < n; i++)
-        all[i] = one[0];
+        all[i] = one;
     return all;
 }
 

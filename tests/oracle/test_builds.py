@@ -10,7 +10,8 @@ OTHER = os.environ.get("TOLITE_ASAN")
 
 
 def files():
-    return [support.DIGITS / "digits.onnx", *sorted(support.MODELS.glob("*/model*.onnx")),
+    return [support.DIGITS / "digits.onnx", support.DIGITS / "digits.pt2", *sorted(support.MODELS.glob("*/model*.onnx")),
+            *sorted(support.MODELS.glob("*/model*.pt2")),
             *sorted(support.MODELS.glob("real/*/model.onnx")), *sorted(support.MODELS.glob("quantised/*/model*.onnx"))]
 
 

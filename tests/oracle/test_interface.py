@@ -98,3 +98,11 @@ def test_input_option_pins_and_opens(tmp_path, option, shape):
     _, out = convert(proto, tmp_path, "--input", option)
     x = normal(*shape)
     support.assert_agree(support.LiteRT(out)([x]), [np.maximum(x, 0)], option)
+
+
+def test_sizes_that_must_agree_and_may_not_are_named(tmp_path):
+    proto = b.model([b.node("Concat", "x y", "z", axis=1)], [b.value("x", ["n", 2]), b.value("y", ["m", 3])],
+                    [b.value("z", None)])
+    source = b.save(proto, tmp_path / "m.onnx")
+    assert "assumes that" in support.tolite("convert", source).stderr
+    assert support.tolite("convert", source, "--input", "x=n,2", "--input", "y=n,3").stderr == ""

@@ -6,7 +6,7 @@ import pytest
 import support
 
 # These wait for operators.
-LATER = {"maskrcnn", "keypointrcnn", "stft_net", "index_put_net"}
+LATER = {"stft_net"}
 STATEFUL = {"lstm_stream"}  # ONNX holds no state: the file answers the first call only
 
 

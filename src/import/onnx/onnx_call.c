@@ -19,13 +19,17 @@ static const struct {
     size_t least;
 } least_inputs[] = {
     {"Add", 2}, {"And", 2}, {"BatchNormalization", 5}, {"BitShift", 2}, {"BitwiseAnd", 2}, {"BitwiseOr", 2},
-    {"BitwiseXor", 2}, {"CastLike", 2}, {"Constant", 0}, {"Conv", 2}, {"ConvTranspose", 2}, {"CumSum", 2},
-    {"DequantizeLinear", 2}, {"Div", 2}, {"Equal", 2}, {"Expand", 2}, {"Gather", 2}, {"GatherElements", 2},
-    {"GatherND", 2}, {"Gemm", 2}, {"Greater", 2}, {"GreaterOrEqual", 2}, {"GroupNormalization", 3},
-    {"InstanceNormalization", 3}, {"LayerNormalization", 2}, {"Less", 2}, {"LessOrEqual", 2}, {"Loop", 0},
-    {"MatMul", 2}, {"Mod", 2}, {"Mul", 2}, {"OneHot", 3}, {"Or", 2}, {"PRelu", 2}, {"Pow", 2},
-    {"QuantizeLinear", 2}, {"RMSNormalization", 2}, {"Range", 3}, {"Reshape", 2}, {"Scan", 0}, {"ScatterElements", 3},
-    {"ScatterND", 3}, {"Sub", 2}, {"Tile", 2}, {"Where", 3}, {"Xor", 2},
+    {"BitwiseXor", 2}, {"CastLike", 2}, {"Constant", 0}, {"Conv", 2}, {"ConvInteger", 2},
+    {"ConvTranspose", 2}, {"CumProd", 2}, {"CumSum", 2}, {"DequantizeLinear", 2}, {"Div", 2}, {"Equal", 2},
+    {"Expand", 2}, {"GRU", 3}, {"Gather", 2}, {"GatherElements", 2}, {"GatherND", 2}, {"Gemm", 2},
+    {"Greater", 2}, {"GreaterOrEqual", 2}, {"GridSample", 2}, {"GroupNormalization", 3},
+    {"InstanceNormalization", 3}, {"LSTM", 3}, {"LayerNormalization", 2}, {"Less", 2}, {"LessOrEqual", 2},
+    {"Loop", 0}, {"MatMul", 2}, {"MatMulInteger", 2}, {"Mod", 2}, {"Mul", 2}, {"NonMaxSuppression", 2},
+    {"OneHot", 3}, {"Or", 2}, {"PRelu", 2}, {"Pow", 2}, {"QGemm", 6}, {"QLinearAdd", 2}, {"QLinearConv", 8},
+    {"QLinearGlobalAveragePool", 2}, {"QLinearMatMul", 8}, {"QLinearMul", 2}, {"QuantizeLinear", 2},
+    {"RMSNormalization", 2}, {"RNN", 3}, {"Range", 3}, {"Reshape", 2}, {"RoiAlign", 3}, {"Scan", 0},
+    {"Scatter", 3}, {"ScatterElements", 3}, {"ScatterND", 3}, {"Sub", 2}, {"Tile", 2}, {"Where", 3},
+    {"Xor", 2},
 };
 /* clang-format on */
 
@@ -241,9 +245,7 @@ bool onnx_list(onnx_call *c, const char *attr, size_t input, const tl_dim *const
     *v = NULL;
     *n = 0;
     if (onnx_in(c, input)) {
-        *v = onnx_contents(c, input, n);
-        if (!*v)
-            onnx_unknown(c, input, attr);
+        *v = onnx_dims(c, input, attr, n);
         return *v != NULL;
     }
     const int64_t *ints = onnx_attr_ints(c, attr, n);

@@ -71,12 +71,16 @@ tl_value *onnx_tensor_value(onnx_call *c, const onnx_tensor *tensor);
 
 /* Contents of an integer input when they are known: constants and shape arithmetic. NULL otherwise. */
 const tl_dim *const *onnx_contents(onnx_call *c, size_t input, size_t *n);
+/* The same, or numbers computed at run time (a list of known length, or a scalar) as sizes. NULL: recorded. */
+const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, size_t *n);
+/* ... that are never negative. */
+const tl_dim *const *onnx_sizes(onnx_call *c, size_t input, const char *what, size_t *n);
 /* ... and all of them constant. */
 const int64_t *onnx_const_ints(onnx_call *c, size_t input, size_t *n);
 /* Contents of a small constant input as doubles; NULL when it is not constant. */
 const double *onnx_const_floats(onnx_call *c, size_t input, size_t *n);
-/* A list that is an attribute in old opsets and an input in new ones, as expressions. False when it is
- * given but not known at conversion time (recorded); *v NULL when absent. */
+/* A list that is an attribute in old opsets and an input in new ones, as expressions. False: recorded; *v NULL
+ * when absent. */
 bool onnx_list(onnx_call *c, const char *attr, size_t input, const tl_dim *const **v, size_t *n);
 
 /* axis in [-rank, rank) made non-negative; refuses and returns -1 otherwise. */

@@ -172,8 +172,13 @@ static tl_status find_outputs(onnx_importer *imp, const tl_str *names, size_t n,
 {
     const onnx_graph *graph = imp->proto->graph;
     bool asked = imp->options->n_outputs > 0;
+    tl_map declared, seen;
+    tl_map_init(&declared, imp->arena);
+    tl_map_init(&seen, imp->arena);
+    for (size_t k = graph->outputs.n; k-- > 0;)
+        (void)tl_map_put(&declared, graph->outputs.v[k].name, &graph->outputs.v[k]);
     for (size_t i = 0; i < n; i++) {
-        values[i] = onnx_lookup(imp, names[i]);
+        values[i] = names[i].n ? onnx_lookup(imp, names[i]) : NULL;
         tl_where where = {.file = tl_file_name(imp->file)};
         if (!values[i] && asked)
             return tl_fail(imp->cx, TL_O002, &where, "no value is named %.*s",
@@ -181,13 +186,13 @@ static tl_status find_outputs(onnx_importer *imp, const tl_str *names, size_t n,
         if (!values[i])
             return tl_fail(imp->cx, TL_M003, &where, "output %.*s is not defined",
                            TL_STR_ARG(names[i]));
-        for (size_t k = 0; k < i; k++)
-            if (tl_str_equal(names[k], names[i]))
-                return tl_fail(imp->cx, asked ? TL_O001 : TL_M003, &where,
-                               "output %.*s is listed twice", TL_STR_ARG(names[i]));
-        for (size_t k = 0; k < graph->outputs.n && !values[i]->poison; k++)
-            if (tl_str_equal(graph->outputs.v[k].name, names[i]))
-                (void)check_output(imp, &graph->outputs.v[k], values[i]);
+        if (tl_map_has(&seen, names[i]))
+            return tl_fail(imp->cx, asked ? TL_O001 : TL_M003, &where,
+                           "output %.*s is listed twice", TL_STR_ARG(names[i]));
+        (void)tl_map_put(&seen, names[i], values[i]);
+        const onnx_value_info *info = tl_map_find(&declared, names[i]);
+        if (info && !values[i]->poison)
+            (void)check_output(imp, info, values[i]);
     }
     return TL_OK;
 }

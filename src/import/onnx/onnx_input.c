@@ -247,6 +247,8 @@ static bool sizes_overflow(const tl_type *type)
 static tl_status make_input(onnx_importer *imp, const input_plan *plan)
 {
     tl_where where = onnx_where(imp, "input", plan->name);
+    if (!plan->name.n)
+        return tl_fail(imp->cx, TL_M003, &where, "an input of the graph has no name");
     TRY(check_kind(imp, plan, &where));
     const tl_dim *dims[TL_MAX_RANK];
     tl_type type = {.rank = plan->given ? plan->spec->rank : (int)plan->info->dims.n, .dims = dims};

@@ -41,6 +41,12 @@ tl_value *onnx_build_1(onnx_call *c, tl_op op, tl_value *x);
 tl_value *onnx_dim_value(onnx_call *c, const tl_dim *d);
 /* A scalar integer as an expression: what is known of it, or a size that it gives at run time. */
 const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x);
+/* ... that is never negative. */
+const tl_dim *onnx_scalar_size(onnx_call *c, tl_value *x);
+/* Element i of a list where it is known, sought where the list was put together; NULL: not known. */
+const tl_dim *onnx_list_dim(onnx_call *c, tl_value *list, int64_t i);
+/* True for an input that is a list of integers of known length (*n) but not of known contents. */
+bool onnx_is_computed_list(onnx_call *c, size_t input, size_t *n);
 /* 0, 1, ... n - 1 as i64[n]. */
 tl_value *onnx_iota(onnx_call *c, const tl_dim *n);
 /* Part [begin, begin + size) of x along axis. */

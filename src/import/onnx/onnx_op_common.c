@@ -143,23 +143,123 @@ static const tl_dim *length_up_to(onnx_call *c, tl_value *x)
     return range->poison ? onnx_int(c, 0) : onnx_size(range, 0);
 }
 
-/* Sizes alone have expressions at run time, so a number is the length of a range; one that may be
- * negative is the difference of two. */
-const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x)
+/* What is known of an integer scalar; NULL: nothing. */
+static const tl_dim *known_scalar_dim(onnx_call *c, tl_value *x)
 {
     if (x->fact.shape_value)
         return x->fact.shape_value[0];
     tl_value *constant = tl_known_value(&c->importer->known, x);
-    if (constant && constant->fact.shape_value)
-        return constant->fact.shape_value[0];
-    tl_interval range = x->fact.range;
+    return constant && constant->fact.shape_value ? constant->fact.shape_value[0] : NULL;
+}
+
+static tl_value *as_wide_scalar(onnx_call *c, tl_value *x)
+{
     x = tl_build_cast(c->b, x, TL_I64);
-    if (onnx_rank(x))
-        x = tl_build_reshape(c->b, x, NULL, 0);
+    return onnx_rank(x) ? tl_build_reshape(c->b, x, NULL, 0) : x;
+}
+
+const tl_dim *onnx_scalar_size(onnx_call *c, tl_value *x)
+{
+    const tl_dim *known = known_scalar_dim(c, x);
+    return known ? known : length_up_to(c, as_wide_scalar(c, x));
+}
+
+/* Sizes alone have expressions at run time, so a number is the length of a range; one that may be
+ * negative is the difference of two. */
+const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x)
+{
+    const tl_dim *known = known_scalar_dim(c, x);
+    if (known)
+        return known;
+    bool negative = x->fact.range.lo < 0;
+    x = as_wide_scalar(c, x);
     const tl_dim *positive = length_up_to(c, x);
-    if (range.lo >= 0)
+    if (!negative)
         return positive;
     return tl_dim_sub(c->dims, positive, length_up_to(c, onnx_build_1(c, TL_OP_neg, x)));
+}
+
+/* The operand of a concat of lists that holds element *i, which becomes its place there; NULL: not known. */
+static tl_value *joined_operand(const tl_node *concat, int64_t *i)
+{
+    int64_t n, at = *i;
+    for (size_t k = 0; k < concat->n_in; k++) {
+        if (!tl_dim_is_const(onnx_size(concat->in[k].value, 0), &n))
+            return NULL;
+        if (at < n) {
+            *i = at;
+            return concat->in[k].value;
+        }
+        at -= n;
+    }
+    return NULL;
+}
+
+/* What a cast of integers or a reshape was made from; NULL for other values. */
+static tl_value *same_elements(const tl_node *node)
+{
+    tl_value *x = tl_in(node, 0);
+    bool same = node->op == TL_OP_reshape ||
+                (node->op == TL_OP_cast && !tl_dtype_is_float(tl_type_of(x)->dtype));
+    return same && onnx_rank(x) <= 1 ? x : NULL;
+}
+
+/* Element i of a list, sought where the list was put together: a known part of it stays known. */
+static tl_value *list_element(onnx_call *c, tl_value *x, int64_t i)
+{
+    for (tl_value *from = x; from;
+         from = x->def->op == TL_OP_concat ? joined_operand(x->def, &i) : same_elements(x->def)) {
+        x = from;
+        if (!x->def || x->def->n_in == 0)
+            break;
+    }
+    return onnx_rank(x) ? onnx_part(c, x, 0, onnx_int(c, i), onnx_int(c, 1)) : x;
+}
+
+const tl_dim *onnx_list_dim(onnx_call *c, tl_value *list, int64_t i)
+{
+    return known_scalar_dim(c, list_element(c, list, i));
+}
+
+bool onnx_is_computed_list(onnx_call *c, size_t input, size_t *n)
+{
+    const tl_value *x = onnx_in(c, input);
+    int64_t count;
+    if (!x || x->poison || onnx_contents(c, input, n) || tl_dtype_is_float(tl_type_of(x)->dtype) ||
+        onnx_rank(x) != 1 || !tl_dim_is_const(onnx_size(x, 0), &count) || count < 1 ||
+        count > 2 * TL_MAX_RANK)
+        return false;
+    *n = (size_t)count;
+    return true;
+}
+
+static const tl_dim *const *list_dims(onnx_call *c, size_t input, const char *what, size_t *n,
+                                      const tl_dim *(*dim_of)(onnx_call *c, tl_value *x))
+{
+    const tl_dim *const *known = onnx_contents(c, input, n);
+    tl_value *x = onnx_in(c, input);
+    if (known || !x || x->poison)
+        return known;
+    bool scalar = onnx_rank(x) == 0 && !tl_dtype_is_float(tl_type_of(x)->dtype);
+    *n = 1;
+    if (!scalar && !onnx_is_computed_list(c, input, n)) {
+        onnx_unknown(c, input, what);
+        return NULL;
+    }
+    const tl_dim **dims = TL_NEW_ARRAY(c->arena, const tl_dim *, *n);
+    for (size_t i = 0; dims && i < *n; i++)
+        dims[i] = dim_of(c, list_element(c, x, (int64_t)i));
+    return dims;
+}
+
+const tl_dim *const *onnx_dims(onnx_call *c, size_t input, const char *what, size_t *n)
+{
+    return list_dims(c, input, what, n, onnx_scalar_dim);
+}
+
+const tl_dim *const *onnx_sizes(onnx_call *c, size_t input, const char *what, size_t *n)
+{
+    return list_dims(c, input, what, n, onnx_scalar_size);
 }
 
 tl_value *onnx_part(onnx_call *c, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size)

@@ -62,107 +62,11 @@ void onnx_import_gemm(onnx_call *c)
     c->out[0] = y;
 }
 
-/* ---- einsum ---- */
-
-static bool is_index(char letter)
-{
-    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
-}
-
-/* Removes the ellipsis from a term; false when something is left that is no letter. */
-static bool check_term(tl_str term, int *n_letters, bool *ellipsis)
-{
-    *n_letters = 0;
-    *ellipsis = false;
-    for (size_t i = 0; i < term.n; i++) {
-        if (term.n - i >= 3 && term.p[i] == '.' && term.p[i + 1] == '.' && term.p[i + 2] == '.' &&
-            !*ellipsis) {
-            *ellipsis = true;
-            i += 2;
-        } else if (is_index(term.p[i])) {
-            ++*n_letters;
-        } else {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The terms of the operands, in ranks that fit. False: recorded. */
-static bool check_terms(onnx_call *c, tl_str terms, bool *ellipsis)
-{
-    tl_str term;
-    size_t n = 0;
-    bool good = true;
-    *ellipsis = false;
-    for (; tl_str_split(&terms, ',', &term); n++) {
-        int letters;
-        bool dots;
-        good = n < c->n_in && check_term(term, &letters, &dots);
-        if (!good)
-            break;
-        tl_value *x = onnx_need(c, n);
-        if (!x)
-            return false;
-        if (dots ? onnx_rank(x) < letters : onnx_rank(x) != letters) {
-            onnx_malformed(c, "attribute equation: term \"%.*s\" for an input of rank %d",
-                           TL_STR_ARG(term), onnx_rank(x));
-            return false;
-        }
-        *ellipsis |= dots;
-    }
-    if (good && n == c->n_in)
-        return true;
-    onnx_malformed(c, "attribute equation: expected %zu terms of letters", c->n_in);
-    return false;
-}
-
-/* Without "->" the result has the ellipsis, then the letters that stand once, in alphabetical
- * order. */
-static void add_implicit_result(tl_text *text, tl_str terms, bool ellipsis)
-{
-    int count[128] = {0};
-    for (size_t i = 0; i < terms.n; i++)
-        if (is_index(terms.p[i]))
-            count[(unsigned char)terms.p[i]]++;
-    tl_text_add(text, ellipsis ? "->..." : "->");
-    for (int letter = 'A'; letter <= 'z'; letter++)
-        if (count[letter] == 1)
-            tl_text_add_char(text, (char)letter);
-}
-
 void onnx_import_einsum(onnx_call *c)
 {
-    tl_str given = onnx_attr_s(c, "equation", "");
-    tl_text text;
-    size_t arrow = SIZE_MAX;
-    bool ellipsis, result_ellipsis;
-    int letters;
-    tl_text_init(&text, c->arena);
-    for (size_t i = 0; i < given.n; i++) {
-        if (given.p[i] == ' ')
-            continue;
-        if (given.p[i] == '-' && arrow == SIZE_MAX)
-            arrow = text.n;
-        tl_text_add_char(&text, given.p[i]);
-    }
-    if (text.failed)
-        return;
-    tl_str terms = {tl_text_get(&text), arrow == SIZE_MAX ? text.n : arrow};
-    if (!check_terms(c, terms, &ellipsis))
-        return;
-    if (arrow == SIZE_MAX) {
-        add_implicit_result(&text, tl_str_copy(c->arena, terms), ellipsis);
-    } else {
-        tl_str result = {text.p + arrow, text.n - arrow};
-        bool arrowed = tl_str_starts(result, "->");
-        if (arrowed)
-            result = (tl_str){result.p + 2, result.n - 2};
-        if (!arrowed || !check_term(result, &letters, &result_ellipsis)) {
-            onnx_malformed(c, "attribute equation \"%.*s\" does not parse", TL_STR_ARG(given));
+    tl_einsum_attrs attrs = {onnx_attr_s(c, "equation", "")};
+    for (size_t i = 0; i < c->n_in; i++)
+        if (!onnx_need(c, i))
             return;
-        }
-    }
-    tl_einsum_attrs attrs = {{tl_text_get(&text), text.n}};
     c->out[0] = tl_build(c->b, TL_OP_einsum, c->in, c->n_in, &attrs);
 }

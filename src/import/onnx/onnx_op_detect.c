@@ -41,7 +41,7 @@ void onnx_import_nms(onnx_call *c)
     if (!boxes || !scores || !overlap || (onnx_in(c, 2) && !most) || (onnx_in(c, 4) && !least))
         return;
     /* the default keeps none */
-    const tl_dim *number = most ? onnx_scalar_dim(c, most) : onnx_int(c, 0);
+    const tl_dim *number = most ? onnx_scalar_size(c, most) : onnx_int(c, 0);
     number = tl_dim_max(c->dims, number, onnx_int(c, 0));
     if (tl_dim_is(number, 0)) {
         const int64_t none[] = {0, 3};

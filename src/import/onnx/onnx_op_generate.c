@@ -9,6 +9,21 @@ void onnx_import_range(onnx_call *c)
         c->out[0] = tl_build3(c->b, TL_OP_range, start, limit, delta, NULL);
 }
 
+/* Where column - row >= k (upper) or <= k, x; elsewhere 0. */
+static void trilu_at_run_time(onnx_call *c, tl_value *x, bool upper)
+{
+    tl_value *k = onnx_need_scalar(c, 1);
+    const int last = 1;
+    if (!k)
+        return;
+    tl_value *rows = onnx_iota(c, onnx_size(x, onnx_rank(x) - 2));
+    tl_value *columns = onnx_iota(c, onnx_size(x, onnx_rank(x) - 1));
+    tl_value *diagonal = onnx_build(c, TL_OP_sub, columns, onnx_unsqueeze(c, rows, &last, 1));
+    tl_value *inside = onnx_build(c, upper ? TL_OP_greater_equal : TL_OP_less_equal, diagonal,
+                                  tl_build_cast(c->b, k, TL_I64));
+    c->out[0] = tl_build3(c->b, TL_OP_where, inside, x, onnx_scalar_like(c, x, 0), NULL);
+}
+
 void onnx_import_trilu(onnx_call *c)
 {
     tl_value *x = onnx_need_rank(c, 0, 2, TL_MAX_RANK);
@@ -17,9 +32,11 @@ void onnx_import_trilu(onnx_call *c)
         return;
     if (onnx_in(c, 1)) {
         size_t n;
-        const int64_t *k = onnx_need_ints(c, 1, "diagonal k", &n);
-        if (!k)
+        const int64_t *k = onnx_const_ints(c, 1, &n);
+        if (!k) {
+            trilu_at_run_time(c, x, attrs.upper);
             return;
+        }
         if (n != 1) {
             onnx_malformed(c, "diagonal k: expected one number, found %zu", n);
             return;

@@ -71,6 +71,16 @@ void onnx_import_gather_nd(onnx_call *c)
     c->out[0] = tl_build2(c->b, TL_OP_gather_nd, x, index, &attrs);
 }
 
+void onnx_import_reverse_sequence(onnx_call *c)
+{
+    tl_value *x = onnx_need(c, 0), *lengths = onnx_need(c, 1);
+    if (!x || !lengths)
+        return;
+    tl_reverse_sequence_attrs attrs = {.axis = onnx_attr_i(c, "time_axis", 0),
+                                       .batch_axis = onnx_attr_i(c, "batch_axis", 1)};
+    c->out[0] = tl_build2(c->b, TL_OP_reverse_sequence, x, lengths, &attrs);
+}
+
 /* ---- scatter ---- */
 
 /* index + (index < 0 ? n : 0), n broadcast to index. */
@@ -140,8 +150,8 @@ static const tl_dim *read_depth(onnx_call *c)
         return onnx_int(c, (int64_t)number[0]);
     if (v || number)
         onnx_malformed(c, "depth: expected one number");
-    else
-        onnx_unknown(c, 1, "depth");
+    else if (onnx_need_scalar(c, 1))
+        return onnx_scalar_size(c, c->in[1]);
     return NULL;
 }
 

@@ -174,11 +174,54 @@ static bool slice_ints(onnx_call *c, size_t i, const char *what, size_t n, const
     return *v && found == n;
 }
 
+/* Step of axis i of the list; false when it is not known. */
+static bool known_step(onnx_call *c, size_t i, int64_t *step)
+{
+    size_t n;
+    const int64_t *v = onnx_in(c, 4) ? onnx_const_ints(c, 4, &n) : NULL;
+    *step = v && i < n ? v[i] : 1;
+    return !onnx_in(c, 4) || (v && i < n);
+}
+
+/* Bounds computed at run time may be as large as an i64: cut to -n - 1 .. n of their axis, and counted
+ * from the front where all steps are positive. */
+static void tame_bounds(onnx_call *c, const tl_value *x, size_t input)
+{
+    size_t n, n_axes = 0;
+    const tl_dim *hi[TL_MAX_RANK], *lo[TL_MAX_RANK];
+    bool forward = true;
+    if (!onnx_is_computed_list(c, input, &n) || n > (size_t)onnx_rank(x))
+        return;
+    const int64_t *axes = onnx_in(c, 3) ? onnx_const_ints(c, 3, &n_axes) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        int64_t axis = axes && i < n_axes ? axes[i] : (int64_t)i, step;
+        axis += axis < 0 ? onnx_rank(x) : 0;
+        if (axis < 0 || axis >= onnx_rank(x))
+            return;
+        hi[i] = onnx_size(x, (int)axis);
+        lo[i] = tl_dim_sub(c->dims, onnx_int(c, -1), hi[i]);
+        forward = known_step(c, i, &step) && step > 0 && forward;
+    }
+    tl_value *v = tl_build_cast(c->b, c->in[input], TL_I64);
+    tl_value *size = tl_build_shape_expr(c->b, hi, n, 1);
+    v = onnx_build(c, TL_OP_max, v, tl_build_shape_expr(c->b, lo, n, 1));
+    v = onnx_build(c, TL_OP_min, v, size);
+    if (forward) {
+        tl_value *zero = onnx_scalar_like(c, v, 0);
+        tl_value *negative = onnx_build(c, TL_OP_less, v, zero);
+        v = tl_build3(c->b, TL_OP_where, negative, onnx_build(c, TL_OP_add, v, size), v, NULL);
+        v = onnx_build(c, TL_OP_max, v, zero);
+    }
+    c->in[input] = v;
+}
+
 /* starts and ends: attributes in opset 1, inputs since 10. */
-static bool slice_bounds(onnx_call *c, const tl_dim *const **starts, const tl_dim *const **ends,
-                         size_t *n)
+static bool slice_bounds(onnx_call *c, const tl_value *x, const tl_dim *const **starts,
+                         const tl_dim *const **ends, size_t *n)
 {
     size_t n_ends = 0;
+    tame_bounds(c, x, 1);
+    tame_bounds(c, x, 2);
     if (!onnx_list(c, "starts", 1, starts, n) || !onnx_list(c, "ends", 2, ends, &n_ends))
         return false;
     if (!*starts || !*ends || *n != n_ends) {
@@ -196,7 +239,7 @@ void onnx_import_slice(onnx_call *c)
     int64_t stride[TL_MAX_RANK];
     bool seen[TL_MAX_RANK] = {false};
     size_t n = 0, n_axes = 0;
-    if (!x || !slice_bounds(c, &starts, &ends, &n))
+    if (!x || !slice_bounds(c, x, &starts, &ends, &n))
         return;
     const int64_t *axes = onnx_attr_ints(c, "axes", &n_axes), *steps = NULL;
     if (axes && n_axes != n) {

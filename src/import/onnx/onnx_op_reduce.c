@@ -134,7 +134,7 @@ void onnx_import_cumsum(onnx_call *c)
                              .exclusive = onnx_attr_i(c, "exclusive", 0) != 0,
                              .reverse = onnx_attr_i(c, "reverse", 0) != 0};
     if (axis >= 0)
-        c->out[0] = tl_build1(c->b, TL_OP_cumsum, x, &attrs);
+        c->out[0] = tl_build1(c->b, c->row->op, x, &attrs);
 }
 
 /* k is an attribute in opset 1, an input (a list of one number) since 10. */
@@ -149,11 +149,9 @@ void onnx_import_topk(onnx_call *c)
     if (c->opset >= 10) {
         if (!onnx_need(c, 1))
             return;
-        const tl_dim *const *v = onnx_contents(c, 1, &n);
-        if (!v) {
-            onnx_unknown(c, 1, "number of elements K");
+        const tl_dim *const *v = onnx_sizes(c, 1, "number of elements K", &n);
+        if (!v)
             return;
-        }
         if (n != 1) {
             onnx_malformed(c, "K: expected one number, found %zu", n);
             return;

@@ -208,11 +208,9 @@ static bool read_sizes(onnx_call *c, resizing *r, size_t input)
     size_t n = 0;
     if (policy < 0 || !onnx_need(c, input))
         return false;
-    const tl_dim *const *sizes = onnx_contents(c, input, &n);
-    if (!sizes) {
-        onnx_unknown(c, input, "sizes");
+    const tl_dim *const *sizes = onnx_sizes(c, input, "sizes", &n);
+    if (!sizes)
         return false;
-    }
     if (n != r->n_axes) {
         onnx_malformed(c, "sizes: expected %zu numbers, found %zu", r->n_axes, n);
         return false;

@@ -27,9 +27,7 @@ static const tl_dim *const *shape_input(onnx_call *c, size_t input, const char *
         *n = 0;
         return nothing;
     }
-    const tl_dim *const *v = onnx_contents(c, input, n);
-    if (!v)
-        onnx_unknown(c, input, what);
+    const tl_dim *const *v = onnx_sizes(c, input, what, n);
     return v && fits_rank(c, *n) ? v : NULL;
 }
 
@@ -53,6 +51,60 @@ static const tl_dim *inferred_size(onnx_call *c, const tl_value *x, const tl_dim
     return tl_dim_floordiv(c->dims, count, rest);
 }
 
+/* The list with `yes` in place of the elements that compare so with 0. */
+static tl_value *choose(onnx_call *c, tl_value *list, tl_op compare, tl_value *yes)
+{
+    tl_value *cond = onnx_build(c, compare, list, onnx_scalar_like(c, list, 0));
+    return tl_build3(c->b, TL_OP_where, cond, yes, list, NULL);
+}
+
+/* The wanted sizes with 0 and -1 replaced, as run-time numbers. */
+static tl_value *resolved_wishes(onnx_call *c, tl_value *x, size_t n, bool copies)
+{
+    const tl_dim *own[TL_MAX_RANK];
+    const int64_t axis = 0;
+    tl_value *wish = tl_build_cast(c->b, c->in[1], TL_I64);
+    for (size_t i = 0; i < n; i++)
+        own[i] = (int)i < onnx_rank(x) ? onnx_size(x, (int)i) : onnx_int(c, 0);
+    if (copies)
+        wish = choose(c, wish, TL_OP_equal, tl_build_shape_expr(c->b, own, n, 1));
+    tl_value *one = onnx_scalar_like(c, wish, 1), *others = choose(c, wish, TL_OP_less, one);
+    tl_value *rest = tl_build_reduce(c->b, TL_OP_reduce_prod, others, &axis, 1, false);
+    tl_value *count = onnx_dim_value(c, tl_type_count(c->dims, tl_type_of(x)));
+    rest = onnx_build(c, TL_OP_floordiv, count, onnx_build(c, TL_OP_max, rest, one));
+    return choose(c, wish, TL_OP_less, rest);
+}
+
+/* Sizes that are computed at run time may turn out as -1 or 0 there. A single one is what the others leave,
+ * whatever it says. */
+static void reshape_at_run_time(onnx_call *c, tl_value *x, size_t n, bool copies)
+{
+    const tl_dim *dims[TL_MAX_RANK], *rest = onnx_int(c, 1);
+    tl_value *resolved = NULL;
+    size_t n_open = 0, open = 0;
+    for (size_t i = 0; i < n; i++) {
+        dims[i] = onnx_list_dim(c, c->in[1], (int64_t)i);
+        if (dims[i] && copies && tl_dim_is(dims[i], 0) && (int)i < onnx_rank(x))
+            dims[i] = onnx_size(x, (int)i);
+        if (dims[i] && dims[i]->range.lo < 0)
+            dims[i] = NULL;
+        rest = dims[i] ? tl_dim_mul(c->dims, rest, dims[i]) : rest;
+        n_open += !dims[i];
+        open = dims[i] ? open : i;
+    }
+    if (n_open == 1 && rest->range.lo > 0) {
+        if (!(dims[open] = inferred_size(c, x, rest)))
+            return;
+    } else {
+        resolved = resolved_wishes(c, x, n, copies);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!dims[i])
+            dims[i] = onnx_scalar_size(
+                c, onnx_part(c, resolved, 0, onnx_int(c, (int64_t)i), onnx_int(c, 1)));
+    c->out[0] = tl_build_reshape(c->b, x, dims, (int)n);
+}
+
 void onnx_import_reshape(onnx_call *c)
 {
     tl_value *x = onnx_need(c, 0);
@@ -66,6 +118,10 @@ void onnx_import_reshape(onnx_call *c)
     if (c->opset < 5) {
         if (!onnx_list(c, "shape", 1, &wanted, &n) || !fits_rank(c, n))
             return;
+    } else if (onnx_is_computed_list(c, 1, &n)) {
+        if (fits_rank(c, n))
+            reshape_at_run_time(c, x, n, copies);
+        return;
     } else if (!(wanted = shape_input(c, 1, "target shape", &n))) {
         return;
     }

@@ -218,8 +218,23 @@ static void put_attribute(builder *b, tl_str spec)
     put_message(&b->node, 5, &attribute);
 }
 
-/* "Conv f32[1,3,8,8] =f32[4,3,3,3] ; strides=[2,2]" with `n_out` outputs, all of them the model's.
- */
+/* "Gemm", or "com.microsoft.QGemm" of version 1 of another domain, which the model imports then. */
+static void put_operator(builder *b, tl_str name, tl_text *model)
+{
+    size_t n = name.n;
+    while (n && name.p[n - 1] != '.')
+        n--;
+    put_bytes(&b->node, 4, (tl_str){name.p + n, name.n - n});
+    if (!n)
+        return;
+    tl_text import = text_in(b);
+    put_bytes(&b->node, 7, (tl_str){name.p, n - 1});
+    put_bytes(&import, 1, (tl_str){name.p, n - 1});
+    put_int(&import, 2, 1);
+    put_message(model, 8, &import);
+}
+
+/* "Conv f32[1,3,8,8] =f32[4,3,3,3] ; strides=[2,2]" with `n_out` outputs, all of them the model's. */
 static tl_text build_model(builder *b, const char *call, int64_t opset, int n_out)
 {
     tl_text model = text_in(b), import = text_in(b);
@@ -228,7 +243,7 @@ static tl_text build_model(builder *b, const char *call, int64_t opset, int n_ou
     b->graph = text_in(b);
     b->node = text_in(b);
     assert_true(tl_str_split(&rest, ' ', &word));
-    put_bytes(&b->node, 4, word);
+    put_operator(b, word, &model);
     while (tl_str_split(&rest, ' ', &word)) {
         if (tl_str_is(word, ";"))
             in_attributes = true;

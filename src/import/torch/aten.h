@@ -65,7 +65,7 @@ typedef struct aten_call {
     const aten_row *row;
     const aten_arg *arg; /* by position in the signature, defaults filled in */
     size_t n_arg;
-    aten_arg *out; /* set by the handler; what stays NONE becomes poison where a tensor is due */
+    aten_arg *out; /* set by the handler; NONE: not computed, or (something was recorded) poison */
     size_t n_out;  /* as many as the signature returns */
 } aten_call;
 
@@ -99,10 +99,16 @@ typedef struct aten_given {
  * floats, numbers as tensors, ints as dtypes (c10's numbers). */
 const aten_arg *aten_bind(aten_env *env, const aten_row *row, const aten_given *given, size_t n,
                           const char **why);
-size_t aten_n_args(const aten_row *row);
-size_t aten_n_results(const aten_row *row);
+/* The first overload of name that the arguments fit without conversions, else with them. NULL: none. */
+const aten_row *aten_choose(aten_env *env, tl_str name, const aten_given *given, size_t n, bool *in_place,
+                            const aten_arg **args, const char **why);
+size_t aten_n_args(aten_env *env, const aten_row *row);
+size_t aten_n_results(aten_env *env, const aten_row *row);
+size_t aten_row_count(void);
+const aten_row *aten_row_at(size_t index);
 /* Runs the handler. in_place: the first result is written through arg[0], and *is* arg[0]. results has room
- * for aten_n_results. */
+ * for aten_n_results; what stays NONE is not computed (indices of pools, ...): the reader refuses it where it
+ * is used. */
 void aten_apply(aten_env *env, const aten_row *row, bool in_place, const aten_arg *args, aten_arg *results);
 
 /* An operator without a row (U001), at the current origin; results become poison tensors. */
@@ -118,8 +124,7 @@ void aten_refuse(aten_call *c, const char *format, ...) TL_PRINTF(2, 3);        
 void aten_refuse_as(aten_call *c, tl_code code, const char *format, ...) TL_PRINTF(3, 4);
 void aten_malformed(aten_call *c, const char *format, ...) TL_PRINTF(2, 3);           /* M003 */
 
-/* Arguments by position. A tensor (or number, as a scalar of its kind's type) as a value; poison (recorded
- * when it should have been there) when it is none. */
+/* Arguments by position. A tensor (or number, as a scalar of its kind's type: i64, f32, bool) as a value. */
 tl_value *aten_value(aten_call *c, size_t i);
 /* NULL for None. */
 tl_value *aten_optional(aten_call *c, size_t i);
@@ -130,7 +135,10 @@ static inline bool aten_is_none(const aten_call *c, size_t i)
 }
 /* Known numbers; recorded and a harmless value when they are not. None gives `absent`. */
 int64_t aten_int(aten_call *c, size_t i, int64_t absent);
-const tl_dim *aten_dim(aten_call *c, size_t i); /* NULL for None */
+/* As an expression; a number that the model computes becomes a size of its own. NULL for None. */
+const tl_dim *aten_dim(aten_call *c, size_t i);
+/* A number that the model computes and nothing is known of, as an i64 scalar; NULL for others. */
+tl_value *aten_computed(aten_call *c, size_t i);
 double aten_float(aten_call *c, size_t i, double absent);
 bool aten_bool(aten_call *c, size_t i, bool absent);
 tl_str aten_string(aten_call *c, size_t i); /* empty for None */
@@ -147,8 +155,9 @@ void aten_return_complex(aten_call *c, size_t i, tl_value *value); /* [..., 2] *
 void aten_return_list(aten_call *c, size_t i, tl_value *const *values, size_t n);
 void aten_return_dim(aten_call *c, size_t i, const tl_dim *d);
 
-/* handlers: aten_<name>, in aten_op_*.c; declared from the table */
+/* handlers: aten_op_<name>, in aten_op_*.c; declared from the table */
 /* clang-format off */
+void aten_op_eltwise(aten_call *c);
 #define DIRECT(signature, op)
 #define MAPPED(signature, op, ...)
 #define CUSTOM(signature, handler) void aten_op_##handler(aten_call *c);

@@ -14,7 +14,7 @@
 typedef struct aten_storage {
     tl_value *value; /* present contents, as the base sees them */
     uint32_t id;
-    uint32_t version; /* number of writes */
+    uint32_t version; /* changes with every write */
     tl_str buffer;    /* name of the model's buffer, empty: a computed tensor */
 } aten_storage;
 
@@ -25,10 +25,6 @@ struct aten_tensor {
     const aten_view *view; /* last step; NULL: the base itself */
     bool is_complex;       /* the value has one more axis, [..., 2]: real and imaginary parts */
     bool is_number;        /* a Python number made a tensor: yields in type promotion */
-    /* what was read last */
-    tl_value *seen;
-    uint32_t seen_version;
-    const tl_graph *seen_in;
 };
 
 typedef struct aten_capture {
@@ -44,6 +40,7 @@ typedef struct aten_scope {
 typedef struct aten_write {
     aten_storage *storage;
     tl_value *before;
+    uint32_t version;
 } aten_write;
 
 /* What an import of a PyTorch program carries around. */
@@ -55,14 +52,20 @@ struct aten_env {
     tl_dims *dims;
     tl_known known; /* values known at import */
     aten_scope *scope;
-    TL_VEC(aten_write) journal;
-    uint32_t n_storages;
     int depth; /* of scopes */
+    TL_VEC(aten_write) journal;
+    uint32_t n_storages, n_writes;
+    tl_map births;     /* value id + 1 of a number -> tl_dim that stands for it */
+    tl_map signatures; /* address of a row -> its signature, read */
+    aten_tensor spare; /* stands in for any tensor when memory is out */
+    aten_storage spare_storage;
 };
 
 void aten_env_init(aten_env *env, tl_context *cx, tl_file *file, tl_arena *arena, tl_model *model);
 void aten_scope_enter(aten_env *env, aten_scope *scope, tl_graph *graph);
 void aten_scope_leave(aten_env *env, aten_scope *scope);
+/* The inner value for one of an outer graph, as an input of the scope's graph. */
+tl_value *aten_capture_input(aten_env *env, aten_scope *scope, tl_value *outer);
 /* value as the current scope's graph sees it: itself, a constant that equals it, or a captured input. */
 tl_value *aten_see(aten_env *env, tl_value *value);
 
@@ -85,8 +88,14 @@ aten_tensor *aten_view_slice(aten_env *env, aten_tensor *t, int axis, const tl_d
                              const tl_dim *size, int64_t stride);
 /* One element along axis, which goes away. */
 aten_tensor *aten_view_select(aten_env *env, aten_tensor *t, int axis, const tl_dim *index);
+/* The same at an index in [0, size) that the model computes (scalar i64). */
+aten_tensor *aten_view_at(aten_env *env, aten_tensor *t, int axis, tl_value *index);
 /* A view computed by other means, that cannot be written through: value was built from t's. */
 aten_tensor *aten_view_opaque(aten_env *env, aten_tensor *t, tl_value *value);
+
+/* True when the elements of t, in the order of the shape, lie in memory such that another shape needs no copy
+ * (where sizes are open: when nothing but reshapes leads to t). */
+bool aten_can_view(aten_env *env, aten_tensor *t, const tl_dim *const *dims, int rank);
 
 /* ---- branches ---- */
 

@@ -1,4 +1,4 @@
-/* Ops that order or add up the elements along one axis: argmax, argmin, cumsum, topk. */
+/* Ops that order or add up the elements along one axis: argmax, argmin, cumsum, cumprod, topk. */
 #include "kernel/ref/ref.h"
 
 #include <string.h>
@@ -104,44 +104,44 @@ tl_status tl_ref_shape_arg(tl_call *call)
     return TL_OK;
 }
 
-/* ---- cumsum ---- */
+/* ---- cumsum, cumprod ---- */
 
-typedef struct cumsum_rule {
-    bool exclusive, reverse;
-} cumsum_rule;
+typedef struct running_rule {
+    bool product, exclusive, reverse;
+} running_rule;
 
-static void cumsum_floats(tl_call *call, int64_t at, int64_t step, int64_t n, bool exclusive)
+static void run_floats(tl_call *call, int64_t at, int64_t step, int64_t n, running_rule rule)
 {
-    double sum = 0, x[TL_REF_RUN];
+    double all = rule.product ? 1 : 0, x[TL_REF_RUN];
     for (int64_t from = 0; from < n; from += TL_REF_RUN) {
         int64_t run = TL_MIN(n - from, (int64_t)TL_REF_RUN), first = at + from * step;
         tl_ref_load_f64(&call->in[0], first, step, run, x);
         for (int64_t i = 0; i < run; i++) {
-            double before = sum;
-            sum += x[i];
-            x[i] = exclusive ? before : sum;
+            double before = all;
+            all = rule.product ? all * x[i] : all + x[i];
+            x[i] = rule.exclusive ? before : all;
         }
         tl_ref_put_f64(&call->out[0], first, step, run, x);
     }
 }
 
-static void cumsum_ints(tl_call *call, int64_t at, int64_t step, int64_t n, bool exclusive)
+static void run_ints(tl_call *call, int64_t at, int64_t step, int64_t n, running_rule rule)
 {
-    uint64_t sum = 0;
+    uint64_t all = rule.product ? 1 : 0;
     int64_t x[TL_REF_RUN];
     for (int64_t from = 0; from < n; from += TL_REF_RUN) {
         int64_t run = TL_MIN(n - from, (int64_t)TL_REF_RUN), first = at + from * step;
         tl_ref_load_i64(&call->in[0], first, step, run, x);
         for (int64_t i = 0; i < run; i++) {
-            uint64_t before = sum;
-            sum += (uint64_t)x[i];
-            x[i] = (int64_t)(exclusive ? before : sum);
+            uint64_t before = all, next = (uint64_t)x[i];
+            all = rule.product ? all * next : all + next;
+            x[i] = (int64_t)(rule.exclusive ? before : all);
         }
         tl_ref_put_i64(&call->out[0], first, step, run, x);
     }
 }
 
-static tl_status cumsum_axis(tl_call *call, int64_t axis, cumsum_rule rule)
+static tl_status run_along(tl_call *call, int64_t axis, running_rule rule)
 {
     int k;
     TRY(tl_ref_plain(call));
@@ -153,7 +153,7 @@ static tl_status cumsum_axis(tl_call *call, int64_t axis, cumsum_rule rule)
     for (int64_t line = 0; line < lines.n_lines; line++) {
         int64_t at = tl_ref_line_at(&lines, line);
         at += rule.reverse ? (lines.n - 1) * lines.step : 0;
-        (floats ? cumsum_floats : cumsum_ints)(call, at, step, lines.n, rule.exclusive);
+        (floats ? run_floats : run_ints)(call, at, step, lines.n, rule);
     }
     return TL_OK;
 }
@@ -161,7 +161,8 @@ static tl_status cumsum_axis(tl_call *call, int64_t axis, cumsum_rule rule)
 tl_status tl_ref_cumsum(tl_call *call)
 {
     const tl_cumsum_attrs *attrs = call->attrs;
-    return cumsum_axis(call, attrs->axis, (cumsum_rule){attrs->exclusive, attrs->reverse});
+    bool product = call->op == TL_OP_cumprod;
+    return run_along(call, attrs->axis, (running_rule){product, attrs->exclusive, attrs->reverse});
 }
 
 tl_status tl_ref_tfl_cumsum(tl_call *call)
@@ -169,7 +170,7 @@ tl_status tl_ref_tfl_cumsum(tl_call *call)
     const tl_tfl_cumsum_attrs *attrs = call->attrs;
     int64_t axis;
     TRY(tl_ref_scalar(call, 1, &axis));
-    return cumsum_axis(call, axis, (cumsum_rule){attrs->exclusive, attrs->reverse});
+    return run_along(call, axis, (running_rule){false, attrs->exclusive, attrs->reverse});
 }
 
 /* ---- topk: a heap of the line in scratch, of which k elements are taken ---- */

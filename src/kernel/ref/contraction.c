@@ -23,6 +23,15 @@ void tl_ref_load(const tl_tensor *t, bool floats, int64_t at, int64_t step, int6
         tl_ref_load_i64(t, at, step, n, out);
 }
 
+void tl_ref_load_centred(const tl_tensor *t, bool floats, int64_t zero, int64_t at, int64_t step,
+                         int64_t n, void *out)
+{
+    int64_t *x = out;
+    tl_ref_load(t, floats, at, step, n, out);
+    for (int64_t i = 0; i < n && zero; i++)
+        x[i] -= zero;
+}
+
 void tl_ref_store(tl_tensor *t, bool floats, int64_t at, int64_t n, const void *x)
 {
     if (floats)
@@ -162,8 +171,8 @@ static void load_summed(const tl_ref_strided *s, int operand, int64_t at, int64_
     int64_t step = last < 0 ? 0 : axes->stride[operand][last];
     for (int64_t done = 0; done < n;) {
         int64_t run = TL_MIN(n - done, size - (from + done) % size);
-        tl_ref_load(s->in[operand], s->floats, at + tl_ref_axes_at(axes, operand, from + done),
-                    step, run, out + done);
+        tl_ref_load_centred(s->in[operand], s->floats, s->zero[operand],
+                            at + tl_ref_axes_at(axes, operand, from + done), step, run, out + done);
         done += run;
     }
 }
@@ -186,7 +195,10 @@ static void store_strided(const void *user, int64_t i, int64_t j, int64_t n, voi
 {
     const tl_ref_strided *s = user;
     tl_ref_add_bias(s->bias, s->floats, j, n, x);
-    tl_ref_activate(s->activation, s->floats, n, x);
+    if (s->requant)
+        tl_requant_run(s->requant, j, n, x);
+    else
+        tl_ref_activate(s->activation, s->floats, n, x);
     tl_ref_store(s->out, s->floats, s->start[2] + i * tl_ref_axes_count(&s->columns) + j, n, x);
 }
 

@@ -5,6 +5,7 @@
 #ifndef TL_KERNEL_REF_CONTRACTION_H
 #define TL_KERNEL_REF_CONTRACTION_H
 
+#include "kernel/quant.h"
 #include "kernel/ref/ref.h"
 
 /* Elements [from, from + n) of a row, as double or int64_t. False: all are zero, nothing was written. */
@@ -27,6 +28,9 @@ void tl_ref_contract(const tl_ref_contraction *p, void *scratch);
 
 /* n elements as double (floats) or int64_t. */
 void tl_ref_load(const tl_tensor *t, bool floats, int64_t at, int64_t step, int64_t n, void *out);
+/* The same, integers without their zero point. */
+void tl_ref_load_centred(const tl_tensor *t, bool floats, int64_t zero, int64_t at, int64_t step, int64_t n,
+                         void *out);
 void tl_ref_store(tl_tensor *t, bool floats, int64_t at, int64_t n, const void *x);
 /* x[i] += bias[first + i]; bias may be NULL. */
 void tl_ref_add_bias(const tl_tensor *bias, bool floats, int64_t first, int64_t n, void *x);
@@ -53,6 +57,8 @@ typedef struct tl_ref_strided {
     const tl_tensor *bias; /* [columns], or NULL */
     tl_tfl_activation activation;
     tl_ref_axes batch, rows, columns, summed;
+    const tl_requant *requant; /* quantised: what becomes of sums; zero points of the operands: */
+    int64_t zero[2];
     bool floats;
     int64_t start[3]; /* private: of the operands and the result in this batch */
 } tl_ref_strided;

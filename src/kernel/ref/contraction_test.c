@@ -32,10 +32,10 @@ static void products_match(void **state)
          {"f32[2,2] 1 2 3 4", "f32[3,2] 1 0 0 1 1 -1", "f32[3] 10 0 0"},
          {"f32[2,3] 11 2 0 13 4 0"}},
         {TL_OP_tfl_fully_connected, NULL, {"f32[2,1,2] 1 2 3 4", "f32[1,4] 1"}, {"f32[1,1] 10"}},
-        {TL_OP_tfl_fully_connected,
+        {TL_OP_matmul,
          NULL,
          {"i8[1,1]{0.5 0} 1", "i8[1,1]{0.5 0} 1"},
-         {"!quantised arithmetic: not yet in this version"}},
+         {"!no arithmetic on quantised numbers for this op"}},
     };
     (void)state;
     RUN_CASES(cases);

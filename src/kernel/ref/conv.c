@@ -13,6 +13,8 @@ typedef struct convolution {
     const tl_tensor *x, *filter, *bias;
     tl_tensor *out;
     tl_tfl_activation activation;
+    const tl_requant *requant; /* quantised: what becomes of sums; zero points: */
+    int64_t zero_x, zero_w;
     bool floats;
     int64_t groups, depth, filters; /* depth: channels per group; filters: of all groups */
     int64_t stride_o, stride_tap, stride_c;
@@ -33,7 +35,8 @@ static bool load_patch(const void *user, int64_t pixel, int64_t from, int64_t n,
         if (at >= 0) {
             if (!any)
                 memset(out, 0, (size_t)n * sizeof *to);
-            tl_ref_load(c->x, c->floats, at + c->group * c->depth + channel, 1, run, to);
+            tl_ref_load_centred(c->x, c->floats, c->zero_x, at + c->group * c->depth + channel, 1,
+                                run, to);
             any = true;
         }
         to += run;
@@ -50,8 +53,8 @@ static bool load_filter(const void *user, int64_t filter, int64_t from, int64_t 
     double *to = out;
     for (int64_t end = from + n; from < end; tap++, channel = 0) {
         int64_t run = TL_MIN(end - from, c->depth - channel);
-        tl_ref_load(c->filter, c->floats, at + tap * c->stride_tap + channel * c->stride_c,
-                    c->stride_c, run, to);
+        tl_ref_load_centred(c->filter, c->floats, c->zero_w,
+                            at + tap * c->stride_tap + channel * c->stride_c, c->stride_c, run, to);
         to += run;
         from += run;
     }
@@ -63,7 +66,10 @@ static void store_pixel(const void *user, int64_t pixel, int64_t first, int64_t 
     const convolution *c = user;
     first += c->group * (c->filters / c->groups);
     tl_ref_add_bias(c->bias, c->floats, first, n, x);
-    tl_ref_activate(c->activation, c->floats, n, x);
+    if (c->requant)
+        tl_requant_run(c->requant, first, n, x);
+    else
+        tl_ref_activate(c->activation, c->floats, n, x);
     tl_ref_store(c->out, c->floats, pixel * c->filters + first, n, x);
 }
 
@@ -88,8 +94,8 @@ static void convolve_groups(convolution *c, void *scratch)
 static void load_repeated(const convolution *c, int64_t at, int64_t first, int64_t n, int64_t times,
                           void *out)
 {
-    tl_ref_load(c->x, c->floats, at + first / times, 1, (first + n - 1) / times - first / times + 1,
-                out);
+    tl_ref_load_centred(c->x, c->floats, c->zero_x, at + first / times, 1,
+                        (first + n - 1) / times - first / times + 1, out);
     uint64_t *x = out; /* backwards, so that nothing is overwritten before it was read */
     for (int64_t i = n - 1; times > 1 && i >= 0; i--)
         memmove(&x[i], &x[(first + i) / times - first / times], sizeof *x);
@@ -134,8 +140,9 @@ static void convolve_depthwise(convolution *c, char *scratch)
     for (int64_t first = 0; first < c->filters; first += TL_REF_RUN) {
         int64_t n = TL_MIN(c->filters - first, (int64_t)TL_REF_RUN);
         for (int64_t tap = 0; tap < tl_ref_window_taps(&c->w); tap++)
-            tl_ref_load(c->filter, c->floats, first * c->stride_o + tap * c->stride_tap,
-                        c->stride_o, n, scratch + tap * TL_REF_RUN * (int64_t)sizeof(double));
+            tl_ref_load_centred(c->filter, c->floats, c->zero_w,
+                                first * c->stride_o + tap * c->stride_tap, c->stride_o, n,
+                                scratch + tap * TL_REF_RUN * (int64_t)sizeof(double));
         convolve_channels(c, first, n, scratch);
     }
 }
@@ -168,7 +175,6 @@ static tl_status convolution_init(tl_call *call, convolution *c, const tl_tensor
     *c = (convolution){.x = x, .out = &call->out[0], .filter = &call->in[1]};
     const int64_t *shape = c->filter->shape;
     int rank = c->filter->rank;
-    TRY(tl_ref_plain(call));
     TRY(tl_ref_window_init(call, &c->w, x, c->out));
     if (rank != x->rank)
         return tl_ref_fail(call, "the filter has another rank than the operand");
@@ -224,6 +230,7 @@ tl_status tl_ref_conv(tl_call *call)
 {
     const tl_conv_attrs *attrs = call->attrs;
     convolution c;
+    TRY(tl_ref_plain(call));
     TRY(convolution_init(call, &c, &call->in[0], 2));
     TRY(tl_ref_window_lists(call, &c.w, attrs->stride, attrs->dilation, attrs->pad_lo));
     return convolve(call, &c);
@@ -233,6 +240,7 @@ tl_status tl_ref_conv_transpose(tl_call *call)
 {
     const tl_conv_transpose_attrs *attrs = call->attrs;
     convolution c;
+    TRY(tl_ref_plain(call));
     TRY(convolution_init(call, &c, &call->in[0], 2));
     c.w.transposed = true;
     TRY(tl_ref_window_lists(call, &c.w, attrs->stride, attrs->dilation, attrs->pad_lo));
@@ -249,44 +257,113 @@ static void plane_window(convolution *c, int64_t stride_h, int64_t stride_w, int
     tl_ref_window_padding(&c->w, padding);
 }
 
-tl_status tl_ref_conv_2d(tl_call *call)
+static tl_status conv_plane(tl_call *call, const tl_requant *r, convolution *c)
 {
     const tl_tfl_conv_attrs *attrs = call->attrs;
-    convolution c;
-    TRY(convolution_init(call, &c, &call->in[0], 2));
-    plane_window(&c, attrs->stride_h, attrs->stride_w, attrs->dilation_h, attrs->dilation_w,
+    plane_window(c, attrs->stride_h, attrs->stride_w, attrs->dilation_h, attrs->dilation_w,
                  attrs->padding);
-    c.activation = attrs->activation;
-    return convolve(call, &c);
+    c->activation = attrs->activation;
+    c->requant = r;
+    return convolve(call, c);
+}
+
+tl_status tl_ref_conv_2d(tl_call *call)
+{
+    convolution c;
+    TRY(tl_ref_plain(call));
+    TRY(convolution_init(call, &c, &call->in[0], 2));
+    return conv_plane(call, NULL, &c);
 }
 
 /* filter [1, kh, kw, c m]: filter o has one channel */
-tl_status tl_ref_depthwise_conv_2d(tl_call *call)
+static tl_status depthwise_plane(tl_call *call, const tl_requant *r, convolution *c)
 {
     const tl_tfl_depthwise_attrs *attrs = call->attrs;
-    convolution c;
-    TRY(convolution_init(call, &c, &call->in[0], 2));
-    c.filters = c.stride_tap = c.filter->shape[3];
-    c.depth = c.stride_o = 1;
-    plane_window(&c, attrs->stride_h, attrs->stride_w, attrs->dilation_h, attrs->dilation_w,
+    c->filters = c->stride_tap = c->filter->shape[3];
+    c->depth = c->stride_o = 1;
+    plane_window(c, attrs->stride_h, attrs->stride_w, attrs->dilation_h, attrs->dilation_w,
                  attrs->padding);
-    c.activation = attrs->activation;
-    TRY(check_groups(call, &c));
-    convolve_depthwise(&c, call->scratch);
+    c->activation = attrs->activation;
+    c->requant = r;
+    TRY(check_groups(call, c));
+    convolve_depthwise(c, call->scratch);
     return TL_OK;
 }
 
+tl_status tl_ref_depthwise_conv_2d(tl_call *call)
+{
+    convolution c;
+    TRY(tl_ref_plain(call));
+    TRY(convolution_init(call, &c, &call->in[0], 2));
+    return depthwise_plane(call, NULL, &c);
+}
+
 /* operands shape, filter [o, kh, kw, c], x, bias */
+static tl_status transposed_plane(tl_call *call, const tl_requant *r, convolution *c)
+{
+    const tl_tfl_transpose_conv_attrs *attrs = call->attrs;
+    c->w.transposed = true;
+    plane_window(c, attrs->stride_h, attrs->stride_w, 1, 1, attrs->padding);
+    c->activation = attrs->activation;
+    c->requant = r;
+    return convolve(call, c);
+}
+
 tl_status tl_ref_tfl_transpose_conv(tl_call *call)
+{
+    convolution c;
+    TRY(tl_ref_plain(call));
+    TRY(convolution_init(call, &c, &call->in[2], 3));
+    return transposed_plane(call, NULL, &c);
+}
+
+/* ---- quantised ---- */
+
+/* x at operand `at`, the filter at 1 and one scale per index along its `axis`, the bias behind. */
+static tl_status quant_init(tl_call *call, convolution *c, tl_requant *r, size_t at, int axis,
+                            tl_tfl_activation activation)
+{
+    const tl_tensor *x = &call->in[at], *w = &call->in[1];
+    const char *wrong = tl_quant_check(call, 1);
+    if (wrong)
+        return tl_ref_fail(call, wrong);
+    if (!x->quant || x->quant->n != 1 || !w->quant || !call->out[0].quant)
+        return tl_ref_fail(call, "an operand has no scale");
+    if (w->rank != 4 || (w->quant->n > 1 && (int64_t)w->quant->n != w->shape[axis]))
+        return tl_ref_fail(call, "the filter does not have one scale per result channel");
+    TRY(convolution_init(call, c, x, at == 0 ? 2 : 3));
+    c->zero_x = tl_quant_zero(x);
+    c->zero_w = tl_quant_zero(w);
+    tl_requant_init(r, call, x, w, c->bias, activation);
+    return TL_OK;
+}
+
+tl_status tl_ref_quant_conv_2d(tl_call *call)
+{
+    convolution c;
+    tl_requant r;
+    TRY(quant_init(call, &c, &r, 0, 0, ((const tl_tfl_conv_attrs *)call->attrs)->activation));
+    return conv_plane(call, &r, &c);
+}
+
+tl_status tl_ref_quant_depthwise(tl_call *call)
+{
+    convolution c;
+    tl_requant r;
+    TRY(quant_init(call, &c, &r, 0, 3, ((const tl_tfl_depthwise_attrs *)call->attrs)->activation));
+    return depthwise_plane(call, &r, &c);
+}
+
+tl_status tl_ref_quant_transpose_conv(tl_call *call)
 {
     const tl_tfl_transpose_conv_attrs *attrs = call->attrs;
     convolution c;
-    TRY(convolution_init(call, &c, &call->in[2], 3));
-    c.w.transposed = true;
-    plane_window(&c, attrs->stride_h, attrs->stride_w, 1, 1, attrs->padding);
-    c.activation = attrs->activation;
-    return convolve(call, &c);
+    tl_requant r;
+    TRY(quant_init(call, &c, &r, 2, 0, attrs->activation));
+    return transposed_plane(call, &r, &c);
 }
+
+/* ---- volumes ---- */
 
 static tl_status convolve_volume(tl_call *call, convolution *c)
 {
@@ -308,6 +385,7 @@ static tl_status convolve_volume(tl_call *call, convolution *c)
 tl_status tl_ref_conv_3d(tl_call *call)
 {
     convolution c;
+    TRY(tl_ref_plain(call));
     TRY(convolution_init(call, &c, &call->in[0], 2));
     taps_outermost(&c, true);
     return convolve_volume(call, &c);
@@ -317,6 +395,7 @@ tl_status tl_ref_conv_3d(tl_call *call)
 tl_status tl_ref_conv_3d_transpose(tl_call *call)
 {
     convolution c;
+    TRY(tl_ref_plain(call));
     TRY(convolution_init(call, &c, &call->in[2], 3));
     taps_outermost(&c, false);
     c.w.transposed = true;

@@ -95,7 +95,32 @@ tl_status tl_ref_dequantize(tl_call *call)
     return TL_OK;
 }
 
-static void quantize_floats(tl_call *call, const tl_quant *quant)
+/* How a float becomes a number of steps. */
+typedef enum float_steps {
+    STEPS_EVEN,         /* quotient in the operand's precision, ties to even: the core op */
+    STEPS_AWAY,         /* quotient in single precision, ties away from zero */
+    STEPS_DOUBLE_AWAY,  /* quotient in double precision, ties away from zero */
+    STEPS_INVERSE_EVEN, /* times the inverse of the scale in single precision, ties to even */
+} float_steps;
+
+static double steps_of(float_steps how, bool wide, double x, float scale)
+{
+    switch (how) {
+    case STEPS_EVEN:
+        return tl_round_even(wide ? x / (double)scale : (double)((float)x / scale));
+    case STEPS_AWAY:
+        return tl_round_away((double)((float)x / scale));
+    case STEPS_DOUBLE_AWAY:
+        return tl_round_away(x / (double)scale);
+    case STEPS_INVERSE_EVEN:
+        return tl_round_even((double)((float)x * (float)(1 / (double)scale)));
+    }
+    return 0;
+}
+
+/* Elements before n_first one way, the others another. */
+static void quantize_floats(tl_call *call, const tl_quant *quant, int64_t n_first,
+                            float_steps first, float_steps rest)
 {
     scale_index index = scale_index_of(&call->out[0], quant);
     int64_t n = tl_tensor_count(&call->out[0]), lo, hi;
@@ -107,9 +132,8 @@ static void quantize_floats(tl_call *call, const tl_quant *quant)
         tl_ref_load_f64(&call->in[0], at, 1, run, x);
         for (int64_t i = 0; i < run; i++) {
             size_t k = scale_of(index, at + i);
-            double ratio = x[i] / (double)quant->scale[k];
-            double q =
-                tl_round_even(wide ? ratio : (double)(float)ratio) + (double)zero_of(quant, k);
+            double q = steps_of(at + i < n_first ? first : rest, wide, x[i], quant->scale[k]) +
+                       (double)zero_of(quant, k);
             x[i] = TL_MIN(TL_MAX(q, (double)lo), (double)hi);
         }
         tl_ref_store_f64(&call->out[0], at, run, x);
@@ -122,62 +146,35 @@ tl_status tl_ref_quantize(tl_call *call)
     const tl_quant *quant = call->out[0].quant ? call->out[0].quant : attrs->quant;
     if (!quant || !tl_dtype_is_float(call->in[0].dtype))
         return tl_ref_fail(call, "a float operand and a scale are needed");
-    quantize_floats(call, quant);
+    quantize_floats(call, quant, 0, STEPS_EVEN, STEPS_EVEN);
     return TL_OK;
 }
 
-static int64_t saturate_i32(int64_t x)
+/* The plain kernels of 8 bits have vector code for blocks of 16, which rounds ties upwards. */
+static int64_t rounded_up(const tl_call *call, int64_t n)
 {
-    return TL_MIN(TL_MAX(x, (int64_t)INT32_MIN), (int64_t)INT32_MAX);
-}
-
-/* TFLite's fixed point: x m 2^(shift - 31) with two roundings, the first with ties upwards, the
- * second with ties away from zero. */
-static int32_t multiply_fixed(int64_t x, int32_t m, int shift)
-{
-    int64_t left = saturate_i32(x) * (int64_t)(1u << (shift > 0 ? shift : 0));
-    int64_t product = saturate_i32(left) * m;
-    int64_t high = (product + (product >= 0 ? 1 << 30 : 1 - (1 << 30))) / ((int64_t)1 << 31);
-    int right = shift > 0 ? 0 : -shift;
-    int64_t mask = ((int64_t)1 << right) - 1, rest = high & mask;
-    return (int32_t)((high >> right) + (rest > (mask >> 1) + (high < 0)));
-}
-
-/* 0 < ratio < ∞ as m 2^(shift - 31), m of 31 bits. */
-static void split_ratio(double ratio, int32_t *m, int *shift)
-{
-    *shift = 0;
-    for (; ratio >= 1; ratio /= 2)
-        ++*shift;
-    for (; ratio > 0 && ratio < 0.5; ratio *= 2)
-        --*shift;
-    double scaled = tl_round_away(ratio * 0x1p31);
-    if (scaled == 0x1p31) {
-        scaled /= 2;
-        ++*shift;
-    }
-    bool small = *shift < -31;
-    *m = small ? 0 : (int32_t)scaled;
-    *shift = small ? 0 : TL_MIN(*shift, 30);
+    bool bytes = tl_dtype_bits(call->in[0].dtype) == 8 && tl_dtype_bits(call->out[0].dtype) == 8;
+    return bytes && call->rounding == TL_ROUND_PLAIN ? n / 16 * 16 : 0;
 }
 
 static tl_status requantize(tl_call *call, const tl_quant *from, const tl_quant *to)
 {
     int64_t n = tl_tensor_count(&call->out[0]), lo, hi, q[TL_REF_RUN];
-    int32_t m;
-    int shift;
     if (from->n != 1 || to->n != 1)
         return tl_ref_fail(call, "requantisation per axis");
     double ratio = (double)from->scale[0] / (double)to->scale[0];
     if (!(ratio > 0 && ratio < (double)INFINITY))
         return tl_ref_fail(call, "scales must be positive and finite");
     tl_dtype_range(call->out[0].dtype, &lo, &hi);
-    split_ratio(ratio, &m, &shift);
+    tl_fixed f = tl_fixed_of(ratio);
+    int64_t n_up = rounded_up(call, n);
     for (int64_t at = 0; at < n; at += TL_REF_RUN) {
         int64_t run = TL_MIN(n - at, (int64_t)TL_REF_RUN);
         tl_ref_load_i64(&call->in[0], at, 1, run, q);
         for (int64_t i = 0; i < run; i++) {
-            int64_t y = multiply_fixed(wrap_sub(q[i], zero_of(from, 0)), m, shift);
+            int64_t x = wrap_sub(q[i], zero_of(from, 0));
+            int64_t y =
+                at + i < n_up ? tl_fixed_twice_up(x, f) : tl_fixed_multiply(x, f, call->rounding);
             y = wrap_add(y, zero_of(to, 0));
             q[i] = TL_MIN(TL_MAX(y, lo), hi);
         }
@@ -186,8 +183,19 @@ static tl_status requantize(tl_call *call, const tl_quant *from, const tl_quant 
     return TL_OK;
 }
 
-/* Ties of floats: as in the default kernels of the runtime; its reference kernels round away from
- * 0. */
+/* Floats per tensor: the plain kernels have vector code for blocks of 8, which rounds as the
+ * delegate does; that one knows no 16 bits. */
+static void quantize_tfl_floats(tl_call *call, const tl_quant *to)
+{
+    int64_t n = tl_tensor_count(&call->out[0]);
+    bool bytes = tl_dtype_bits(call->out[0].dtype) == 8;
+    if (call->rounding == TL_ROUND_TWICE || to->n != 1)
+        quantize_floats(call, to, 0, STEPS_AWAY, STEPS_AWAY);
+    else
+        quantize_floats(call, to, call->rounding == TL_ROUND_FLOAT && bytes ? n : n / 8 * 8,
+                        STEPS_INVERSE_EVEN, STEPS_DOUBLE_AWAY);
+}
+
 tl_status tl_ref_tfl_quantize(tl_call *call)
 {
     const tl_tfl_quantize_attrs *attrs = call->attrs;
@@ -198,6 +206,6 @@ tl_status tl_ref_tfl_quantize(tl_call *call)
         return requantize(call, call->in[0].quant, to);
     if (!tl_dtype_is_float(call->in[0].dtype))
         return tl_ref_fail(call, "the operand has no scale");
-    quantize_floats(call, to);
+    quantize_tfl_floats(call, to);
     return TL_OK;
 }

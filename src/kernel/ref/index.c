@@ -110,6 +110,41 @@ tl_status tl_ref_gather_nd(tl_call *call)
     return TL_OK;
 }
 
+/* ---- reverse_sequence ---- */
+
+static void sequence_axes(const tl_call *call, int64_t *axis, int64_t *batch)
+{
+    const tl_reverse_sequence_attrs *core = call->attrs;
+    const tl_tfl_reverse_sequence_attrs *tfl = call->attrs;
+    *axis = from_core(call) ? core->axis : tfl->seq_dim;
+    *batch = from_core(call) ? core->batch_axis : tfl->batch_dim;
+}
+
+/* Step t of sequence b comes from step n[b] - 1 - t while t < n[b]; what lies behind both axes moves as one. */
+tl_status tl_ref_reverse_sequence(tl_call *call)
+{
+    const tl_tensor *x = &call->in[0], *n = &call->in[1];
+    int64_t axis_attr, batch_attr;
+    int axis, batch;
+    sequence_axes(call, &axis_attr, &batch_attr);
+    if (!tl_ref_axis(axis_attr, x->rank, &axis) || !tl_ref_axis(batch_attr, x->rank, &batch))
+        return tl_ref_fail(call, "axis out of range");
+    int behind = TL_MAX(axis, batch) + 1;
+    int64_t inner = tl_ref_product(behind, x->rank, x->shape);
+    int64_t n_parts = tl_ref_product(0, behind, x->shape);
+    int64_t step = tl_ref_product(axis + 1, behind, x->shape);
+    int64_t batch_step = tl_ref_product(batch + 1, behind, x->shape);
+    for (int64_t part = 0; part < n_parts; part++) {
+        int64_t t = part / step % x->shape[axis], b = part / batch_step % x->shape[batch];
+        int64_t length = tl_tensor_get_i64(n, b);
+        if (length < 0 || length > x->shape[axis])
+            return tl_ref_fail(call, "a length is outside the axis");
+        int64_t from = t < length ? part + (length - 1 - 2 * t) * step : part;
+        tl_ref_copy(x, from * inner, 1, &call->out[0], part * inner, inner);
+    }
+    return TL_OK;
+}
+
 /* ---- elements along an axis ---- */
 
 /* Walks the indices; view 0: x at index 0 of the axis, whose elements are `step` apart. */
@@ -287,7 +322,7 @@ tl_status tl_ref_embedding_lookup(tl_call *call)
     int64_t row = tl_ref_product(1, table->rank, table->shape), index;
     bool to_floats = table->quant && !out->quant && tl_dtype_is_float(out->dtype);
     if (!to_floats && !tl_quant_same(table->quant, out->quant))
-        return tl_ref_fail(call, "quantised arithmetic: not yet in this version");
+        return tl_ref_fail(call, "table and result must have one scale");
     if (tl_tensor_count(out) != tl_tensor_count(ids) * row)
         return tl_ref_fail(call, "indices do not fit the result");
     for (int64_t i = 0, n = tl_tensor_count(ids); i < n; i++) {

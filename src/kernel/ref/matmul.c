@@ -20,12 +20,19 @@ static bool broadcast_batch(tl_ref_strided *s)
     return true;
 }
 
+static void set_requant(tl_ref_strided *s, const tl_requant *r)
+{
+    s->requant = r;
+    for (int k = 0; k < 2 && r; k++)
+        s->zero[k] = tl_quant_zero(s->in[k]);
+}
+
 /* flip: the matrices of that operand are transposed. */
-static tl_status multiply_matrices(tl_call *call, bool flip_x, bool flip_y)
+static tl_status multiply_matrices(tl_call *call, const tl_requant *r, bool flip_x, bool flip_y)
 {
     const tl_tensor *x = &call->in[0], *y = &call->in[1];
     tl_ref_strided s = {.in = {x, y}, .out = &call->out[0]};
-    TRY(tl_ref_plain(call));
+    set_requant(&s, r);
     int64_t columns_x = x->shape[x->rank - 1], columns_y = y->shape[y->rank - 1];
     int64_t rows_x = x->shape[x->rank - 2], rows_y = y->shape[y->rank - 2];
     int64_t k = flip_x ? rows_x : columns_x;
@@ -42,17 +49,30 @@ static tl_status multiply_matrices(tl_call *call, bool flip_x, bool flip_y)
 
 tl_status tl_ref_matmul(tl_call *call)
 {
-    return multiply_matrices(call, false, false);
+    TRY(tl_ref_plain(call));
+    return multiply_matrices(call, NULL, false, false);
 }
 
 tl_status tl_ref_batch_matmul(tl_call *call)
 {
     const tl_tfl_batch_matmul_attrs *attrs = call->attrs;
-    return multiply_matrices(call, attrs->adj_x, attrs->adj_y);
+    TRY(tl_ref_plain(call));
+    return multiply_matrices(call, NULL, attrs->adj_x, attrs->adj_y);
+}
+
+tl_status tl_ref_quant_batch_matmul(tl_call *call)
+{
+    const tl_tfl_batch_matmul_attrs *attrs = call->attrs;
+    tl_requant r;
+    TRY(tl_ref_quantised(call, -1));
+    if (!call->in[1].quant)
+        return tl_ref_fail(call, "an operand has no scale");
+    tl_requant_init(&r, call, &call->in[0], &call->in[1], NULL, TL_tfl_activation_none);
+    return multiply_matrices(call, &r, attrs->adj_x, attrs->adj_y);
 }
 
 /* x[*, k], w[o, k], b[o] */
-tl_status tl_ref_fully_connected(tl_call *call)
+static tl_status fully_connect(tl_call *call, const tl_requant *r)
 {
     const tl_tfl_fully_connected_attrs *attrs = call->attrs;
     const tl_tensor *x = &call->in[0], *w = &call->in[1];
@@ -61,12 +81,31 @@ tl_status tl_ref_fully_connected(tl_call *call)
                         .out = &call->out[0],
                         .bias = tl_ref_operand(call, 2),
                         .activation = attrs->activation};
-    TRY(tl_ref_plain(call));
     if (k == 0 || count % k != 0 || tl_tensor_count(&call->out[0]) != rows * w->shape[0])
         return tl_ref_fail(call, "the operand does not divide into rows");
+    set_requant(&s, r);
     tl_ref_axes_add(&s.rows, rows, k, 0);
     tl_ref_axes_add(&s.columns, w->shape[0], 0, k);
     tl_ref_axes_add(&s.summed, k, 1, 1);
     tl_ref_strided_run(&s, call->scratch);
     return TL_OK;
+}
+
+tl_status tl_ref_fully_connected(tl_call *call)
+{
+    TRY(tl_ref_plain(call));
+    return fully_connect(call, NULL);
+}
+
+tl_status tl_ref_quant_fully_connected(tl_call *call)
+{
+    const tl_tfl_fully_connected_attrs *attrs = call->attrs;
+    tl_requant r;
+    TRY(tl_ref_quantised(call, 1));
+    const tl_quant *w = call->in[1].quant;
+    if (!w || (w->n > 1 && (int64_t)w->n != call->in[1].shape[0]))
+        return tl_ref_fail(call, "the weights do not have one scale per result channel");
+    tl_requant_init(&r, call, &call->in[0], &call->in[1], tl_ref_operand(call, 2),
+                    attrs->activation);
+    return fully_connect(call, &r);
 }

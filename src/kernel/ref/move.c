@@ -80,13 +80,16 @@ tl_status tl_ref_move_transposed(tl_call *call, const int64_t *perm, int n)
 {
     const tl_tensor *x = &call->in[0];
     int64_t dense[TL_MAX_RANK], stride[TL_MAX_RANK];
+    bool seen[TL_MAX_RANK] = {false};
     int axis;
     if (n != x->rank)
         return tl_ref_fail(call, "the permutation has another length than the rank");
     tl_ref_strides(x->rank, x->shape, dense);
     for (int i = 0; i < n; i++) {
-        if (!tl_ref_axis(perm[i], n, &axis) || x->shape[axis] != call->out[0].shape[i])
+        if (!tl_ref_axis(perm[i], n, &axis) || seen[axis] ||
+            x->shape[axis] != call->out[0].shape[i])
             return tl_ref_fail(call, "not a permutation of the axes");
+        seen[axis] = true;
         stride[i] = dense[axis];
     }
     tl_ref_copy_view(x, 0, stride, &call->out[0]);

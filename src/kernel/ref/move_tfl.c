@@ -2,6 +2,8 @@
  * them, the function that finds the shape. */
 #include "kernel/ref/move.h"
 
+#include "kernel/quant.h"
+
 /* ---- reshape, squeeze, expand_dims, broadcast_to, transpose ---- */
 
 static tl_status reshape_sizes_given(tl_call *call, int64_t *shape, int *rank)
@@ -79,12 +81,11 @@ tl_status tl_ref_tfl_transpose(tl_call *call)
 
 /* ---- joining and parting ---- */
 
-/* Moving is all that is done: the runtime converts between scales, and this version does not. */
 static tl_status one_scale(tl_call *call)
 {
     for (size_t k = 0; k < call->n_in; k++)
         if (!tl_quant_same(call->in[k].quant, call->out[0].quant))
-            return tl_ref_fail(call, "quantised arithmetic: not yet in this version");
+            return tl_ref_fail(call, "operands and result must have one scale");
     return TL_OK;
 }
 
@@ -95,6 +96,46 @@ tl_status tl_ref_tfl_concatenation(tl_call *call)
         return tl_ref_fail(call, "a concatenation has no fused activation");
     TRY(one_scale(call));
     return tl_ref_move_joined(call, attrs->axis);
+}
+
+/* n numbers of part, behind `from`, in the steps of whole: single precision, ties away from 0. */
+static void rescale_run(const tl_tensor *part, int64_t from, tl_tensor *whole, int64_t to,
+                        int64_t n)
+{
+    float scale = tl_quant_scale(part) * (1 / tl_quant_scale(whole));
+    float offset = (float)-tl_quant_zero(part) * scale;
+    int64_t x[TL_REF_RUN];
+    tl_ref_load_i64(part, from, 1, n, x);
+    for (int64_t i = 0; i < n; i++) {
+        double y = tl_round_away((double)((float)x[i] * scale + offset));
+        x[i] = TL_MIN(TL_MAX((int64_t)y + tl_quant_zero(whole), (int64_t)0), (int64_t)UINT8_MAX);
+    }
+    tl_ref_store_i64(whole, to, n, x);
+}
+
+/* Other scales than the result's are the matter of u8 alone. */
+tl_status tl_ref_quant_concatenation(tl_call *call)
+{
+    const tl_tfl_concatenation_attrs *attrs = call->attrs;
+    tl_tensor *out = &call->out[0];
+    int axis;
+    if (out->dtype != TL_U8 || !tl_ref_axis(attrs->axis, out->rank, &axis))
+        return tl_ref_tfl_concatenation(call);
+    TRY(tl_ref_quantised(call, -1));
+    TRY(tl_ref_move_joined(call, attrs->axis));
+    int64_t pitch = tl_ref_product(axis, out->rank, out->shape), at = 0;
+    for (size_t k = 0; k < call->n_in; k++) {
+        const tl_tensor *x = &call->in[k];
+        int64_t row = tl_ref_product(axis, x->rank, x->shape), count = tl_tensor_count(x);
+        if (!x->quant)
+            return tl_ref_fail(call, "an operand has no scale");
+        for (int64_t from = 0, n; from < count && !tl_quant_same(x->quant, out->quant); from += n) {
+            n = TL_MIN(row - from % row, (int64_t)TL_REF_RUN);
+            rescale_run(x, from, out, from / row * pitch + at + from % row, n);
+        }
+        at += row;
+    }
+    return TL_OK;
 }
 
 /* Operand k, seen as one element along the new axis. */

@@ -1,5 +1,6 @@
 /* Pools: maximum, mean and norm over windows, of the core and of TFLite. Runs of channels are
  * pooled together. */
+#include "kernel/quant.h"
 #include "kernel/ref/window.h"
 
 typedef enum pool_kind { POOL_MAX, POOL_MEAN, POOL_NORM } pool_kind;
@@ -10,6 +11,8 @@ typedef struct pooling {
     int64_t count_lo[TL_REF_SPATIAL], count_hi[TL_REF_SPATIAL]; /* padding that a mean counts */
     bool skips_nan;                                             /* else NaN wins a maximum */
     tl_tfl_activation activation;
+    bool quantised; /* means are rounded, results clamped to stored bounds */
+    tl_quant_bounds bounds;
 } pooling;
 
 static void pool_step_f64(const pooling *p, int64_t n, const double *x, double *sum)
@@ -46,6 +49,13 @@ static void pool_floats(tl_call *call, const pooling *p, int64_t pixel, int64_t 
     tl_ref_store_f64(&call->out[0], pixel * p->w.channels + first, n, sum);
 }
 
+/* Quantised: half away from zero. */
+static int64_t mean_of(const pooling *p, int64_t sum, int64_t count)
+{
+    int64_t half = p->quantised ? count / 2 : 0;
+    return (sum > 0 ? sum + half : sum - half) / count;
+}
+
 /* u64 compares as unsigned: flipped. */
 static void pool_ints(tl_call *call, const pooling *p, int64_t pixel, int64_t first, int64_t n)
 {
@@ -68,8 +78,12 @@ static void pool_ints(tl_call *call, const pooling *p, int64_t pixel, int64_t fi
     }
     int64_t count = tl_ref_window_inside(&p->w, index, p->count_lo, p->count_hi);
     for (int64_t i = 0; i < n; i++)
-        sum[i] = p->kind == POOL_MAX ? sum[i] ^ flip : sum[i] / TL_MAX(count, (int64_t)1);
-    tl_ref_activate_i64(p->activation, n, sum);
+        sum[i] =
+            p->kind == POOL_MAX ? sum[i] ^ flip : mean_of(p, sum[i], TL_MAX(count, (int64_t)1));
+    if (!p->quantised)
+        tl_ref_activate_i64(p->activation, n, sum);
+    for (int64_t i = 0; i < n && p->quantised; i++)
+        sum[i] = TL_MIN(TL_MAX(sum[i], (int64_t)p->bounds.lo), (int64_t)p->bounds.hi);
     tl_ref_store_i64(&call->out[0], pixel * p->w.channels + first, n, sum);
 }
 
@@ -107,18 +121,35 @@ tl_status tl_ref_pool(tl_call *call)
     return pool_windows(call, &p);
 }
 
-tl_status tl_ref_pool_2d(tl_call *call)
+static tl_status pool_plane(tl_call *call, pooling *p)
 {
     const tl_tfl_pool_attrs *attrs = call->attrs;
-    pooling p = {.kind = call->op == TL_OP_tfl_max_pool_2d ? POOL_MAX : POOL_MEAN,
-                 .skips_nan = true,
-                 .activation = attrs->activation};
+    p->kind = call->op == TL_OP_tfl_max_pool_2d ? POOL_MAX : POOL_MEAN;
+    p->skips_nan = true;
+    p->activation = attrs->activation;
+    TRY(tl_ref_window_init(call, &p->w, &call->in[0], &call->out[0]));
+    p->w.kernel[0] = attrs->filter_h;
+    p->w.kernel[1] = attrs->filter_w;
+    p->w.stride[0] = attrs->stride_h;
+    p->w.stride[1] = attrs->stride_w;
+    tl_ref_window_padding(&p->w, attrs->padding);
+    return pool_windows(call, p);
+}
+
+tl_status tl_ref_pool_2d(tl_call *call)
+{
+    pooling p = {0};
     TRY(tl_ref_plain(call));
-    TRY(tl_ref_window_init(call, &p.w, &call->in[0], &call->out[0]));
-    p.w.kernel[0] = attrs->filter_h;
-    p.w.kernel[1] = attrs->filter_w;
-    p.w.stride[0] = attrs->stride_h;
-    p.w.stride[1] = attrs->stride_w;
-    tl_ref_window_padding(&p.w, attrs->padding);
-    return pool_windows(call, &p);
+    return pool_plane(call, &p);
+}
+
+/* On stored numbers, which have one scale. */
+tl_status tl_ref_quant_pool(tl_call *call)
+{
+    pooling p = {.quantised = true};
+    TRY(tl_ref_quantised(call, -1));
+    if (!tl_quant_same(call->in[0].quant, call->out[0].quant))
+        return tl_ref_fail(call, "operands and result must have one scale");
+    p.bounds = tl_quant_range(&call->out[0], ((const tl_tfl_pool_attrs *)call->attrs)->activation);
+    return pool_plane(call, &p);
 }

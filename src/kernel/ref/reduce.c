@@ -2,6 +2,8 @@
  * reduced axes of the operand. */
 #include "kernel/ref/ref.h"
 
+#include "kernel/quant.h"
+
 typedef double (*fold_f64)(double sum, double x);
 typedef int64_t (*fold_i64)(int64_t sum, int64_t x);
 
@@ -161,6 +163,109 @@ tl_status tl_ref_tfl_reduce(tl_call *call)
     TRY(tl_ref_plain(call));
     TRY(operand_axes(call, flags));
     return reduce_axes(call, flags);
+}
+
+/* ---- quantised sums and means ---- */
+
+/* From the sum of n stored numbers to a stored result. */
+typedef struct quant_sum {
+    tl_rounding rounding;
+    bool mean, in_single; /* in_single: in single precision */
+    float scale;          /* s_x / s_y */
+    int64_t n, zero_x, zero_y;
+    tl_fixed f;
+    int64_t n_channels, n_up; /* of how many channels how many round twice, ties upwards */
+} quant_sum;
+
+/* Of images [n, h, w, c] over h and w, all axes kept. */
+static bool is_spatial_mean(const tl_call *call, const bool *flags)
+{
+    return call->op == TL_OP_tfl_mean && call->in[0].rank == 4 && call->out[0].rank == 4 &&
+           !flags[0] && flags[1] && flags[2] && !flags[3] && call->in[0].dtype != TL_I16;
+}
+
+/* Division by n goes into the multiplier, with as many bits as n has; cut, not rounded. */
+static tl_fixed divided(tl_fixed f, int64_t n)
+{
+    int bits = 0;
+    while (n >> (bits + 1))
+        bits++;
+    bits = TL_MIN(TL_MIN(bits, 32), 31 + f.shift);
+    return (tl_fixed){(int32_t)(((int64_t)f.m * (INT64_C(1) << bits)) / n), f.shift - bits};
+}
+
+static int64_t round_i64(float x)
+{
+    return (int64_t)tl_round_away((double)x);
+}
+
+/* The spatial mean leaves the zero point out of the product: it is an offset, rounded on its own.
+ * Of i8, vector code serves blocks of 16 channels. */
+static quant_sum spatial_mean(const tl_call *call, int64_t n)
+{
+    bool blocks = call->in[0].dtype == TL_I8 && call->rounding == TL_ROUND_PLAIN;
+    float x = tl_quant_scale(&call->in[0]), y = tl_quant_scale(&call->out[0]);
+    int64_t offset = round_i64((float)tl_quant_zero(&call->in[0]) * x / y);
+    return (quant_sum){.rounding = call->rounding,
+                       .n = n,
+                       .zero_y = tl_quant_zero(&call->out[0]) - offset,
+                       .f = tl_fixed_of((double)(x / ((float)n * y))),
+                       .n_channels = call->in[0].shape[3],
+                       .n_up = blocks ? call->in[0].shape[3] / 16 * 16 : 0};
+}
+
+static quant_sum sum_of(const tl_call *call, const bool *flags, int64_t n)
+{
+    float x = tl_quant_scale(&call->in[0]), y = tl_quant_scale(&call->out[0]);
+    if (call->rounding != TL_ROUND_TWICE && is_spatial_mean(call, flags))
+        return spatial_mean(call, n);
+    quant_sum s = {.rounding = call->rounding,
+                   .mean = call->op == TL_OP_tfl_mean,
+                   .in_single = call->op == TL_OP_tfl_sum && call->rounding != TL_ROUND_TWICE,
+                   .scale = x / y,
+                   .n = n,
+                   .zero_x = tl_quant_zero(&call->in[0]),
+                   .zero_y = tl_quant_zero(&call->out[0]),
+                   .f = tl_fixed_of((double)x / (double)y)};
+    if (s.mean)
+        s.f = divided(s.f, TL_MAX(n, (int64_t)1));
+    return s;
+}
+
+static int64_t quant_sum_result(const quant_sum *s, int64_t sum, int64_t index)
+{
+    if (s->n_up && index % s->n_channels < s->n_up)
+        return tl_fixed_twice_up(sum, s->f) + s->zero_y;
+    if (s->in_single) {
+        float offset = (float)-s->zero_x * s->scale * (float)s->n;
+        return round_i64((float)sum * s->scale + offset) + s->zero_y;
+    }
+    return tl_fixed_multiply(sum - s->zero_x * s->n, s->f, s->rounding) + s->zero_y;
+}
+
+tl_status tl_ref_quant_reduce(tl_call *call)
+{
+    const fold_row *row = &fold_rows[TL_OP_tfl_sum];
+    tl_tensor *out = &call->out[0];
+    bool flags[TL_MAX_RANK];
+    reduction r;
+    int64_t q[TL_REF_RUN];
+    TRY(tl_ref_quantised(call, -1));
+    TRY(operand_axes(call, flags));
+    reduction_init(&r, &call->in[0], flags);
+    if (r.n == 0 && tl_tensor_count(out) > 0)
+        return tl_ref_fail(call, "quantised sum of no elements");
+    quant_sum s = sum_of(call, flags, r.n);
+    tl_quant_bounds bounds = tl_quant_range(out, TL_tfl_activation_none);
+    for (tl_ref_walk *w = &r.kept; tl_ref_walk_next(w);) {
+        for (int64_t k = 0; k < w->n; k++) {
+            int64_t sum = fold_ints(&call->in[0], &r, row, w->at[0] + k * w->step[0]);
+            int64_t y = quant_sum_result(&s, sum, w->done + k);
+            q[k] = TL_MIN(TL_MAX(y, (int64_t)bounds.lo), (int64_t)bounds.hi);
+        }
+        tl_ref_store_i64(out, w->done, w->n, q);
+    }
+    return TL_OK;
 }
 
 tl_status tl_ref_shape_reduce(tl_call *call)

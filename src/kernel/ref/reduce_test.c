@@ -87,7 +87,7 @@ static void arguments_match(void **state)
     RUN_CASES(cases);
 }
 
-static void running_sums_match(void **state)
+static void running_sums_and_products_match(void **state)
 {
     const kernel_case cases[] = {
         {TL_OP_cumsum, A(cumsum, 1, false, false), {M}, {"f32[2,3] 1 3 6 4 9 15"}},
@@ -97,6 +97,10 @@ static void running_sums_match(void **state)
         {TL_OP_cumsum, A(cumsum, 1, true, true), {M}, {"f32[2,3] 5 3 0 11 6 0"}},
         {TL_OP_cumsum, A(cumsum, 0, false, false), {"u8[3] 200 100 1"}, {"u8[3] 200 44 45"}},
         {TL_OP_cumsum, A(cumsum, 0, false, true), {"f32[0]"}, {"f32[0]"}},
+        {TL_OP_cumprod, A(cumsum, 1, false, false), {M}, {"f32[2,3] 1 2 6 4 20 120"}},
+        {TL_OP_cumprod, A(cumsum, -1, true, false), {M}, {"f32[2,3] 1 1 2 1 4 20"}},
+        {TL_OP_cumprod, A(cumsum, 0, true, true), {M}, {"f32[2,3] 4 5 6 1 1 1"}},
+        {TL_OP_cumprod, A(cumsum, 0, false, false), {"u8[3] 200 2 3"}, {"u8[3] 200 144 176"}},
         {TL_OP_tfl_cumsum,
          A(tfl_cumsum, true, false, NULL),
          {"i32[3] 1 2 3", "i32[] 0"},
@@ -138,7 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reductions_match),
         cmocka_unit_test(arguments_match),
-        cmocka_unit_test(running_sums_match),
+        cmocka_unit_test(running_sums_and_products_match),
         cmocka_unit_test(largest_match),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

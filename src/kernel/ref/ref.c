@@ -1,13 +1,56 @@
 /* The table of the reference kernels, and what all of them share: failing, axes, shapes. */
 #include "kernel/ref/ref.h"
 
+#include "kernel/quant.h"
+
+/* clang-format off */
+static const tl_kernel_run plain_runs[TL_OP_COUNT] = {
+#define KERNEL(op, run_) [TL_OP_##op] = tl_ref_##run_,
+#define QUANTISED(op, run_)
+#define SCRATCH(op, scratch_)
+#define SHAPE(op, shape_)
+#include "kernel/ref/kernels.def"
+#undef KERNEL
+#undef QUANTISED
+};
+static const tl_kernel_run quantised_runs[TL_OP_COUNT] = {
+#define KERNEL(op, run_)
+#define QUANTISED(op, run_) [TL_OP_##op] = tl_ref_##run_,
+#include "kernel/ref/kernels.def"
+#undef KERNEL
+#undef QUANTISED
+#undef SCRATCH
+#undef SHAPE
+};
+/* clang-format on */
+
+static bool has_scales(const tl_call *call)
+{
+    for (size_t i = 0; i < call->n_in; i++)
+        if (call->in[i].quant)
+            return true;
+    for (size_t i = 0; i < call->n_out; i++)
+        if (call->out[i].quant)
+            return true;
+    return false;
+}
+
+/* Ops without arithmetic of their own on quantised numbers move them, or refuse. */
+static tl_status run_either(tl_call *call)
+{
+    tl_kernel_run quantised = quantised_runs[call->op];
+    return (quantised && has_scales(call) ? quantised : plain_runs[call->op])(call);
+}
+
 /* clang-format off */
 static const tl_kernel kernels[TL_OP_COUNT] = {
-#define KERNEL(op, run_) [TL_OP_##op].run = tl_ref_##run_,
+#define KERNEL(op, run_) [TL_OP_##op].run = run_either,
+#define QUANTISED(op, run_)
 #define SCRATCH(op, scratch_) [TL_OP_##op].scratch = tl_ref_scratch_##scratch_,
 #define SHAPE(op, shape_) [TL_OP_##op].shape = tl_ref_shape_##shape_,
 #include "kernel/ref/kernels.def"
 #undef KERNEL
+#undef QUANTISED
 #undef SCRATCH
 #undef SHAPE
 };
@@ -26,12 +69,42 @@ tl_status tl_ref_fail(tl_call *call, const char *text)
 
 tl_status tl_ref_plain(tl_call *call)
 {
-    bool quantised = false;
-    for (size_t i = 0; i < call->n_in; i++)
-        quantised |= call->in[i].quant != NULL;
-    for (size_t i = 0; i < call->n_out; i++)
-        quantised |= call->out[i].quant != NULL;
-    return quantised ? tl_ref_fail(call, "quantised arithmetic: not yet in this version") : TL_OK;
+    return has_scales(call) ? tl_ref_fail(call, "no arithmetic on quantised numbers for this op")
+                            : TL_OK;
+}
+
+tl_status tl_ref_quantised(tl_call *call, int weights)
+{
+    const char *wrong = tl_quant_check(call, weights);
+    for (size_t i = 0; i < call->n_out && !wrong; i++)
+        if (call->out[i].dtype != TL_BOOL && !call->out[i].quant)
+            wrong = "the result has no scale";
+    for (size_t i = 0; i < call->n_in && !wrong; i++)
+        if (tl_dtype_is_float(call->in[i].dtype) || (i == 0 && !call->in[i].quant))
+            wrong = "an operand has no scale";
+    return wrong ? tl_ref_fail(call, wrong) : TL_OK;
+}
+
+/* Stored numbers of one scale, as plain ones: what compares or picks them. */
+tl_status tl_ref_quant_stored(tl_call *call)
+{
+    const tl_tensor *given = call->in;
+    tl_tensor in[2], *out = &call->out[0];
+    const tl_quant *quant = out->quant;
+    if (call->n_in > TL_COUNT(in))
+        return tl_ref_fail(call, "too many operands");
+    for (size_t i = 0; i < call->n_in; i++) {
+        in[i] = given[i];
+        if (in[i].quant && !tl_quant_same(in[i].quant, quant))
+            return tl_ref_fail(call, "operands and result must have one scale");
+        in[i].quant = NULL;
+    }
+    call->in = in;
+    out->quant = NULL;
+    tl_status status = plain_runs[call->op](call);
+    call->in = given;
+    out->quant = quant;
+    return status;
 }
 
 const tl_tensor *tl_ref_operand(const tl_call *call, size_t k)

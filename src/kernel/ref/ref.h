@@ -15,6 +15,9 @@
 tl_status tl_ref_fail(tl_call *call, const char *text);
 /* Fails when an operand or result is quantised: for arithmetic. */
 tl_status tl_ref_plain(tl_call *call);
+/* For quantised arithmetic: fails unless operand 0 and every result that is not boolean have sane scales
+ * (kernel/quant.h); operands from `weights` on (-1: none) may have several. */
+tl_status tl_ref_quantised(tl_call *call, int weights);
 /* Operand k, NULL when absent. */
 const tl_tensor *tl_ref_operand(const tl_call *call, size_t k);
 /* The value of operand k, an integer scalar (or a vector of one); fails when it has no element. */
@@ -113,10 +116,12 @@ void tl_ref_copy_view(const tl_tensor *src, int64_t start, const int64_t *stride
 /* ---- the kernels ---- */
 /* clang-format off */
 #define KERNEL(op, run) tl_status tl_ref_##run(tl_call *call);
+#define QUANTISED(op, run) tl_status tl_ref_##run(tl_call *call);
 #define SCRATCH(op, scratch) size_t tl_ref_scratch_##scratch(const tl_call *call);
 #define SHAPE(op, shape) tl_status tl_ref_shape_##shape(tl_call *call);
 #include "kernel/ref/kernels.def"
 #undef KERNEL
+#undef QUANTISED
 #undef SCRATCH
 #undef SHAPE
 /* clang-format on */

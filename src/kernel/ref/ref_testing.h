@@ -25,6 +25,7 @@ typedef struct kernel_case {
     tl_op op;
     const void *attrs;
     const char *in[CASE_IN], *out[CASE_OUT];
+    tl_rounding rounding;
 } kernel_case;
 
 #define CASE_SIZE (1 << 16)
@@ -142,7 +143,8 @@ static inline void run_case(const kernel_case *c, size_t line)
     const char *name = tl_op_get(c->op)->name, *error = NULL;
     const void *attrs = c->attrs ? c->attrs : tl_attrs_default(tl_op_get(c->op)->attrs);
     tl_tensor ins[CASE_IN], outs[CASE_OUT];
-    tl_call call = {.op = c->op, .attrs = attrs, .in = ins, .out = outs, .scratch = scratch};
+    tl_call call = {.op = c->op, .attrs = attrs, .in = ins, .out = outs, .scratch = scratch,
+                    .rounding = c->rounding};
     if (!kernel->run)
         fail_msg("%s has no kernel", name);
     for (; call.n_in < CASE_IN && c->in[call.n_in]; call.n_in++) {
@@ -154,6 +156,10 @@ static inline void run_case(const kernel_case *c, size_t line)
         if (c->out[call.n_out][0] == '!')
             error = c->out[call.n_out] + 1;
         case_parse(error ? "f32[64]" : c->out[call.n_out], w);
+        if (error && in[0].t.quant) {
+            w->t.dtype = in[0].t.dtype;
+            w->t.quant = in[0].t.quant;
+        }
         g->t = w->t;
         memset(g->bytes, 0xa5, sizeof g->bytes);
         g->t.data = g->bytes;

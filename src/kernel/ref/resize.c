@@ -178,8 +178,8 @@ static tl_status tfl_init(tl_call *call, tl_ref_resizing *r)
     const tl_tensor *x = &call->in[0];
     bool nearest = call->op == TL_OP_tfl_resize_nearest_neighbor;
     int taps[SPATIAL] = {2 - nearest, 2 - nearest, 0};
-    if (!nearest && (x->quant || !tl_dtype_is_float(x->dtype)))
-        return tl_ref_fail(call, "quantised arithmetic: not yet in this version");
+    if (!nearest && !tl_dtype_is_float(x->dtype))
+        return tl_ref_fail(call, "no bilinear sampling of this type");
     if (x->rank != 4)
         return tl_ref_fail(call, "the result does not fit the operand");
     TRY(place_tables(call, r, taps));

@@ -1,0 +1,467 @@
+"""Writes tests/torch/programs: small scripted modules, one per feature of the language, with recorded inputs and
+outputs. Needs PyTorch; the tests need only what this wrote.
+
+    python tools/script_programs.py [NAME...]
+"""
+import inspect
+import pathlib
+import sys
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests" / "torch" / "programs"
+PROGRAMS = {}
+
+
+def program(*shapes, dynamic=None):
+    """Inputs of these shapes (ints: indices below 5); dynamic: what to say of them with --input."""
+    def register(module):
+        PROGRAMS[module.__name__] = (module, shapes, dynamic)
+        return module
+    return register
+
+
+def f(*shape):
+    return shape, np.float32
+
+
+def i(*shape):
+    return shape, np.int64
+
+
+# ---- numbers, lists, dicts: all evaluated at import ----
+
+@program(f(2, 3))
+class Numbers(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = 0.75
+        self.n = 7
+
+    def forward(self, x):
+        a = self.n // 2 + self.n % 4 - (-7) // 2 + (-7) % 3
+        b = (self.n ** 2) / 10 + abs(-3) + min(4, self.n) + max(1.5, self.scale)
+        c = float(a) * self.scale + int(b) + round(2.5) + (1 if self.n > 3 and not a == 2 else 0)
+        d = (self.n & 3) | 8 ^ 1
+        return x * c + d + (1 << 3)
+
+
+@program(f(2, 3))
+class Lists(torch.nn.Module):
+    def forward(self, x):
+        sizes: List[int] = []
+        for k in range(5):
+            if k == 3:
+                continue
+            sizes.append(k * k)
+        sizes.insert(0, 9)
+        last = sizes.pop()
+        sizes.extend([2, 1])
+        sizes.sort()
+        sizes.reverse()
+        total = 0
+        for s in sizes[1:4]:
+            total += s
+        doubled = [2 * s for s in sizes]
+        where = doubled.index(18)
+        inside = 4 in sizes and 5 not in sizes
+        both = sizes + [len(doubled)] * 2
+        return x * total + last + where + int(inside) + both[-1] + sizes[-2] + x.size()[1]
+
+
+@program(f(2, 3), f(2, 3))
+class Dicts(torch.nn.Module):
+    def forward(self, x, y):
+        d: Dict[str, Tensor] = {"x": x}
+        d["y"] = y * 2
+        d.update({"z": x - y})
+        out: Dict[str, Tensor] = {}
+        for k, v in d.items():
+            out["new_" + k] = v + len(k)
+        if "new_x" in out:
+            out["sum"] = out["new_x"] + out["new_y"]
+        names: List[str] = list(out.keys())
+        out["count"] = torch.tensor(len(names))
+        del out["new_z"]
+        return out
+
+
+@program(f(4))
+class Strings(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mode = "Linear"
+
+    def forward(self, x):
+        mode = self.mode.lower()
+        text = "{}-{}".format(mode, 3)
+        if text == "linear-3" and mode.startswith("lin") and "ear" in mode:
+            x = x + len(text)
+        for c in mode.split("n"):
+            x = x + len(c)
+        return x * 2 if "_".join([mode, "x"]).endswith("_x") else x
+
+
+class Pair(NamedTuple):
+    first: Tensor
+    second: int
+
+
+@program(f(3))
+class Tuples(torch.nn.Module):
+    def pair(self, x: Tensor) -> Tuple[Tensor, int]:
+        return x + 1, 4
+
+    def forward(self, x):
+        a, n = self.pair(x)
+        p = Pair(a * n, n + 1)
+        nested = ((a, p.first), [n, p.second])
+        (b, c), (m, k) = nested[0], (nested[1][0], nested[1][1])
+        return b + m, (c + k, p)
+
+
+@program(f(2, 2))
+class Optionals(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bias: Optional[Tensor] = None
+
+    def add(self, x: Tensor, y: Optional[Tensor] = None, k: Optional[int] = None) -> Tensor:
+        if y is not None:
+            x = x + y
+        if k is None:
+            k = 3
+        bias = self.bias
+        if bias is not None:
+            x = x + bias
+        return x * k
+
+    def forward(self, x):
+        return self.add(x) + self.add(x, x) + self.add(x, None, 5) + self.add(x, k=2)
+
+
+# ---- control flow ----
+
+@program(f(3, 4), dynamic="x=f32:n,4")
+class Unrolled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.ModuleList([torch.nn.Linear(4, 4) for _ in range(3)])
+
+    def forward(self, x):
+        outs: List[Tensor] = []
+        for index, layer in enumerate(self.layers):
+            x = torch.relu(layer(x)) if index % 2 == 0 else layer(x)
+            outs.append(x)
+        return torch.cat(outs, 1), torch.stack(outs).sum(0)
+
+
+@program(f(3))
+class Break(torch.nn.Module):
+    def forward(self, x):
+        k = 0
+        while True:
+            k += 1
+            if k % 5 == 0:
+                break
+            if k == 2:
+                continue
+            x = x * 2
+        for j in range(10):
+            if j > 3:
+                return x + j
+            x = x + 1
+        return x
+
+
+@program(f(4), f(4))
+class Conditions(torch.nn.Module):
+    def forward(self, x, y):
+        if bool(x.sum() > 0):
+            a = x * 2
+            n = 1
+        elif bool(y.sum() > 0):
+            a = y * 3
+            n = 2
+        else:
+            a = x - y
+            n = 3
+        if n == 2:
+            a = a + 100
+        return a, n
+
+
+@program(f(3, 3), dynamic="x=f32:3,3")
+class Nested(torch.nn.Module):
+    def forward(self, x):
+        total = torch.zeros(3)
+        for r in range(x.size(0)):
+            row = x[r]
+            if bool(row.max() > 0.5):
+                for c in range(3):
+                    if bool(row[c] > 0):
+                        total[c] += row[c]
+            else:
+                total -= row
+        return total
+
+
+@program(f(6), dynamic="x=f32:n")
+class Rows(torch.nn.Module):
+    def forward(self, x):
+        out = torch.zeros_like(x)
+        carry = torch.zeros(1)
+        for k in range(x.size(0)):
+            carry = carry * 0.5 + x[k]
+            out[k] = carry[0]
+        return out, carry
+
+
+@program(f(5, 2), dynamic="x=f32:n,2")
+class Collect(torch.nn.Module):
+    def forward(self, x):
+        rows: List[Tensor] = []
+        counts: List[int] = []
+        for k in range(x.size(0)):
+            rows.append(x[k] * k)
+            counts.append(k + 1)
+        last = rows[-1]
+        return torch.stack(rows), torch.cat(rows), last, len(counts)
+
+
+@program(f(4))
+class While(torch.nn.Module):
+    def forward(self, x):
+        steps = 0
+        error = x.abs().max()
+        while float(error) > 0.01 and steps < 50:
+            x = x * 0.5
+            error = x.abs().max()
+            steps += 1
+        return x, steps
+
+
+@program(f(4))
+class Collatz(torch.nn.Module):
+    def forward(self, x):
+        n = int(x.abs().sum() * 10) + 3
+        seen = 0
+        while n != 1:
+            if n % 2 == 0:
+                n = n // 2
+            else:
+                n = 3 * n + 1
+            seen += 1
+        return x + seen
+
+
+@program(i(3), f(5, 4))
+class Gathered(torch.nn.Module):
+    def forward(self, index, table):
+        k = int(index[0])
+        rows = table[index]
+        return table[k], rows[:, 1:], table[k, 2], table.select(0, k) * k, table[index[1]:]
+
+
+# ---- writes in place ----
+
+@program(f(4, 4))
+class Writes(torch.nn.Module):
+    def forward(self, x):
+        y = x.clone()
+        y[0] = 5.0
+        y[1:3, 1:3] += 10
+        y[:, -1].mul_(2)
+        z = y.t()
+        z[0].copy_(x[1])
+        y[y > 8] = 8.0
+        view = y.view(2, 8)
+        view[1].zero_()
+        y.add_(1)
+        return y, view, z
+
+
+@program(f(4), f(4))
+class BranchWrites(torch.nn.Module):
+    def forward(self, x, y):
+        a = x.clone()
+        b = y.clone()
+        if bool(x[0] > 0):
+            a.add_(b)
+            b.mul_(2)
+        else:
+            a[1] = 7.0
+        a += b
+        return a, b
+
+
+@program(f(3, 4), dynamic="x=f32:n,4")
+class LoopWrites(torch.nn.Module):
+    def forward(self, x):
+        acc = torch.zeros(4)
+        parts = [torch.zeros(4), torch.ones(4)]
+        for k in range(x.size(0)):
+            acc += x[k]
+            parts[0] = parts[0] + acc
+            parts[1].mul_(0.5)
+        return acc, parts[0], parts[1]
+
+
+@program(f(2))
+class Counter(torch.nn.Module):
+    """State that does not begin with zeros, and one that is assigned."""
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", torch.tensor([3.0, 4.0]))
+        self.register_buffer("last", torch.zeros(2))
+
+    def forward(self, x):
+        self.count += 1
+        before = self.last
+        self.last = x * 2
+        return self.count * x, before + self.count
+
+
+# ---- shapes ----
+
+@program(f(2, 6, 4), dynamic="x=f32:n,m,4")
+class Shapes(torch.nn.Module):
+    def forward(self, x):
+        b, s, e = x.shape
+        y = x.view(b, s // 2, 2, e).transpose(1, 2).reshape(b * 2, -1, e)
+        z = x.flatten(1).unflatten(1, (s, e)).permute(2, 0, 1)
+        w = torch.zeros(b, s, dtype=x.dtype) + torch.arange(s)
+        assert x.dim() == 3, "three axes"
+        return y, z, w, x.new_ones([s, b]), x.expand(3, b, s, e)[0], x.numel() // e
+
+
+@program(f(1, 3, 10, 12), dynamic="x=f32:1,3,h,w")
+class Resized(torch.nn.Module):
+    def forward(self, x):
+        h, w = x.shape[-2:]
+        a = torch.nn.functional.interpolate(x, size=[h * 2, w * 2], mode="nearest")
+        b = torch.nn.functional.pad(x, [0, (4 - w % 4) % 4, 0, (4 - h % 4) % 4])
+        return a, b, torch.nn.functional.avg_pool2d(b, 4)
+
+
+@program(f(2, 3))
+class Casts(torch.nn.Module):
+    def forward(self, x):
+        k = x.to(torch.int64)
+        flags = x > 0
+        n = int(flags.sum())
+        m = float(x.max())
+        t = torch.tensor([[1, 2, 3]], dtype=torch.float32)
+        u = torch.tensor([n, 2]).float()
+        return k + 1, x * n, x + m, t * x, u, torch.as_tensor(2.5) * x, flags.int(), x.double().float()
+
+
+@program(f(2, 5))
+class Shared(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = torch.nn.Linear(5, 5)
+        self.b = self.a
+        self.norm = torch.nn.LayerNorm(5)
+        self.seq = torch.nn.Sequential(self.a, torch.nn.GELU(), torch.nn.Dropout(0.3), self.norm)
+
+    def forward(self, x):
+        return self.seq(self.b(x)) + self.a(x)
+
+
+@torch.jit.script
+def clamp_to(x: Tensor, lo: float = -0.5, hi: float = 0.5) -> Tensor:
+    return x.clamp(lo, hi)
+
+
+@torch.jit.script
+class Box:
+    def __init__(self, low: float):
+        self.low = low
+        self.calls = 0
+
+    def apply(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return clamp_to(x, self.low) * self.calls
+
+
+@program(f(3, 3))
+class Objects(torch.nn.Module):
+    def forward(self, x):
+        box = Box(-0.25)
+        return box.apply(x) + box.apply(x) + clamp_to(x, hi=0.1)
+
+
+@program(f(2, 4, 6), dynamic="x=f32:n,4,6")
+class Recurrent(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = torch.nn.GRUCell(6, 5)
+
+    def forward(self, x, h: Optional[Tensor] = None):
+        if h is None:
+            h = torch.zeros(x.size(0), 5)
+        outs: List[Tensor] = []
+        for step in x.unbind(1):
+            h = self.cell(step, h)
+            outs.append(h)
+        return torch.stack(outs, 1), h
+
+
+@program(f(6, 3))
+class Masks(torch.nn.Module):
+    def forward(self, x):
+        keep = x[:, 0] > 0
+        picked = x[keep]
+        if picked.shape[0] == 0:
+            picked = torch.zeros(1, 3)
+        best = torch.where(x > 0, x, torch.zeros_like(x))
+        best[~keep] = -1.0
+        return picked.sum(0), torch.nonzero(keep), best, picked.numel()
+
+
+def record(name):
+    module, specs, dynamic = PROGRAMS[name]
+    torch.manual_seed(7)
+    instance = torch.jit.script(module().eval())
+    rng = np.random.default_rng(len(name))
+    arrays = {}
+    names = list(inspect.signature(module.forward).parameters)[1:]
+    for k, (argument, (shape, dtype)) in enumerate(zip(names, specs)):
+        value = rng.normal(0, 1, shape) if dtype == np.float32 else rng.integers(0, 4, shape)
+        arrays["in_" + argument] = np.asarray(value, dtype)
+    steps = 3 if name == "Counter" else 1
+    path = FOLDER / f"{name}.pt"
+    instance.save(str(path))
+    results = []
+    with torch.no_grad():
+        for step in range(steps):
+            results.append(flat(instance(*[torch.from_numpy(v.copy()) for v in arrays.values()])))
+    if steps > 1:
+        arrays = {k: np.stack([v] * steps) for k, v in arrays.items()}
+        outputs = [np.stack(r) for r in zip(*results)]
+    else:
+        outputs = results[0]
+    arrays.update({f"out_{k}": v for k, v in enumerate(outputs)})
+    if dynamic:
+        arrays["spec"] = np.array(dynamic)
+    np.savez_compressed(FOLDER / f"{name}.npz", **arrays)
+
+
+def flat(x):
+    if isinstance(x, Tensor):
+        return [x.detach().numpy().copy()]
+    if isinstance(x, dict):
+        return [leaf for v in x.values() for leaf in flat(v)]
+    if isinstance(x, (list, tuple)):
+        return [leaf for v in x for leaf in flat(v)]
+    return [np.asarray(x, np.float32 if isinstance(x, float) else np.bool_ if isinstance(x, bool) else np.int64)]
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for chosen in sys.argv[1:] or PROGRAMS:
+        record(chosen)
