@@ -87,6 +87,14 @@ static void map_reduced(axis_map *map, int rank, const int64_t *axes, size_t n, 
     map_dropping(map, rank, drop);
 }
 
+/* Blocks of scales lie along the axes as they are. */
+static bool scales_can_move(const tl_node *node)
+{
+    const tl_quant *quant = node->op == TL_OP_quantize ? tl_attrs_of(node, quantize)->quant
+                                                       : tl_type_of(node->in[0].value)->quant;
+    return !quant || quant->block == 0;
+}
+
 /* The map of operand k of ops whose axes keep their identity; false for all others. */
 static bool find_map(const tl_node *node, size_t k, axis_map *map)
 {
@@ -113,6 +121,10 @@ static bool find_map(const tl_node *node, size_t k, axis_map *map)
     case TL_OP_log_softmax:
         map_shifted(map, rank, rank);
         return true;
+    case TL_OP_quantize:
+    case TL_OP_dequantize:
+        map_shifted(map, rank, rank);
+        return scales_can_move(node);
     case TL_OP_reduce_sum:
     case TL_OP_reduce_mean:
     case TL_OP_reduce_max:

@@ -67,7 +67,9 @@ typedef struct attr_store {
         tl_reduce_attrs reduce;
         tl_arg_attrs arg;
         tl_gather_attrs gather;
+        tl_quantize_attrs quantize;
     } as;
+    tl_quant quant;
     const tl_dim *dims[2][TL_MAX_RANK];
     int64_t ints[TL_MAX_RANK];
 } attr_store;
@@ -127,6 +129,13 @@ static const void *attrs_in_order(const tl_node *node, const layout_order *out,
     case TL_OP_gather:
         s->as.gather = *tl_attrs_of(node, gather);
         s->as.gather.axis = position_of(in, s->as.gather.axis);
+        break;
+    case TL_OP_quantize:
+        s->as.quantize = *tl_attrs_of(node, quantize);
+        s->quant = *s->as.quantize.quant;
+        if (s->quant.axis >= 0)
+            s->quant.axis = position_of(out, s->quant.axis);
+        s->as.quantize.quant = &s->quant;
         break;
     default:
         return node->attrs;
