@@ -17,8 +17,8 @@ run() {
     "$program" "$@"
     echo
 }
-cp $digits/digits.onnx $digits/held_out.npz $digits/labels.txt $digits/[0-9].png "$out"
+cp $digits/digits.pt2 $digits/held_out.npz $digits/labels.txt $digits/[0-9].png "$out"
 cd "$out"
-run convert digits.onnx --verify --golden held_out.npz
-run diff digits.onnx digits.tflite --in held_out.npz
+run convert digits.pt2 --verify --golden held_out.npz
+run diff digits.pt2 digits.tflite --in held_out.npz
 run run digits.tflite --image ?.png --labels labels.txt --top 1

@@ -57,7 +57,8 @@ void api_json_comparison(tl_json *json, const tl_comparison *comparison);
 tl_tensor api_tensor(const tl_array *array);
 /* Array for visible input k of entry: its name, in_NAME, or input_K. NULL: none. */
 const tl_array *api_find_input(const tl_arrays *arrays, const tl_entry *entry, size_t k);
-/* ... for output k: NAME, out_K_NAME, output_K. */
+/* ... for output k: NAME, out_K_NAME, output_K. When no output is named so: out_K_ and any name, for the same
+ * network has other names in another format. */
 const tl_array *api_find_output(const tl_arrays *arrays, const tl_entry *entry, size_t k);
 tl_status api_add_random(tl_arrays *arrays, const tl_entry *entry, uint64_t seed, int which);
 /* Element type by name; arrays hold only known ones. */

@@ -457,10 +457,31 @@ const tl_array *api_find_input(const tl_arrays *arrays, const tl_entry *entry, s
     return found ? found : find_array(arrays, "input_", (int)k, (tl_str){0});
 }
 
-const tl_array *api_find_output(const tl_arrays *arrays, const tl_entry *entry, size_t k)
+static const tl_array *find_named_output(const tl_arrays *arrays, const tl_entry *entry, size_t k)
 {
     const tl_array *found = find_array(arrays, "out_", (int)k, entry->out_names[k]);
     if (!found)
         found = find_array(arrays, "output_", (int)k, (tl_str){0});
     return found ? found : find_array(arrays, "", -1, entry->out_names[k]);
+}
+
+/* out_K_... whatever comes then. */
+static const tl_array *find_numbered_output(const tl_arrays *arrays, size_t k)
+{
+    for (size_t i = 0; i < arrays->list.n; i++) {
+        tl_str key = tl_str_from(arrays->list.v[i].name), part;
+        int64_t found;
+        if (tl_str_split(&key, '_', &part) && tl_str_equal(part, tl_str_from("out")) &&
+            tl_str_split(&key, '_', &part) && tl_str_to_i64(part, &found) && found == (int64_t)k)
+            return &arrays->list.v[i];
+    }
+    return NULL;
+}
+
+const tl_array *api_find_output(const tl_arrays *arrays, const tl_entry *entry, size_t k)
+{
+    for (size_t i = 0; i < entry->n_out; i++)
+        if (find_named_output(arrays, entry, i))
+            return find_named_output(arrays, entry, k);
+    return find_numbered_output(arrays, k);
 }

@@ -70,6 +70,12 @@ def test_verify_and_golden_report_what_they_compared(out):
     assert report("convert", MODEL, "-o", out, "--verify=ref")["agree"]
 
 
+def test_a_golden_of_another_format_is_found_by_number(out):
+    """The .pt2 calls the output of the ONNX file, out_0_logits in the recording, just output."""
+    shown = report("convert", support.DIGITS / "digits.pt2", "-o", out, "--golden", HELD_OUT)
+    assert shown["agree"] and len(shown["golden"]) == 1
+
+
 def test_a_golden_that_differs_keeps_the_file_and_says_so(out, tmp_path):
     data = support.load(HELD_OUT)
     data["out_0_logits"] = data["out_0_logits"] + 0.01
