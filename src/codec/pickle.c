@@ -375,7 +375,7 @@ static void push_tuple(unpickler *u, size_t n)
 }
 static void op_empty_tuple(unpickler *u)
 {
-    push_tuple(u, 0);
+    push_items(u, TL_PICKLE_TUPLE, NULL, 0);
 }
 static void op_tuple1(unpickler *u)
 {
