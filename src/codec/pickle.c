@@ -121,7 +121,7 @@ static tl_pickle **pop_marked(unpickler *u, size_t *n)
     size_t from = u->marks.v[--u->marks.n];
     *n = u->stack.n - from;
     u->stack.n = from;
-    return u->stack.v + from;
+    return *n ? u->stack.v + from : NULL;
 }
 
 static void remember(unpickler *u, uint64_t index)
@@ -371,7 +371,7 @@ static void push_tuple(unpickler *u, size_t n)
         return;
     }
     u->stack.n -= n;
-    push_items(u, TL_PICKLE_TUPLE, u->stack.v + u->stack.n, n);
+    push_items(u, TL_PICKLE_TUPLE, n ? u->stack.v + u->stack.n : NULL, n);
 }
 static void op_empty_tuple(unpickler *u)
 {

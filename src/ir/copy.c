@@ -67,12 +67,14 @@ static void copy_input(inliner *in, tl_graph *graph, const tl_value *input)
     (void)tl_map_put_id(&in->values, (uint64_t)input->id + 1, copy);
 }
 
-static tl_graph *inline_child(inliner *in, const tl_graph *from)
+/* Ops that are legal in the graph around it are legal in a child. */
+static tl_graph *inline_child(inliner *in, const tl_graph *from, tl_legal legal)
 {
     tl_graph *graph = tl_graph_new(in->model, from->name);
     for (size_t i = 0; i < from->inputs.n; i++)
         copy_input(in, graph, from->inputs.v[i]);
     tl_builder b = tl_builder_at_end(graph);
+    b.legal = legal;
     size_t n = tl_graph_n_outputs(from);
     tl_value **outputs = TL_NEW_ARRAY(&in->scratch, tl_value *, n + 1);
     if (!outputs || inline_nodes(in, &b, from) != TL_OK)
@@ -93,7 +95,7 @@ static tl_status inline_node(inliner *in, tl_builder *b, const tl_node *node)
     for (size_t i = 0; i < node->n_in; i++)
         operands[i] = copy_of(in, node->in[i].value);
     for (size_t i = 0; i < node->n_graphs; i++)
-        graphs[i] = inline_child(in, node->graphs[i]);
+        graphs[i] = inline_child(in, node->graphs[i], b->legal);
     b->origin = node->origin ? node->origin : b->origin;
     tl_node *copy = tl_build_node(b, node->op, operands, node->n_in, attrs, node->n_out, graphs,
                                   node->n_graphs);

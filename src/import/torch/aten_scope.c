@@ -35,11 +35,11 @@ tl_value *aten_capture_input(aten_env *env, aten_scope *scope, tl_value *outer)
 {
     if (!outer->graph || outer->graph == scope->b.graph)
         return outer;
+    if (scope->outer) /* by way of every graph between */
+        outer = aten_capture_input(env, scope->outer, outer);
     for (size_t i = 0; i < scope->captures.n; i++)
         if (scope->captures.v[i].outer == outer)
             return scope->captures.v[i].inner;
-    if (scope->outer) /* by way of every graph between */
-        outer = aten_capture_input(env, scope->outer, outer);
     aten_capture capture = {outer, tl_graph_add_capture(scope->b.graph, outer)};
     (void)tl_vec_push(env->arena, &scope->captures, capture);
     return capture.inner;
