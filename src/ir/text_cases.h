@@ -105,6 +105,8 @@ static void text_cases_of(const char *path, text_case_maker make, text_case_fn r
     }
     if (record)
         fclose(record);
+    if (n_failed)
+        print_error("with TOLITE_RECORD=1 the test writes what came out into %s\n", path);
     free(file);
     assert_int_equal(n_failed, 0);
 }

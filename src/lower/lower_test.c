@@ -217,7 +217,8 @@ static int check_file(const char *path, bool record)
             print_message("%s: %.*s%s\n", path, TL_STR_ARG(b.title),
                           agree ? "" : ": numbers differ");
             if (!record)
-                print_message("%.*s\n", TL_STR_ARG(found));
+                print_message("found:\n%.*s\nTOLITE_RECORD=1 build/lower_test writes it\n",
+                              TL_STR_ARG(found));
             failed++;
         }
         tl_text_printf(&all, "%.*s\n%.*s\n==\n%.*s\n\n", TL_STR_ARG(b.title),

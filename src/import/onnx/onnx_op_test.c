@@ -326,8 +326,8 @@ static bool check_call(const call_test *test)
         tl_model_release(model);
     }
     if (!right)
-        print_error("CALL(%d, %d, \"%s\",\n     \"%s\")\n", test->opset, test->n_out, test->call,
-                    tl_text_get(&found));
+        print_error("expected \"%s\", found\nCALL(%d, %d, \"%s\",\n     \"%s\")\n", test->expected,
+                    test->opset, test->n_out, test->call, tl_text_get(&found));
     tl_file_unref(file);
     tl_arena_release(&arena);
     tl_arena_release(&b.arena);
