@@ -68,7 +68,7 @@ static void show_diff(cli *c, const char *text)
             show_comparison(v);
         }
         if (!cli_has(c, OPT_quiet))
-            printf("  %zu values inside compared\n", shared);
+            printf("  %zu value%s inside compared\n", shared, shared == 1 ? "" : "s");
     }
     puts(json_true(report, "agree") ? "the models agree" : "the models DIFFER");
 }

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const struct {
     char letter;
@@ -85,7 +86,7 @@ static tl_status show_one(cli *c, const char *wanted)
     const char *code, *advice;
     tl_status status;
     for (size_t i = 0; (code = tl_code_at(i, &status)) != NULL; i++) {
-        if (strcmp(code, wanted) != 0)
+        if (strcasecmp(code, wanted) != 0)
             continue;
         if (cli_has(c, OPT_json)) {
             show_code_json(code, status);

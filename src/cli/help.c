@@ -43,8 +43,8 @@ void cli_help(FILE *to, const char *command)
     const command_row *c = command ? cli_find_command(command) : NULL;
     if (!c) {
         fprintf(to, "usage: tolite COMMAND ARGUMENTS\n\n"
-                    "Turns trained ONNX models into TensorFlow Lite files and proves them "
-                    "right.\n\ncommands:\n");
+                    "Turns trained PyTorch and ONNX models into TensorFlow Lite files and "
+                    "proves them right.\n\ncommands:\n");
         for (size_t i = 0; i < cli_n_commands; i++)
             fprintf(to, "  %-10s %s%s\n", cli_commands[i].name, cli_commands[i].summary,
                     cli_commands[i].letter ? "" : " (not yet in this version)");
@@ -56,8 +56,9 @@ void cli_help(FILE *to, const char *command)
         fputc('\n', to);
         return;
     }
-    fprintf(to, "usage: tolite %s %s [OPTIONS]\n\n%s%s\n\noptions:\n", c->name, c->operands,
-            c->summary, c->letter ? "" : " (not yet in this version)");
+    fprintf(to, "usage: tolite %s%s%s [OPTIONS]\n\n%s%s\n\noptions:\n", c->name,
+            c->operands[0] ? " " : "", c->operands, c->summary,
+            c->letter ? "" : " (not yet in this version)");
     for (size_t i = 0; i < OPT_COUNT; i++)
         if (is_option_of(&cli_options[i], c))
             option_help(to, &cli_options[i]);

@@ -43,6 +43,70 @@ const command_row *cli_find_command(const char *name)
     return NULL;
 }
 
+/* ---- what may have been meant ---- */
+
+/* Letters to put in, take out or change to turn a into b (Levenshtein's distance); words are short. */
+#define LONGEST_WORD 31
+static size_t distance_of(const char *a, size_t n, const char *b)
+{
+    size_t row[LONGEST_WORD + 1], m = strlen(b);
+    if (n > LONGEST_WORD || m > LONGEST_WORD)
+        return LONGEST_WORD;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 0; i < n; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < m; j++) {
+            size_t changed = corner + (a[i] != b[j]), added = row[j] + 1, taken = row[j + 1] + 1;
+            corner = row[j + 1];
+            row[j + 1] = changed < added ? changed : added;
+            row[j + 1] = row[j + 1] < taken ? row[j + 1] : taken;
+        }
+    }
+    return row[m];
+}
+
+typedef struct guess {
+    const char *name;
+    size_t distance;
+} guess;
+
+static void consider(guess *best, const char *word, size_t n, const char *name)
+{
+    size_t d = strlen(name) > n && !strncmp(name, word, n) ? 1 : distance_of(word, n, name);
+    if (d < best->distance)
+        *best = (guess){name, d};
+}
+
+static tl_status refuse_command(const char *name)
+{
+    guess best = {NULL, 3};
+    for (size_t i = 0; i < cli_n_commands; i++)
+        consider(&best, name, strlen(name), cli_commands[i].name);
+    if (best.name)
+        return cli_usage("no command %s, perhaps %s; see tolite help", name, best.name);
+    return cli_usage("no command %s; see tolite help", name);
+}
+
+static bool is_for(const option_row *row, const command_row *command)
+{
+    return row->commands[0] == '*' || strchr(row->commands, command->letter);
+}
+
+static tl_status refuse_option(const char *word, const command_row *command)
+{
+    guess best = {NULL, 3};
+    size_t n = word[1] == '-' ? strcspn(word + 2, "=") : 0;
+    for (int i = 0; i < OPT_COUNT && n; i++)
+        if (is_for(&cli_options[i], command))
+            consider(&best, word + 2, n, cli_options[i].name);
+    if (best.name)
+        return cli_usage("no option %s, perhaps --%s; see tolite help %s", word, best.name,
+                         command->name);
+    return cli_usage("no option %s; see tolite help %s", word, command->name);
+}
+
 static void push_value(cli_values *values, const char *value)
 {
     const char **grown = cli_alloc((values->n + 1) * sizeof *grown);
@@ -78,9 +142,9 @@ static tl_status take_option(cli *c, const command_row *command, int argc, char 
     const char *word = argv[*at], *value;
     int id = find_option(word, &value);
     if (id < 0)
-        return cli_usage("no option %s; see tolite help %s", word, command->name);
+        return refuse_option(word, command);
     const option_row *row = &cli_options[id];
-    if (row->commands[0] != '*' && !strchr(row->commands, command->letter))
+    if (!is_for(row, command))
         return cli_usage("option --%s is not for %s; see tolite help %s", row->name, command->name,
                          command->name);
     if (row->kind == LATER)
@@ -122,7 +186,7 @@ tl_status cli_parse(cli *c, int argc, char **argv, bool *help)
             return TL_OK;
         }
         if (argc > 2 && !cli_find_command(argv[2]))
-            return cli_usage("no command %s; see tolite help", argv[2]);
+            return refuse_command(argv[2]);
         cli_help(stdout, argc > 2 ? argv[2] : NULL);
         return TL_OK;
     }
@@ -133,7 +197,7 @@ tl_status cli_parse(cli *c, int argc, char **argv, bool *help)
     }
     const command_row *command = cli_find_command(name);
     if (!command)
-        return cli_usage("no command %s; see tolite help", name);
+        return refuse_command(name);
     if (!command->letter)
         return cli_usage("%s: not yet in this version", name);
     c->args.command = name;

@@ -142,9 +142,10 @@ tl_status tl_import(tl_context *cx, tl_file *file, const tl_import_options *opti
     *out = NULL;
     TRY(tl_format_sniff(cx, file, &format));
     if (format == TL_FORMAT_UNKNOWN)
-        return tl_fail(cx, TL_M001, &where,
-                       "not a model, expected ONNX or TensorFlow Lite, found %s",
-                       tl_file_size(file) ? "something else" : "an empty file");
+        return tl_fail(
+            cx, TL_M001, &where,
+            "not a model, expected PyTorch (.pt2, TorchScript), ONNX or TensorFlow Lite, found %s",
+            tl_file_size(file) ? "something else" : "an empty file");
     if (!formats[format].reader)
         return tl_fail(cx, TL_U008, &where, "%s: not read by this version; %s",
                        formats[format].name, formats[format].advice);

@@ -169,3 +169,10 @@ def test_ops_lists_what_is_read_and_written():
     forms = {row["op"]: row["form"] for row in shown["to"]}
     assert forms["conv"] == "builtin" and forms["mish"] == "expanded"
     assert "none" not in forms.values(), [op for op, form in forms.items() if form == "none"]
+
+
+def test_a_word_misspelt_is_answered_with_the_one_meant():
+    for words, meant in ((["convertt", "x"], "perhaps convert;"), (["convert", "--verif", "x"], "perhaps --verify;"),
+                         (["help", "inspekt"], "perhaps inspect;"), (["diff", "--randon"], "perhaps --random;")):
+        assert meant in support.tolite(*words, status=2).stderr
+    assert "perhaps" not in support.tolite("convert", "--nothing-like-it", status=2).stderr

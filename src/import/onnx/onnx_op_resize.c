@@ -299,12 +299,17 @@ static tl_value *build_resize(onnx_call *c, resizing *r)
     return tl_build_transpose(c->b, y, inverse);
 }
 
+#define MAX_RESIZED 3 /* axes between the first and the last of a resize */
+
 static void finish_resize(onnx_call *c, resizing *r)
 {
-    bool any = false;
+    int n = 0;
     for (int i = 0; i < r->rank; i++)
-        any |= is_resized(r, i);
-    c->out[0] = any ? build_resize(c, r) : r->x;
+        n += is_resized(r, i);
+    if (n > MAX_RESIZED)
+        onnx_refuse(c, "new sizes for %d axes at once, at most %d are resized", n, MAX_RESIZED);
+    else
+        c->out[0] = n ? build_resize(c, r) : r->x;
 }
 
 void onnx_import_resize(onnx_call *c)
