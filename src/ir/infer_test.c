@@ -87,6 +87,19 @@ static const row rows[] = {
     {"cumprod", "f32[3]", "axis=1", "!cumprod: axis 1 is out of range for rank 1"},
     {"cumsum", "f32[3]", "axis=1", "!cumsum: axis 1 is out of range for rank 1"},
 
+    /* ---- signals ---- */
+    {"dft", "f32[b,8,1]", "length=8", "f32[b,8,2]"},
+    {"dft", "f32[b,n,2]", "length=9 onesided=true", "f32[b,5,2]"},
+    {"dft", "f32[5,2]", "length=9 onesided=true inverse=true", "f32[9,1]"},
+    {"dft", "f32[5,1]", "length=9 onesided=true inverse=true",
+     "!dft: operand 0 has 1 parts per number, expected 2 or 2"},
+    {"dft", "f32[8,3]", "length=8", "!dft: operand 0 has 3 parts per number, expected 1 or 2"},
+    {"dft", "f32[8,1]", "length=0", "!dft: attribute length is 0, expected a positive number"},
+    {"stft", "f32[b,n,1] f32[4]", "length=4 step=2", "f32[b,n//2-1,3,2]"},
+    {"stft", "f32[2,16,2]", "length=4 step=4 onesided=false", "f32[2,4,4,2]"},
+    {"stft", "f32[2,16,1] f32[5]", "length=4",
+     "!stft: axis 0 of operand 1 has size 5, expected 4"},
+
     /* ---- normalisation ---- */
     {"softmax", "f32[n,4]", "axis=-1", "f32[n,4]"},
     {"softmax", "f32[n,4]", "axis=2", "!softmax: axis 2 is out of range for rank 2"},

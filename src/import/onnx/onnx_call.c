@@ -1,6 +1,7 @@
 /* The table of operators, and what handlers ask of the node they import. */
 #include "import/onnx/onnx_op.h"
 #include "import/onnx/onnx_private.h"
+#include "import/onnx/onnx_schema.h"
 
 #include <stdarg.h>
 
@@ -13,23 +14,12 @@ static const onnx_row rows[] = {
 #undef ROW
 };
 
-/* Operators that need more than one input, with the fewest of all their versions. Others need one. */
+/* Operators of domains without a schema that need more than one input. */
 static const struct {
     const char *op;
     size_t least;
 } least_inputs[] = {
-    {"Add", 2}, {"And", 2}, {"BatchNormalization", 5}, {"BitShift", 2}, {"BitwiseAnd", 2}, {"BitwiseOr", 2},
-    {"BitwiseXor", 2}, {"CastLike", 2}, {"Constant", 0}, {"Conv", 2}, {"ConvInteger", 2},
-    {"ConvTranspose", 2}, {"CumProd", 2}, {"CumSum", 2}, {"DequantizeLinear", 2}, {"Div", 2}, {"Equal", 2},
-    {"Expand", 2}, {"GRU", 3}, {"Gather", 2}, {"GatherElements", 2}, {"GatherND", 2}, {"Gemm", 2},
-    {"Greater", 2}, {"GreaterOrEqual", 2}, {"GridSample", 2}, {"GroupNormalization", 3},
-    {"InstanceNormalization", 3}, {"LSTM", 3}, {"LayerNormalization", 2}, {"Less", 2}, {"LessOrEqual", 2},
-    {"Loop", 0}, {"MatMul", 2}, {"MatMulInteger", 2}, {"Mod", 2}, {"Mul", 2}, {"NonMaxSuppression", 2},
-    {"OneHot", 3}, {"Or", 2}, {"PRelu", 2}, {"Pow", 2}, {"QGemm", 6}, {"QLinearAdd", 2}, {"QLinearConv", 8},
-    {"QLinearGlobalAveragePool", 2}, {"QLinearMatMul", 8}, {"QLinearMul", 2}, {"QuantizeLinear", 2},
-    {"RMSNormalization", 2}, {"RNN", 3}, {"Range", 3}, {"Reshape", 2}, {"RoiAlign", 3}, {"Scan", 0},
-    {"Scatter", 3}, {"ScatterElements", 3}, {"ScatterND", 3}, {"Sub", 2}, {"Tile", 2}, {"Where", 3},
-    {"Xor", 2},
+    {"QGemm", 6}, {"QLinearAdd", 2}, {"QLinearGlobalAveragePool", 2}, {"QLinearMul", 2},
 };
 /* clang-format on */
 
@@ -57,10 +47,16 @@ const onnx_row *onnx_find_row(tl_str op, int64_t opset)
     return lo && tl_str_is(op, rows[lo - 1].name) ? &rows[lo - 1] : NULL;
 }
 
-size_t onnx_least_inputs(tl_str op)
+size_t onnx_least_inputs(const onnx_node *node, int64_t opset)
 {
+    const onnx_schema *schema = onnx_schema_find(node->domain, node->op, opset);
+    size_t least, most;
+    if (schema && !onnx_schema_deprecated(schema)) {
+        onnx_schema_arity(schema, false, &least, &most);
+        return least;
+    }
     for (size_t i = 0; i < TL_COUNT(least_inputs); i++)
-        if (tl_str_is(op, least_inputs[i].op))
+        if (tl_str_is(node->op, least_inputs[i].op))
             return least_inputs[i].least;
     return 1;
 }

@@ -113,7 +113,7 @@ bool onnx_is_user_input(const onnx_importer *imp, tl_str name);
 /* ---- calls: onnx_call.c ---- */
 
 /* Inputs that an operator of the table cannot do without. */
-size_t onnx_least_inputs(tl_str op);
+size_t onnx_least_inputs(const onnx_node *node, int64_t opset);
 
 /* ---- nodes: onnx_nodes.c ---- */
 
