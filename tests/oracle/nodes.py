@@ -3,15 +3,20 @@
 nodes.tsv describes them: operator, class, element types (A1 what TFLite computes with; A2 what it can carry;
 B, C, S beyond), whether the operator is replaced by the body that the standard gives it, and which inputs are
 parameters or weights. Two modes: `strict` leaves every input an input of the file, `folded` makes constants of
-parameters and weights, as exporters do. nodes_pass.txt holds what passes, one line per test with its best mode.
+parameters and weights, as exporters do.
 
-    python nodes.py [WORD...]     run the tests whose names contain a word, say why some fail
-    python nodes.py --record      run all and write nodes_pass.txt
+A test goes through these stages, each compared with the recorded outputs: source, the model in our executor;
+convert, which writes the file; file, that file in our executor; litert, the file in LiteRT; plain, in LiteRT
+without its delegate. nodes_fail.tsv lists every test that does not go through all of them in both modes: where
+it stops, and why.
+
+    python nodes.py [WORD...]     run the tests whose names contain a word (=WORD: whose operator it is), say
+                                  where some stop, and print the figures per set
+    python nodes.py --record      run all and write nodes_fail.tsv; reasons that are there stay
 """
 import csv
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -25,8 +30,10 @@ sys.path.insert(0, str(HERE.parent))
 import support  # noqa: E402
 
 DATA = pathlib.Path(onnx.backend.test.__file__).parent / "data" / "node"
-PASS = HERE / "nodes_pass.txt"
+FAIL = HERE / "nodes_fail.tsv"
 RTOL, ATOL = 1e-3, 1e-7  # the rule of the suite
+STAGES = ("source", "convert", "file", "litert", "plain")
+ALL = "-"  # no stage stops it
 
 
 def suite():
@@ -36,9 +43,10 @@ def suite():
     return {name: row for name, row in rows.items() if (DATA / name / "model.onnx").exists()}
 
 
-def recorded():
-    """{test: mode} of nodes_pass.txt."""
-    return dict(line.split() for line in PASS.read_text().splitlines() if line and line[0] != "#")
+def known_failures():
+    """{test: row of nodes_fail.tsv}: set, strict and folded (the stage that stops it, or -), reason."""
+    lines = [line for line in FAIL.read_text().splitlines() if line and line[0] != "#"]
+    return {row["test"]: row for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)}
 
 
 # ---- one test ----
@@ -87,9 +95,8 @@ def difference(results, expected):
     return None
 
 
-def run_source(source, inputs, folder):
-    np.savez(folder / "in.npz", **inputs)
-    support.tolite("run", source, "--in", folder / "in.npz", "--out", folder / "out.npz")
+def run_ours(model, arrays, folder):
+    support.tolite("run", model, "--in", arrays, "--out", folder / "out.npz")
     return list(support.load(folder / "out.npz").values())
 
 
@@ -102,57 +109,94 @@ def run_litert(file, inputs, delegate):
     return runner([inputs[name] for name in names])
 
 
-def failure(name, mode, row, folder):
-    """None when the test passes, else why not: the stage, and one line."""
+def outcome(name, mode, row, folder, report=lambda stage: None):
+    """(stage that stops the test, or ALL; one line that says why). report is told of each stage before it runs."""
+    report("source")
     proto, inputs, expected = load(name, mode, row)
-    source, file = folder / "model.onnx", folder / "model.tflite"
+    source, file, arrays = folder / "model.onnx", folder / "model.tflite", folder / "in.npz"
     onnx.save(proto, source)
-    steps = {"convert": lambda: support.tolite("convert", source, "-o", file),
-             "source": lambda: run_source(source, inputs, folder),
-             "LiteRT": lambda: run_litert(file, inputs, True),
-             "LiteRT plain": lambda: run_litert(file, inputs, False)}
-    for step, run in steps.items():
+    np.savez(arrays, **inputs)
+    run = {"source": lambda: run_ours(source, arrays, folder),
+           "convert": lambda: support.tolite("convert", source, "-o", file),
+           "file": lambda: run_ours(file, arrays, folder),
+           "litert": lambda: run_litert(file, inputs, True),
+           "plain": lambda: run_litert(file, inputs, False)}
+    for stage in STAGES:
+        report(stage)
         try:
-            result = run()
-            problem = None if step == "convert" else difference(result, expected)
+            result = run[stage]()
+            problem = None if stage == "convert" else difference(result, expected)
         except Exception as error:  # whatever stops a test is its result
-            problem = str(error).strip().replace("\n", " ").replace(str(folder) + "/", "")
+            problem = str(error).strip().replace("\n", " ").replace(str(folder) + "/", "") or repr(error)
         if problem:
-            return f"{step}: {problem}"
-    return None
+            return stage, problem
+    return ALL, ""
 
 
-# ---- all of them ----
+# ---- many of them, in processes of their own, since the runtime may crash ----
 
-def in_child(name, mode, row):
-    """failure() in a process of its own, since the runtime may crash."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
+def work(tasks, pipe):
+    """Runs (name, mode, row) one after the other; lines "index stage why" to pipe, "index >stage" before each stage."""
+    import ai_edge_litert.interpreter  # noqa: F401: once, rather than in every test
+    def say(*words):
+        os.write(pipe, ("\t".join(map(str, words)).replace("\n", " ")[:3000] + "\n").encode())
+    for index, (name, mode, row) in tasks:
         try:
             with tempfile.TemporaryDirectory() as folder:
-                said = failure(name, mode, row, pathlib.Path(folder))
+                said = outcome(name, mode, row, pathlib.Path(folder), lambda stage: say(index, ">" + stage))
         except Exception as error:
-            said = f"test: {error}"
-        os.write(write, (said or "").encode()[:4000])
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        said = pipe.read().decode(errors="replace")
-    status = os.waitpid(child, 0)[1]
-    return f"LiteRT: crash, status {status}" if status else said or None
+            said = "source", f"test: {error}"
+        say(index, *said)
 
 
-def best_mode(name, row):
-    """(mode or None, why strict fails)."""
-    why = in_child(name, "strict", row)
-    if why is None:
-        return "strict", None
-    if row["parameters"]:
-        folded = in_child(name, "folded", row)
-        return ("folded", why) if folded is None else (None, folded)
-    return None, why
+def run_share(tasks):
+    """{index: (stage, why)}; a crash is the result of the test in which it happens."""
+    results, left = {}, list(tasks)
+    while left:
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(read)
+            work(left, write)
+            os._exit(0)
+        os.close(write)
+        begun = {}
+        with os.fdopen(read, errors="replace") as pipe:
+            for line in pipe:
+                index, stage, *why = line.rstrip("\n").split("\t")
+                if stage[0] == ">":
+                    begun[int(index)] = stage[1:]
+                else:
+                    results[int(index)] = (stage, " ".join(why))
+        status = os.waitpid(child, 0)[1]
+        for index in set(begun) - set(results):
+            results[index] = (begun[index], f"crash, status {status}")
+        if status and not set(begun) & {index for index, _ in left}:
+            raise RuntimeError(f"no test begun, status {status}")
+        left = [task for task in left if task[0] not in results]
+    return results
 
+
+def run_all(rows):
+    """{test: {mode: (stage, why)}}; what has no parameters is the same in both modes."""
+    from multiprocessing.pool import ThreadPool
+    tasks = [(name, "strict", row) for name, row in rows.items()]
+    tasks += [(name, "folded", row) for name, row in rows.items() if row["parameters"]]
+    numbered = list(enumerate(tasks))
+    n = os.cpu_count() or 1
+    with ThreadPool(n) as pool:
+        parts = pool.map(run_share, [numbered[i::n] for i in range(n)])
+    results = {}
+    for part in parts:
+        for index, said in part.items():
+            name, mode, _ = tasks[index]
+            results.setdefault(name, {})[mode] = said
+    for modes in results.values():
+        modes.setdefault("folded", modes["strict"])
+    return results
+
+
+# ---- figures ----
 
 TRAINING = {"test_batchnorm_epsilon_training_mode", "test_batchnorm_example_training_mode",
             "test_training_dropout_zero_ratio", "test_training_dropout_zero_ratio_mask"}
@@ -178,37 +222,66 @@ def denominators(row):
         yield "D5 inference core"
 
 
-def figures(modes, rows):
-    """Lines of a table: strict and best mode against every denominator."""
+def figures(results, rows):
+    """Lines of a table: how many go through our executor, and through LiteRT as well, against every set."""
     table = {}
-    for name, row in rows.items():
-        for key in denominators(row):
-            counts = table.setdefault(key, [0, 0, 0])
-            counts[0] += 1
-            counts[1] += modes.get(name) == "strict"
-            counts[2] += modes.get(name) is not None
-    return [f"{key:22} {n:5} strict {strict:5} = {100 * strict / n:5.1f} %   with folded {best:5} = {100 * best / n:5.1f} %"
-            for key, (n, strict, best) in sorted(table.items())]
+    for name, modes in results.items():
+        for key in denominators(rows[name]):
+            counts = table.setdefault(key, {"n": 0})
+            counts["n"] += 1
+            for mode, (stage, _) in modes.items():
+                for end, stops in (("file", STAGES[:3]), ("litert", STAGES)):
+                    counts[mode, end] = counts.get((mode, end), 0) + (stage not in stops)
+    head = f"{'set':20} {'tests':>5}"
+    lines, columns = [], [(mode, end) for mode in ("folded", "strict") for end in ("file", "litert")]
+    lines.append(head + "".join(f"   {mode + ' ' + end:>15}" for mode, end in columns))
+    for key, counts in sorted(table.items()):
+        shares = "".join(f"   {counts[c]:5} = {100 * counts[c] / counts['n']:5.1f} %" for c in columns)
+        lines.append(f"{key:20} {counts['n']:5}{shares}")
+    return lines
+
+
+def selected(words):
+    rows = suite()
+    if not words:
+        return rows
+    return {name: row for name, row in rows.items()
+            if any(w[1:] == row["operator"] if w[0] == "=" else w in name for w in words)}
+
+
+def smallest_set(row):
+    return list(denominators(row))[-1].split()[0]
+
+
+def record(results, rows, lines):
+    known = known_failures() if FAIL.exists() else {}
+    out = [f"# onnx {onnx.__version__}, written by python nodes.py --record", *("# " + line for line in lines)]
+    out.append("\t".join(("test", "set", "strict", "folded", "reason")))
+    for name, modes in sorted(results.items()):
+        stages = [modes[mode][0] for mode in ("strict", "folded")]
+        if stages != [ALL, ALL]:
+            why = next(modes[mode][1] for mode in ("folded", "strict") if modes[mode][0] != ALL)
+            reason = known[name]["reason"] if name in known else "? " + why[:200].replace("\t", " ")
+            out.append("\t".join((name, smallest_set(rows[name]), *stages, reason)))
+    FAIL.write_text("\n".join(out) + "\n")
 
 
 def main(arguments):
     words = [a for a in arguments if not a.startswith("-")]
-    rows = {n: r for n, r in suite().items() if not words or any(w in n or w == r["operator"] for w in words)}
-    if words and not rows:
+    rows = selected(words)
+    if not rows:
         sys.exit(f"no test of the onnx package has {' or '.join(words)} in its name; operators without one are tested in "
                  "test_onnx_import.py")
-    modes = {}
-    for name, row in rows.items():
-        mode, why = best_mode(name, row)
-        if mode:
-            modes[name] = mode
-        if why:
-            print(f"{mode or 'FAIL':6} {name} [{row['class']} {row['types']}] {why[:400]}", flush=True)
-    lines = figures(modes, rows)
+    results = run_all(rows)
+    for name, modes in sorted(results.items()):
+        for mode in ("strict", "folded") if rows[name]["parameters"] else ("strict",):
+            stage, why = modes[mode]
+            if stage != ALL:
+                print(f"{mode:6} {stage:7} {name} [{rows[name]['operator']} {smallest_set(rows[name])}] {why[:400]}")
+    lines = figures(results, rows)
     print("\n".join(lines))
     if "--record" in arguments:
-        head = [f"# onnx {onnx.__version__}, written by python nodes.py --record"] + ["# " + line for line in lines]
-        PASS.write_text("\n".join(head + [f"{name} {mode}" for name, mode in sorted(modes.items())]) + "\n")
+        record(results, rows, lines)
 
 
 if __name__ == "__main__":

@@ -47,18 +47,31 @@ const onnx_row *onnx_find_row(tl_str op, int64_t opset)
     return lo && tl_str_is(op, rows[lo - 1].name) ? &rows[lo - 1] : NULL;
 }
 
-size_t onnx_least_inputs(const onnx_node *node, int64_t opset)
+static size_t least_without_schema(tl_str op)
 {
-    const onnx_schema *schema = onnx_schema_find(node->domain, node->op, opset);
-    size_t least, most;
-    if (schema && !onnx_schema_deprecated(schema)) {
-        onnx_schema_arity(schema, false, &least, &most);
-        return least;
-    }
     for (size_t i = 0; i < TL_COUNT(least_inputs); i++)
-        if (tl_str_is(node->op, least_inputs[i].op))
+        if (tl_str_is(op, least_inputs[i].op))
             return least_inputs[i].least;
     return 1;
+}
+
+bool onnx_has_inputs(onnx_call *c)
+{
+    const onnx_schema *schema = onnx_schema_find(c->node->domain, c->node->op, c->opset);
+    size_t least = least_without_schema(c->node->op), most;
+    if (schema && onnx_schema_deprecated(schema))
+        schema = NULL;
+    if (schema)
+        onnx_schema_arity(schema, false, &least, &most);
+    for (size_t i = 0; i < least; i++) {
+        onnx_formal formal;
+        if (onnx_in(c, i) ||
+            (schema && onnx_schema_formal(schema, false, i, &formal) && formal.optional))
+            continue;
+        onnx_malformed(c, "input %zu is absent, expected at least %zu inputs", i, least);
+        return false;
+    }
+    return true;
 }
 
 /* ---- messages ---- */

@@ -276,13 +276,7 @@ static void call_row(onnx_importer *imp, const onnx_node *node, const onnx_row *
                       .n_in = n_in,
                       .out = out,
                       .n_out = n_out};
-    size_t least = onnx_least_inputs(node, call.opset);
-    size_t n_given = 0;
-    while (n_given < least && onnx_in(&call, n_given))
-        n_given++;
-    if (n_given < least)
-        onnx_malformed(&call, "input %zu is absent, expected at least %zu inputs", n_given, least);
-    else
+    if (onnx_has_inputs(&call))
         row->import(&call);
 }
 

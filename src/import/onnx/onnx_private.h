@@ -112,8 +112,8 @@ bool onnx_is_user_input(const onnx_importer *imp, tl_str name);
 
 /* ---- calls: onnx_call.c ---- */
 
-/* Inputs that an operator of the table cannot do without. */
-size_t onnx_least_inputs(const onnx_node *node, int64_t opset);
+/* True when all inputs are there that the operator cannot do without. False: recorded. */
+bool onnx_has_inputs(onnx_call *c);
 
 /* ---- nodes: onnx_nodes.c ---- */
 
