@@ -299,17 +299,44 @@ static tl_value *build_resize(onnx_call *c, resizing *r)
     return tl_build_transpose(c->b, y, inverse);
 }
 
-#define MAX_RESIZED 3 /* axes between the first and the last of a resize */
+/* The core op resizes three axes at once. */
+#define MOST_AT_ONCE 3
+
+/* The axes in `now` alone; the others wait, since one has nothing to do with another. */
+static tl_value *resize_some(onnx_call *c, const resizing *r, const bool *now)
+{
+    resizing some = *r;
+    for (int i = 0; i < r->rank; i++) {
+        if (now[i])
+            continue;
+        some.size[i] = onnx_size(r->x, i);
+        some.scale[i] = some.end[i] = 1;
+        some.start[i] = 0;
+    }
+    return build_resize(c, &some);
+}
 
 static void finish_resize(onnx_call *c, resizing *r)
 {
-    int n = 0;
+    bool resized[TL_MAX_RANK], now[TL_MAX_RANK];
+    int left = 0;
     for (int i = 0; i < r->rank; i++)
-        n += is_resized(r, i);
-    if (n > MAX_RESIZED)
-        onnx_refuse(c, "new sizes for %d axes at once, at most %d are resized", n, MAX_RESIZED);
-    else
-        c->out[0] = n ? build_resize(c, r) : r->x;
+        left += resized[i] = is_resized(r, i);
+    if (left > MOST_AT_ONCE && r->attrs.coord == TL_resize_coord_tf_crop) {
+        onnx_refuse(c, "regions of %d axes, expected at most %d", left, MOST_AT_ONCE);
+        return;
+    }
+    while (left > 0 && !r->x->poison) {
+        int most = left > MOST_AT_ONCE ? 2 : left, taken = 0;
+        for (int i = 0; i < r->rank; i++) {
+            now[i] = resized[i] && taken < most;
+            taken += now[i];
+            resized[i] = resized[i] && !now[i];
+        }
+        r->x = resize_some(c, r, now);
+        left -= taken;
+    }
+    c->out[0] = r->x;
 }
 
 void onnx_import_resize(onnx_call *c)
