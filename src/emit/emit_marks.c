@@ -98,8 +98,7 @@ static void mark_nodes(const tl_emit_plan *plan, uint32_t g, tl_map *known, tl_t
     const tl_graph *graph = plan->graphs.v[g].graph;
     size_t k = 0;
     const tl_origin *last = NULL;
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         if (node != graph->last && node->origin != last) {
             size_t number = mark_origin(known, node->origin, text);
             tl_text_printf(text, "from %u %zu %zu\n", g, k, number);

@@ -188,8 +188,7 @@ static tl_status plan_graph(tl_emit_plan *plan, uint32_t g)
     plan->graphs.v[g].n_before = (uint32_t)(plan->graphs.n - plan->n_entry_graphs);
     for (size_t i = 0; i < graph->inputs.n; i++)
         TRY(add_tensor(plan, g, NULL, graph->inputs.v[i]));
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         for (size_t i = 0; i < node->n_in; i++)
             if (node->in[i].value)
                 TRY(add_tensor(plan, g, node, node->in[i].value));

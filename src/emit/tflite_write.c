@@ -11,11 +11,13 @@
 #include "tfl/marks.h"
 #include "tfl/schema.h"
 #include "tfl/schema_fields.h"
+#include "tfl/version.h"
 
 #include <string.h>
 
 #define DATA_ALIGN      16u
 #define MAX_INLINE_SIZE ((uint64_t)INT32_MAX - 4096)
+#define OFFSETS_RELEASE "2.14.0" /* the first that reads constants behind the structure */
 #define STREAM_BLOCK    (1u << 18)
 #define MAX_METADATA    3
 
@@ -229,8 +231,8 @@ static void put_operator(emit_writer *w, size_t slot, const tl_node *node)
 static size_t count_nodes(const tl_graph *graph)
 {
     size_t n = 0;
-    TL_EACH_NODE(node, graph)
-    n += node != graph->last;
+    TL_EACH_NODE (node, graph)
+        n += node != graph->last;
     return n;
 }
 
@@ -473,16 +475,26 @@ static tl_status write_file(emit_writer *w, tl_out *out)
     return TL_OK;
 }
 
+static void set_min_runtime(emit_writer *w)
+{
+    const char *release = w->plan.min_runtime;
+    if (w->offsets && tl_tfl_release_compare(release, OFFSETS_RELEASE) < 0)
+        release = OFFSETS_RELEASE;
+    if (w->options->min_runtime)
+        release = w->options->min_runtime;
+    memset(w->min_runtime, 0, sizeof w->min_runtime);
+    memcpy(w->min_runtime, release, TL_MIN(strlen(release), sizeof w->min_runtime - 1));
+}
+
 static tl_status emit_file(emit_writer *w, const tl_model *model, tl_out *out)
 {
     TRY(tl_emit_plan_make(&w->plan, model, w->arena));
     w->places = TL_NEW_ARRAY(w->arena, emit_place, w->plan.constants.n + 1);
     if (!w->places)
         return writer_status(w);
-    const char *release = w->options->min_runtime ? w->options->min_runtime : w->plan.min_runtime;
-    memcpy(w->min_runtime, release, TL_MIN(strlen(release), sizeof w->min_runtime - 1));
     w->offsets = w->options->force_offsets;
     for (;;) {
+        set_min_runtime(w);
         TRY(make_metadata(w));
         TRY(put_model(w));
         place_constants(w);

@@ -256,6 +256,9 @@ static void runtime_is_that_of_the_newest_operator(void **state)
     (void)emit(b, model, NULL, &stats);
     assert_string_equal(stats.min_runtime, "2.9.0");
     assert_int_equal(stats.n_ops, 2);
+    static const tl_emit_options far_away = {.force_offsets = true};
+    (void)emit(b, model, &far_away, &stats);
+    assert_string_equal(stats.min_runtime, "2.14.0");
     static const tl_emit_options options = {.min_runtime = "2.14.0"};
     (void)emit(b, model, &options, &stats);
     assert_string_equal(stats.min_runtime, "2.14.0");

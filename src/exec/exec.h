@@ -19,15 +19,18 @@ typedef struct exec_block {
     uint32_t refs;
     exec_chunk *chunk;
     struct exec_block *prev, *next; /* neighbours in the chunk; next alone: among spare ones */
+    struct exec_block *prev_free, *next_free; /* others of about its size; only while free */
 } exec_block;
 
 #define TL_EXEC_ALIGN 64
+#define TL_EXEC_BINS  64 /* free blocks of 2^i bytes and more, less than twice that, in bin i */
 
 typedef struct exec_slab {
     tl_context *cx;
     tl_arena blocks; /* descriptions of blocks */
     exec_block *spare;
     exec_chunk *chunks;
+    exec_block *bins[TL_EXEC_BINS];
     size_t total;      /* bytes of all chunks */
     size_t live, peak; /* bytes of taken blocks, now and at most since the last settle */
     size_t want;       /* the next chunk should have this size */

@@ -18,6 +18,49 @@ void tl_exec_slab_init(exec_slab *slab, tl_context *cx)
     tl_arena_init(&slab->blocks, cx);
 }
 
+/* ---- free blocks, by size ---- */
+
+static exec_block **bin_of(exec_slab *slab, size_t size)
+{
+    int bin = 0;
+    while (size >>= 1)
+        bin++;
+    return &slab->bins[bin];
+}
+
+static void add_free(exec_slab *slab, exec_block *b)
+{
+    exec_block **bin = bin_of(slab, b->size);
+    b->prev_free = NULL;
+    b->next_free = *bin;
+    if (*bin)
+        (*bin)->prev_free = b;
+    *bin = b;
+}
+
+static void remove_free(exec_slab *slab, exec_block *b)
+{
+    if (b->prev_free)
+        b->prev_free->next_free = b->next_free;
+    else
+        *bin_of(slab, b->size) = b->next_free;
+    if (b->next_free)
+        b->next_free->prev_free = b->prev_free;
+}
+
+/* The smallest that is large enough: in the bin of size itself, else in the next that has any. */
+static exec_block *best_free(exec_slab *slab, size_t size)
+{
+    exec_block *best = NULL;
+    for (exec_block **bin = bin_of(slab, size); !best && bin < slab->bins + TL_EXEC_BINS; bin++)
+        for (exec_block *b = *bin; b && (!best || best->size != size); b = b->next_free)
+            if (b->size >= size && (!best || b->size < best->size))
+                best = b;
+    return best;
+}
+
+/* ---- chunks that go ---- */
+
 static void free_chunk(exec_slab *slab, exec_chunk **link)
 {
     exec_chunk *chunk = *link;
@@ -25,6 +68,8 @@ static void free_chunk(exec_slab *slab, exec_chunk **link)
     slab->total -= chunk->allocated;
     for (exec_block *b = chunk->first, *next; b; b = next) {
         next = b->next;
+        if (!b->refs)
+            remove_free(slab, b);
         b->next = slab->spare;
         slab->spare = b;
     }
@@ -51,16 +96,6 @@ static exec_block *new_block(exec_slab *slab)
     return b;
 }
 
-static exec_block *best_free(const exec_slab *slab, size_t size)
-{
-    exec_block *best = NULL;
-    for (exec_chunk *chunk = slab->chunks; chunk; chunk = chunk->next)
-        for (exec_block *b = chunk->first; b; b = b->next)
-            if (!b->refs && b->size >= size && (!best || b->size < best->size))
-                best = b;
-    return best;
-}
-
 /* What is left behind size bytes becomes a free block. */
 static bool split_block(exec_slab *slab, exec_block *b, size_t size)
 {
@@ -78,6 +113,7 @@ static bool split_block(exec_slab *slab, exec_block *b, size_t size)
         b->next->prev = rest;
     b->next = rest;
     b->size = size;
+    add_free(slab, rest);
     return true;
 }
 
@@ -120,6 +156,7 @@ static exec_block *new_chunk(exec_slab *slab, size_t size)
     slab->chunks = chunk;
     slab->total += all;
     TL_POISON(b->data, b->size);
+    add_free(slab, b);
     return b;
 }
 
@@ -132,8 +169,13 @@ exec_block *tl_exec_take(exec_slab *slab, size_t size)
     size =
         TL_MAX((size + TL_EXEC_ALIGN - 1) / TL_EXEC_ALIGN * TL_EXEC_ALIGN, (size_t)TL_EXEC_ALIGN);
     exec_block *b = best_free(slab, size);
-    if ((!b && !(b = new_chunk(slab, size))) || !split_block(slab, b, size))
+    if (!b && !(b = new_chunk(slab, size)))
         return NULL;
+    remove_free(slab, b);
+    if (!split_block(slab, b, size)) {
+        add_free(slab, b);
+        return NULL;
+    }
     TL_UNPOISON(b->data, size);
     b->refs = 1;
     b->chunk->n_taken++;
@@ -149,10 +191,16 @@ void tl_exec_drop(exec_slab *slab, exec_block *b)
     TL_POISON(b->data, b->size);
     b->chunk->n_taken--;
     slab->live -= b->size;
-    if (b->next && !b->next->refs)
+    if (b->next && !b->next->refs) {
+        remove_free(slab, b->next);
         absorb_next(slab, b);
-    if (b->prev && !b->prev->refs)
-        absorb_next(slab, b->prev);
+    }
+    if (b->prev && !b->prev->refs) {
+        b = b->prev;
+        remove_free(slab, b);
+        absorb_next(slab, b);
+    }
+    add_free(slab, b);
 }
 
 void tl_exec_slab_settle(exec_slab *slab)

@@ -161,15 +161,17 @@ static void check_constants(onnx_checker *k, onnx_check_scope *scope, const onnx
 
 static void check_outputs(onnx_checker *k, const onnx_check_scope *scope, const onnx_graph *graph)
 {
+    tl_map seen;
+    tl_map_init(&seen, k->imp->arena);
     for (size_t i = 0; i < graph->outputs.n; i++) {
         const onnx_value_info *info = &graph->outputs.v[i];
         check_interface(k, info, "output", !scope->outer);
         if (info->name.n && !tl_map_has(&scope->names, info->name))
             onnx_problem(k, TL_M010, "output %.*s is given by no node of the graph",
                          TL_STR_ARG(info->name));
-        for (size_t j = 0; j < i && !scope->outer; j++)
-            if (info->name.n && tl_str_equal(info->name, graph->outputs.v[j].name))
-                onnx_problem(k, TL_M010, "output %.*s is listed twice", TL_STR_ARG(info->name));
+        if (info->name.n && tl_map_has(&seen, info->name) && !scope->outer)
+            onnx_problem(k, TL_M010, "output %.*s is listed twice", TL_STR_ARG(info->name));
+        (void)tl_map_put(&seen, info->name, k);
     }
 }
 
@@ -181,22 +183,14 @@ static void declare(onnx_check_scope *scope, onnx_value_info *list, size_t n)
 
 /* ---- nodes ---- */
 
-static bool is_given_later(tl_str name, const onnx_node *nodes, size_t i, size_t n)
+/* later: the outputs of all nodes. */
+static void check_operands(onnx_checker *k, const onnx_node *node, const tl_map *later)
 {
-    for (; i < n; i++)
-        for (size_t o = 0; o < nodes[i].outputs.n; o++)
-            if (tl_str_equal(nodes[i].outputs.v[o], name))
-                return true;
-    return false;
-}
-
-static void check_operands(onnx_checker *k, const onnx_node *nodes, size_t i, size_t n)
-{
-    for (size_t a = 0; a < nodes[i].inputs.n; a++) {
-        tl_str name = nodes[i].inputs.v[a];
+    for (size_t a = 0; a < node->inputs.n; a++) {
+        tl_str name = node->inputs.v[a];
         if (!name.n || onnx_check_find(k, name))
             continue;
-        if (is_given_later(name, nodes, i, n))
+        if (tl_map_has(later, name))
             onnx_problem(
                 k, TL_M010,
                 "value %.*s is used before it is defined: the nodes are not in topological "
@@ -209,13 +203,18 @@ static void check_operands(onnx_checker *k, const onnx_node *nodes, size_t i, si
 
 static void check_nodes(onnx_checker *k, onnx_check_scope *scope, const onnx_node *nodes, size_t n)
 {
+    tl_map later;
+    tl_map_init(&later, k->imp->arena);
+    for (size_t i = 0; i < n; i++)
+        for (size_t o = 0; o < nodes[i].outputs.n; o++)
+            (void)tl_map_put(&later, nodes[i].outputs.v[o], scope);
     for (size_t i = 0; i < n; i++) {
         const onnx_node *node = &nodes[i], *around = k->node;
         onnx_known_type *out = TL_NEW_ARRAY(k->imp->arena, onnx_known_type, node->outputs.n + 1);
         if (!out)
             return;
         k->node = node;
-        check_operands(k, nodes, i, n);
+        check_operands(k, node, &later);
         onnx_check_node(k, out);
         for (size_t o = 0; o < node->outputs.n; o++) {
             if (!node->outputs.v[o].n)
@@ -407,9 +406,9 @@ static void check_shapes(onnx_checker *k, const tl_model *model)
     tl_map values;
     tl_map_init(&values, k->imp->arena);
     k->scope = &scope;
-    TL_EACH_NODE(node, model->entries.v[0].graph)
-    for (uint32_t i = 0; i < node->n_out; i++)
-        note_value(&values, node->out[i]);
+    TL_EACH_NODE (node, model->entries.v[0].graph)
+        for (uint32_t i = 0; i < node->n_out; i++)
+            note_value(&values, node->out[i]);
     check_declared(k, &values, graph->values.v, graph->values.n);
     for (size_t i = 0; i < graph->outputs.n; i++) {
         tl_map output;
