@@ -5,6 +5,9 @@
 
 #include "base/str.h"
 
+#define MAX_DEPTH 24
+#define MAX_SIZE  ((size_t)1 << 20)
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_model("fuzz.onnx", data, size);
@@ -194,9 +197,10 @@ static void put_varint(tl_text *out, uint64_t v)
     tl_text_add_char(out, (char)v);
 }
 
-static void put_fields(tl_text *out, const field *first)
+/* An exchange may make a field a part of itself: that ends by depth and by size. */
+static void put_fields(tl_text *out, const field *first, int depth)
 {
-    for (const field *f = first; f; f = f->next) {
+    for (const field *f = first; f && depth < MAX_DEPTH && out->n < MAX_SIZE; f = f->next) {
         put_varint(out, (uint64_t)f->number << 3 | f->wire);
         if (f->wire == 0) {
             put_varint(out, f->value);
@@ -205,7 +209,7 @@ static void put_fields(tl_text *out, const field *first)
         } else if (f->parts) {
             tl_text inner;
             tl_text_init(&inner, out->arena);
-            put_fields(&inner, f->parts);
+            put_fields(&inner, f->parts, depth + 1);
             put_varint(out, inner.n);
             tl_text_add_str(out, (tl_str){tl_text_get(&inner), inner.n});
         } else {
@@ -370,7 +374,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
             change(&t, &r);
         tl_text out;
         tl_text_init(&out, &arena);
-        put_fields(&out, t.root);
+        put_fields(&out, t.root, 0);
         if (out.n && out.n <= max_size && !cx->out_of_memory)
             memcpy(data, out.p, made = out.n);
     }

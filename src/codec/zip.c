@@ -141,7 +141,8 @@ static bool read_entry(tl_reader *r, tl_arena *arena, tl_zip_entry *entry)
     tl_reader_skip(r, 8);
     entry->header = tl_read_u32(r);
     entry->name = tl_read_str(r, arena, name, UINT16_MAX);
-    if (extra > tl_reader_left(r))
+    bool text = !entry->name.n || !memchr(entry->name.p, 0, entry->name.n);
+    if (!text || extra > tl_reader_left(r))
         return false;
     read_extra(r, extra, entry);
     tl_reader_skip(r, comment);

@@ -104,6 +104,25 @@ static void refuses_damage(void **state)
     }
 }
 
+/* A name that ends in its middle for whoever reads it as C text. */
+static void refuses_names_with_nul(void **state)
+{
+    zip_fixture *f = *state;
+    tl_out *out;
+    tl_zip_writer writer;
+    size_t size;
+    assert_int_equal(tl_out_open_memory(f->cx, &f->arena, &out), TL_OK);
+    tl_zip_writer_init(&writer, f->cx, out, &f->arena);
+    assert_int_equal(tl_zip_write(&writer, (tl_str){"a\0b", 3}, NULL, 0), TL_OK);
+    assert_int_equal(tl_zip_finish(&writer), TL_OK);
+    const void *bytes = tl_out_memory(out, &size);
+    tl_out_abort(out);
+    tl_file *file;
+    tl_zip zip;
+    assert_int_equal(open_bytes(f, bytes, size, &file, &zip), TL_MALFORMED);
+    tl_file_unref(file);
+}
+
 /* A deflated member that claims a size; the writer only stores, so the bytes are made by hand. */
 static size_t make_deflated(uint8_t *out, uint8_t *data, size_t n, uint32_t claimed)
 {
@@ -166,6 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_what_it_wrote, zip_setup, zip_teardown),
         cmocka_unit_test_setup_teardown(refuses_damage, zip_setup, zip_teardown),
+        cmocka_unit_test_setup_teardown(refuses_names_with_nul, zip_setup, zip_teardown),
         cmocka_unit_test_setup_teardown(inflates, zip_setup, zip_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

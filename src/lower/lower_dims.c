@@ -50,6 +50,17 @@ static tl_value *size_along(tl_lowerer *lw, tl_value *x, int axis)
     return size;
 }
 
+/* Sizes are i32 at run time: a number beyond that is refused rather than bent. */
+static tl_value *number_dim(tl_lowerer *lw, int64_t x)
+{
+    if (x >= INT32_MIN && x <= INT32_MAX)
+        return tl_lower_int(lw, x);
+    tl_where where = tl_origin_where(lw->model, lw->node->origin);
+    tl_fail(lw->cx, TL_U005, &where, "the number %lld in a size, expected one of 32 bits",
+            (long long)x);
+    return lw->model->poison;
+}
+
 static tl_value *binary_dim(tl_lowerer *lw, tl_op op, tl_value *a, tl_value *b)
 {
     return tl_build2(&lw->b, op, a, b, NULL);
@@ -68,10 +79,10 @@ static tl_value *sum_dim(tl_lowerer *lw, const tl_dim *d)
         if (!product)
             continue;
         if (term->coefficient != 1)
-            product = binary_dim(lw, TL_OP_tfl_mul, product, tl_lower_int(lw, term->coefficient));
+            product = binary_dim(lw, TL_OP_tfl_mul, product, number_dim(lw, term->coefficient));
         sum = sum ? binary_dim(lw, TL_OP_tfl_add, sum, product) : product;
     }
-    tl_value *constant = tl_lower_int(lw, d->constant);
+    tl_value *constant = number_dim(lw, d->constant);
     if (!sum)
         return constant;
     return d->constant ? binary_dim(lw, TL_OP_tfl_add, sum, constant) : sum;
@@ -106,7 +117,7 @@ tl_value *tl_lower_dim(tl_lowerer *lw, const tl_dim *d)
     int64_t known;
     int axis;
     if (tl_dim_is_const(d, &known))
-        return tl_lower_int(lw, known);
+        return number_dim(lw, known);
     for (size_t i = 0; i < lw->node->n_in && d->kind != TL_DIM_SYMBOL; i++)
         if (lw->node->in[i].value && find_axis(lw->node->in[i].value, d, &axis))
             return size_along(lw, lw->node->in[i].value, axis);
@@ -121,7 +132,8 @@ tl_value *tl_lower_dims(tl_lowerer *lw, const tl_dim *const *d, size_t n)
     if (!known || !parts)
         return lw->model->poison;
     size_t n_known = 0;
-    while (n_known < n && tl_dim_is_const(d[n_known], &known[n_known]))
+    while (n_known < n && tl_dim_is_const(d[n_known], &known[n_known]) &&
+           known[n_known] == (int32_t)known[n_known])
         n_known++;
     if (n_known == n)
         return tl_lower_ints(lw, known, n);
