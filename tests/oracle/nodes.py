@@ -261,7 +261,9 @@ def record(results, rows, lines):
         stages = [modes[mode][0] for mode in ("strict", "folded")]
         if stages != [ALL, ALL]:
             why = next(modes[mode][1] for mode in ("folded", "strict") if modes[mode][0] != ALL)
-            reason = known[name]["reason"] if name in known else "? " + why[:200].replace("\t", " ")
+            old = known.get(name)
+            same = old and [old["strict"], old["folded"]] == stages
+            reason = old["reason"] if same else "? " + why[:200].replace("\t", " ")
             out.append("\t".join((name, smallest_set(rows[name]), *stages, reason)))
     FAIL.write_text("\n".join(out) + "\n")
 

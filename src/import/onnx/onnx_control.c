@@ -71,6 +71,34 @@ const onnx_graph *onnx_body_attr(onnx_call *c, const char *name)
     return NULL;
 }
 
+bool onnx_optional_body(onnx_call *c, const char *name, const onnx_graph **graph)
+{
+    *graph = onnx_find_attr(c, name) ? onnx_body_attr(c, name) : NULL;
+    return *graph || !onnx_find_attr(c, name);
+}
+
+tl_value **onnx_inline_body(onnx_call *c, const onnx_graph *body, tl_value *const *in, size_t n)
+{
+    onnx_importer *imp = c->importer;
+    if (body->inputs.n != n) {
+        onnx_malformed(c, "graph %.*s: expected %zu inputs, found %zu", TL_STR_ARG(body->name), n,
+                       body->inputs.n);
+        return NULL;
+    }
+    if (!onnx_may_nest(c))
+        return NULL;
+    const tl_origin *origin = c->b->origin;
+    onnx_scope scope;
+    onnx_scope_enter(imp, &scope, c->b->graph, true);
+    for (size_t i = 0; i < n; i++)
+        onnx_define(imp, body->inputs.v[i].name, in[i], i);
+    onnx_import_graph(imp, body, NULL);
+    tl_value **results = onnx_graph_results(imp, body);
+    onnx_scope_leave(imp, &scope);
+    c->b->origin = origin;
+    return results;
+}
+
 /* A scalar integer or bool that inference knows, or that can be computed now. */
 bool onnx_known_scalar(onnx_call *c, tl_value *x, int64_t *value)
 {
@@ -127,12 +155,7 @@ bool onnx_may_nest(onnx_call *c)
 /* The condition is known: the branch takes the place of the node. */
 static void inline_branch(onnx_call *c, const onnx_graph *branch)
 {
-    onnx_importer *imp = c->importer;
-    onnx_scope scope;
-    onnx_scope_enter(imp, &scope, c->b->graph, true);
-    onnx_import_graph(imp, branch, NULL);
-    tl_value **results = onnx_graph_results(imp, branch);
-    onnx_scope_leave(imp, &scope);
+    tl_value **results = onnx_inline_body(c, branch, NULL, 0);
     for (size_t i = 0; results && i < c->n_out; i++)
         c->out[i] = results[i];
 }

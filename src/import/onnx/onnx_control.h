@@ -6,6 +6,10 @@
 
 /* The graph of an attribute; NULL: recorded. */
 const onnx_graph *onnx_body_attr(onnx_call *c, const char *name);
+/* The same, *graph NULL where the node has no such attribute. False: recorded. */
+bool onnx_optional_body(onnx_call *c, const char *name, const onnx_graph **graph);
+/* The body in place of the node, on these inputs: its results. NULL: recorded. */
+tl_value **onnx_inline_body(onnx_call *c, const onnx_graph *body, tl_value *const *in, size_t n);
 /* False (recorded) where bodies are nested too deeply. */
 bool onnx_may_nest(onnx_call *c);
 /* A scalar integer or bool that inference knows, or that can be computed now. */

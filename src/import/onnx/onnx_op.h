@@ -90,6 +90,11 @@ bool onnx_resolve_auto_pad(onnx_call *c, const tl_value *x, onnx_window *w);
 /* A list attribute with exactly n elements >= least, or `absent` n times. False: recorded. */
 bool onnx_attr_per_axis(onnx_call *c, const char *name, size_t n, int64_t absent, int64_t least,
                         int64_t *v);
+/* The window of a pool over x [n, c, *s], pads resolved; kernel: its sizes. False: recorded. */
+bool onnx_read_pool(onnx_call *c, const tl_value *x, onnx_window *w, int64_t *kernel);
+/* Flat indices into x of the maxima y[n,c,*out] of its windows, the first of equals. NULL: recorded. */
+tl_value *onnx_max_places(onnx_call *c, tl_value *x, const tl_value *y, const onnx_window *w,
+                          const int64_t *kernel);
 /* (kernel - 1) dilation + 1 */
 const tl_dim *onnx_extent(const onnx_call *c, const onnx_window *w, size_t axis);
 

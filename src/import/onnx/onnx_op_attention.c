@@ -1,5 +1,6 @@
 /* Handlers: attention over heads, in the standard and as the optimisers of ONNX Runtime write it; rotary
  * embeddings. Heads that share a key are rows of one product, so nothing is repeated. */
+#include "import/onnx/onnx_control.h"
 #include "import/onnx/onnx_op.h"
 
 #include "base/math.h"
@@ -13,6 +14,9 @@ typedef struct attention {
     tl_value *keep; /* bool[b,h,s,t] or what broadcasts to it: where false, no attention; or NULL */
     tl_value *bias; /* the same, added; or NULL */
     tl_dtype precision; /* of the softmax */
+    tl_dtype result;    /* of the product with v */
+    /* graphs that change scores and probabilities; NULL: none */
+    const onnx_graph *score_mod, *prob_mod;
     /* set by attend: products before and after softcap, with the mask, probabilities */
     tl_value *scores[4];
 } attention;
@@ -72,13 +76,21 @@ static tl_value *masked(onnx_call *c, const attention *a, tl_value *scores)
     return tl_build3(c->b, TL_OP_where, a->keep, scores, never, NULL);
 }
 
+/* What a graph of one input and one result makes of x. */
+static tl_value *modified(onnx_call *c, const onnx_graph *graph, tl_value *x)
+{
+    if (!graph || x->poison)
+        return x;
+    tl_value **y = onnx_inline_body(c, graph, &x, 1);
+    return y && graph->outputs.n == 1 ? y[0] : tl_build_poison(c->b, 1)->out[0];
+}
+
 /* softmax(q k' scale) v as [b,h,s,e] */
 static tl_value *attend(onnx_call *c, attention *a)
 {
     static const int transposed[] = {0, 1, 3, 2};
     const tl_dim *groups = onnx_size(a->k, 1);
     tl_axis_attrs last = {-1};
-    tl_dtype dtype = tl_type_of(a->q)->dtype;
     tl_value *q = onnx_build(c, TL_OP_mul, a->q, onnx_scalar_like(c, a->q, a->scale));
     const tl_dim *dims[] = {onnx_size(q, 0), onnx_size(q, 1), onnx_size(q, 2), onnx_size(a->k, 2)};
     tl_value *keys = tl_build_transpose(c->b, a->k, transposed);
@@ -93,9 +105,13 @@ static tl_value *attend(onnx_call *c, attention *a)
     }
     a->scores[1] = s;
     s = a->scores[2] = masked(c, a, s);
-    s = tl_build1(c->b, TL_OP_softmax, tl_build_cast(c->b, s, a->precision), &last);
-    s = a->scores[3] = tl_build_cast(c->b, s, dtype);
-    s = onnx_build(c, TL_OP_matmul, grouped(c, s, groups), a->v);
+    s = modified(c, a->score_mod, tl_build_cast(c->b, s, a->precision));
+    s = modified(c, a->prob_mod, tl_build1(c->b, TL_OP_softmax, s, &last));
+    if (s->poison)
+        return s;
+    s = a->scores[3] = tl_build_cast(c->b, s, a->result);
+    tl_value *v = tl_build_cast(c->b, a->v, a->result);
+    s = onnx_build(c, TL_OP_matmul, grouped(c, s, groups), v);
     dims[3] = onnx_size(a->v, 3);
     return s->poison ? s : tl_build_reshape(c->b, s, dims, 4);
 }
@@ -166,7 +182,7 @@ void onnx_import_attention(onnx_call *c)
         !(a.k = split_heads(c, k, "kv_num_heads")) || !(a.v = split_heads(c, v, "kv_num_heads")))
         return;
     int64_t type = onnx_attr_i(c, "softmax_precision", ONNX_UNDEFINED), size = 1;
-    a.precision = tl_type_of(q)->dtype;
+    a.precision = a.result = tl_type_of(q)->dtype;
     if (type != ONNX_UNDEFINED && !onnx_dtype(type, &a.precision)) {
         onnx_refuse(c, "attribute softmax_precision, value %s", onnx_type_name(type));
         return;
@@ -196,6 +212,32 @@ void onnx_import_attention(onnx_call *c)
     c->out[0] = joined ? join_heads(c, y) : y;
     if (onnx_wants(c, 3) && mode >= 0 && mode < 4)
         c->out[3] = a.scores[mode];
+}
+
+/* All in the precision of the softmax behind the first product, float at least. */
+void onnx_import_flex_attention(onnx_call *c)
+{
+    tl_value *q = onnx_need_rank(c, 0, 4, 4), *k = onnx_need_rank(c, 1, 4, 4);
+    tl_value *v = onnx_need_rank(c, 2, 4, 4);
+    int64_t type = onnx_attr_i(c, "softmax_precision", ONNX_UNDEFINED), size = 1;
+    attention a = {.q = q, .k = k, .v = v};
+    if (!q || !k || !v || !onnx_optional_body(c, "score_mod", &a.score_mod) ||
+        !onnx_optional_body(c, "prob_mod", &a.prob_mod))
+        return;
+    a.precision = tl_type_of(q)->dtype == TL_F64 ? TL_F64 : TL_F32;
+    if (type != ONNX_UNDEFINED && !onnx_dtype(type, &a.precision)) {
+        onnx_refuse(c, "attribute softmax_precision, value %s", onnx_type_name(type));
+        return;
+    }
+    a.result = a.precision;
+    if (!tl_dim_is_const(onnx_size(q, 3), &size) && !onnx_find_attr(c, "scale")) {
+        onnx_refuse(c, "heads of open size");
+        return;
+    }
+    a.scale = onnx_attr_f(c, "scale", 1 / tl_sqrt((double)size));
+    tl_value *y = attend(c, &a);
+    if (!y->poison)
+        c->out[0] = tl_build_cast(c->b, y, tl_type_of(v)->dtype);
 }
 
 /* ---- rotary embeddings ---- */

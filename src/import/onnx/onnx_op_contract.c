@@ -70,3 +70,54 @@ void onnx_import_einsum(onnx_call *c)
             return;
     c->out[0] = tl_build(c->b, TL_OP_einsum, c->in, c->n_in, &attrs);
 }
+
+/* ---- Det ---- */
+
+#define MAX_DETERMINANT 4
+
+/* Element (i, j) of x[*b,n,n] as [*b]. */
+static tl_value *matrix_element(onnx_call *c, tl_value *x, int i, int j)
+{
+    int rank = onnx_rank(x);
+    const tl_dim *one = onnx_int(c, 1);
+    x = onnx_part(c, x, rank - 2, onnx_int(c, i), one);
+    x = onnx_part(c, x, rank - 1, onnx_int(c, j), one);
+    return tl_build_reshape(c->b, x, tl_type_of(x)->dims, rank - 2);
+}
+
+/* Laplace's expansion by row `row` of the columns in `columns` (a bit each). */
+static tl_value *determinant(onnx_call *c, tl_value *x, int n, int row, unsigned columns)
+{
+    tl_value *sum = NULL;
+    bool minus = false;
+    for (int j = 0; j < n; j++) {
+        if (!(columns >> j & 1))
+            continue;
+        tl_value *term = matrix_element(c, x, row, j);
+        if (row + 1 < n)
+            term =
+                onnx_build(c, TL_OP_mul, term, determinant(c, x, n, row + 1, columns & ~(1u << j)));
+        sum = sum ? onnx_build(c, minus ? TL_OP_sub : TL_OP_add, sum, term) : term;
+        minus = !minus;
+    }
+    return sum;
+}
+
+void onnx_import_det(onnx_call *c)
+{
+    tl_value *x = onnx_need_rank(c, 0, 2, TL_MAX_RANK);
+    int64_t n, m;
+    if (!x)
+        return;
+    if (!tl_dim_is_const(onnx_size(x, onnx_rank(x) - 1), &n) ||
+        !tl_dim_is_const(onnx_size(x, onnx_rank(x) - 2), &m) || n < 1 || n > MAX_DETERMINANT) {
+        onnx_refuse(c, "matrices of open size, or of more than %d rows", MAX_DETERMINANT);
+        return;
+    }
+    if (n != m) {
+        onnx_malformed(c, "expected square matrices, found %lld by %lld", (long long)m,
+                       (long long)n);
+        return;
+    }
+    c->out[0] = determinant(c, x, (int)n, 0, (1u << n) - 1);
+}

@@ -407,3 +407,44 @@ void onnx_import_space_to_depth(onnx_call *c)
     if (x)
         c->out[0] = onnx_to_first(c, tl_build1(c->b, TL_OP_space_to_depth, x, &attrs));
 }
+
+/* ---- CenterCropPad ---- */
+
+/* x along axis at size elements: the middle part, or x in the middle of zeros. */
+static tl_value *centred(onnx_call *c, tl_value *x, int axis, const tl_dim *size)
+{
+    const tl_dim *n = onnx_size(x, axis), *zero = onnx_int(c, 0), *two = onnx_int(c, 2);
+    const tl_dim *lo[TL_MAX_RANK], *hi[TL_MAX_RANK];
+    const tl_dim *cut = tl_dim_max(c->dims, tl_dim_sub(c->dims, n, size), zero);
+    const tl_dim *more = tl_dim_max(c->dims, tl_dim_sub(c->dims, size, n), zero);
+    x = onnx_part(c, x, axis, tl_dim_floordiv(c->dims, cut, two), tl_dim_sub(c->dims, n, cut));
+    if (tl_dim_is(more, 0))
+        return x;
+    for (int i = 0; i < onnx_rank(x); i++)
+        lo[i] = hi[i] = zero;
+    lo[axis] = tl_dim_floordiv(c->dims, more, two);
+    hi[axis] = tl_dim_sub(c->dims, more, lo[axis]);
+    tl_pad_attrs attrs = {
+        {(size_t)onnx_rank(x), lo}, {(size_t)onnx_rank(x), hi}, TL_pad_mode_constant};
+    return tl_build1(c->b, TL_OP_pad, x, &attrs);
+}
+
+void onnx_import_center_crop_pad(onnx_call *c)
+{
+    tl_value *x = onnx_need(c, 0);
+    size_t n = 0, n_axes = 0;
+    const tl_dim *const *sizes = x ? onnx_sizes(c, 1, "shape", &n) : NULL;
+    const int64_t *axes = onnx_attr_ints(c, "axes", &n_axes);
+    if (!sizes)
+        return;
+    if (n != (axes ? n_axes : (size_t)onnx_rank(x))) {
+        onnx_malformed(c, "shape: expected one number per axis, found %zu", n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int axis = onnx_axis(c, axes ? axes[i] : (int64_t)i, onnx_rank(x));
+        if (axis < 0 || (x = centred(c, x, axis, sizes[i]))->poison)
+            return;
+    }
+    c->out[0] = x;
+}

@@ -3,7 +3,7 @@
 
 #define MAX_SPATIAL 3
 
-static bool read_pool(onnx_call *c, const tl_value *x, onnx_window *w, int64_t *kernel)
+bool onnx_read_pool(onnx_call *c, const tl_value *x, onnx_window *w, int64_t *kernel)
 {
     size_t n = (size_t)onnx_rank(x) - 2, given = 0;
     if (!onnx_attr_ints(c, "kernel_shape", &given)) {
@@ -51,13 +51,12 @@ static tl_value *lp_pool(onnx_call *c, tl_value *x, tl_pool_attrs attrs, int64_t
     return p == 1 ? sum : onnx_build(c, TL_OP_pow, sum, onnx_scalar_like(c, x, 1.0 / (double)p));
 }
 
-/* The output Indices of MaxPool is not computed; that is refused where somebody uses it. */
 void onnx_import_pool(onnx_call *c)
 {
     tl_value *x = onnx_need_rank(c, 0, 3, MAX_SPATIAL + 2);
     onnx_window w;
     int64_t kernel[TL_MAX_RANK];
-    if (!x || !read_pool(c, x, &w, kernel))
+    if (!x || !onnx_read_pool(c, x, &w, kernel))
         return;
     int64_t p = onnx_attr_i(c, "p", 2);
     if (p < 1 || p > 64) {
@@ -85,6 +84,8 @@ void onnx_import_pool(onnx_call *c)
     y = onnx_to_first(c, y);
     tl_quantize_attrs same = {type->dtype, type->quant};
     c->out[0] = type->quant ? tl_build1(c->b, TL_OP_quantize, y, &same) : y;
+    if (c->row->op == TL_OP_max_pool && onnx_wants(c, 1) && !y->poison && !type->quant)
+        c->out[1] = onnx_max_places(c, x, y, &w, kernel);
 }
 
 /* Spatial axes of x [n, c, *s]. */
