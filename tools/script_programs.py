@@ -1,8 +1,11 @@
-"""Writes tests/torch/programs: small scripted modules, one per feature of the language, with recorded inputs and
-outputs. Needs PyTorch; the tests need only what this wrote.
+"""Writes tests/torch/programs: small scripted modules, one per feature of the language, with recorded inputs
+and outputs. Needs PyTorch; the tests need only what this wrote.
 
-    python tools/script_programs.py [NAME...]
+    python -c "import runpy; runpy.run_path('tools/script_programs.py', run_name='__main__')" [NAME...]
+
+in the folder above, so that the files hold this file's name and not that of the folder.
 """
+import enum
 import inspect
 import pathlib
 import sys
@@ -16,10 +19,11 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests" / "torch" / "p
 PROGRAMS = {}
 
 
-def program(*shapes, dynamic=None):
-    """Inputs of these shapes (ints: indices below 5); dynamic: what to say of them with --input."""
+def program(*shapes, dynamic=None, steps=0):
+    """Inputs of these shapes (ints: indices below 5); dynamic: what to say of them with --input; steps: so
+    many successive calls of one instance are recorded."""
     def register(module):
-        PROGRAMS[module.__name__] = (module, shapes, dynamic)
+        PROGRAMS[module.__name__] = (module, shapes, dynamic, steps)
         return module
     return register
 
@@ -310,7 +314,7 @@ class LoopWrites(torch.nn.Module):
         return acc, parts[0], parts[1]
 
 
-@program(f(2))
+@program(f(2), steps=3)
 class Counter(torch.nn.Module):
     """State that does not begin with zeros, and one that is assigned."""
     def __init__(self):
@@ -423,8 +427,222 @@ class Masks(torch.nn.Module):
         return picked.sum(0), torch.nonzero(keep), best, picked.numel()
 
 
+# ---- more of the language ----
+
+class Color(enum.Enum):
+    RED = 1
+    GREEN = 2
+
+
+@program(f(2, 3))
+class Enums(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.color = Color.GREEN
+
+    def forward(self, x):
+        if self.color == Color.GREEN:
+            x = x + 1
+        if self.color is Color.RED:
+            x = x * 3
+        return x * self.color.value
+
+
+@program(f(3, 4))
+class MoreLists(torch.nn.Module):
+    def forward(self, x):
+        sizes = [5, 3, 8, 1]
+        sizes.remove(3)
+        copy = sizes.copy()
+        copy.clear()
+        backwards = sizes[::-1]
+        part = sizes[-1:0:-1]
+        del sizes[0]
+        nested = [[1, 2], [3]]
+        nested[0].append(9)
+        values = {k: k * 2 for k in [1, 2, 3]}
+        total = sizes.count(8) + len(copy) + backwards[0] * 10 + part[0] + nested[0][2] + sum(values.values())
+        return x * total, abs(x), x.element_size()
+
+
+@program(f(3, 4))
+class Fork(torch.nn.Module):
+    def scaled(self, x, n: int):
+        return x * n
+
+    def forward(self, x):
+        later = torch.jit.fork(self.scaled, x, 3)
+        return self.scaled(x, 2) - torch.jit.wait(later)
+
+
+@program(f(3, 4))
+class SetState(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.arange(4.0)
+        self.k = 3
+
+    @torch.jit.export
+    def __getstate__(self):
+        return (self.w * 2, self.k, self.training)
+
+    @torch.jit.export
+    def __setstate__(self, state: Tuple[Tensor, int, bool]):
+        self.w = state[0] / 2
+        self.k = state[1] + 1
+        self.training = state[2]
+
+    def forward(self, x):
+        return x * self.w + self.k
+
+
+class Doubled(torch.nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2
+
+
+def before(self, input: Tuple[Tensor]) -> Tuple[Tensor]:
+    return (input[0] + 1,)
+
+
+def after(self, input: Tuple[Tensor], output: Tensor) -> Tensor:
+    return output * 3
+
+
+@program(f(3, 4))
+class Hooks(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Doubled()
+        self.inner.register_forward_pre_hook(before)
+        self.inner.register_forward_hook(after)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+# ---- lists and values that loops and branches leave ----
+
+@program(i(1), f(1, 6))
+class Decode(torch.nn.Module):
+    """Tokens up to the end of the sentence."""
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Embedding(7, 6)
+        self.cell = torch.nn.GRUCell(6, 6)
+        self.head = torch.nn.Linear(6, 7)
+
+    def forward(self, token, h):
+        tokens: List[int] = []
+        for k in range(10):
+            h = self.cell(self.table(token), h)
+            token = self.head(h).argmax(1)
+            t = int(token)
+            if t == 3:
+                break
+            tokens.append(t)
+        return torch.tensor(tokens), h
+
+
+@program(f(5, 3), dynamic="x=f32:n,3")
+class Picked(torch.nn.Module):
+    def forward(self, x):
+        rows: List[Tensor] = []
+        for k in range(x.size(0)):
+            if bool(x[k].sum() > 0):
+                rows.append(x[k])
+        if len(rows) > 0:
+            return torch.stack(rows), len(rows)
+        return torch.zeros(0, 3), 0
+
+
+@program(f(5, 3), dynamic="x=f32:n,3")
+class EarlyReturn(torch.nn.Module):
+    def forward(self, x):
+        for k in range(x.size(0)):
+            if bool(x[k].sum() > 1.0):
+                return x[k] * 2
+        return x[0] * 0
+
+
+@program(f(5, 3), dynamic="x=f32:n,3")
+class Slots(torch.nn.Module):
+    """Elements of a list at an index that the model computes."""
+    def forward(self, x):
+        sums = [torch.zeros(3), torch.zeros(3)]
+        for k in range(x.size(0)):
+            sums[k % 2] = sums[k % 2] + x[k]
+            sums[-1 - k % 2] = sums[k % 2] * 0.5
+        return sums[0], sums[1]
+
+
+@program(f(5, 3), dynamic="x=f32:n,3")
+class Window(torch.nn.Module):
+    def forward(self, x):
+        window: List[Tensor] = [torch.zeros(3), torch.zeros(3)]
+        total = torch.zeros(3)
+        for k in range(x.size(0)):
+            window.append(x[k])
+            window.pop(0)
+            total = total + window[0] * window[1]
+        return total
+
+
+# ---- more state ----
+
+@program(f(4), steps=3)
+class History(torch.nn.Module):
+    """A buffer that moves up, a number, a list, a tuple; what is set before it is read is not kept."""
+    scratch: Optional[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(3, 4))
+        self.calls = 2
+        self.rate = 0.5
+        self.pair = [torch.ones(4), torch.zeros(4)]
+        self.state: Tuple[Tensor, Tensor] = (torch.zeros(4), torch.full((4,), 2.0))
+        self.scratch: Optional[Tensor] = None
+
+    def forward(self, x):
+        self.rows[:-1] = self.rows[1:].clone()
+        self.rows[-1] = x
+        self.calls += 1
+        self.rate = self.rate * 0.5
+        self.pair[0] = self.pair[0] + x
+        a, b = self.state
+        self.state = (a + x, b * 0.5)
+        self.scratch = x * self.rate
+        scratch = self.scratch
+        assert scratch is not None
+        return self.rows.sum(0), x * self.calls, self.pair[0] - self.pair[1], a + b, scratch
+
+
+class Decay(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("s", torch.ones(2))
+
+    def forward(self, x):
+        self.s = self.s * 0.5 + x
+        return self.s
+
+
+@program(f(2), steps=3)
+class SharedState(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = torch.nn.ModuleList([Decay(), Decay()])
+        self.b = self.a[0]
+
+    def forward(self, x):
+        for m in self.a:
+            x = m(x)
+        return x + self.b(x)
+
+
 def record(name):
-    module, specs, dynamic = PROGRAMS[name]
+    module, specs, dynamic, steps = PROGRAMS[name]
     torch.manual_seed(7)
     instance = torch.jit.script(module().eval())
     rng = np.random.default_rng(len(name))
@@ -433,19 +651,21 @@ def record(name):
     for k, (argument, (shape, dtype)) in enumerate(zip(names, specs)):
         value = rng.normal(0, 1, shape) if dtype == np.float32 else rng.integers(0, 4, shape)
         arrays["in_" + argument] = np.asarray(value, dtype)
-    steps = 3 if name == "Counter" else 1
     path = FOLDER / f"{name}.pt"
     instance.save(str(path))
+    instance = torch.jit.load(str(path))
     results = []
     with torch.no_grad():
-        for step in range(steps):
+        for step in range(steps or 1):
             results.append(flat(instance(*[torch.from_numpy(v.copy()) for v in arrays.values()])))
-    if steps > 1:
+    if steps:
         arrays = {k: np.stack([v] * steps) for k, v in arrays.items()}
         outputs = [np.stack(r) for r in zip(*results)]
     else:
         outputs = results[0]
     arrays.update({f"out_{k}": v for k, v in enumerate(outputs)})
+    if steps:
+        arrays["steps"] = np.array(steps)
     if dynamic:
         arrays["spec"] = np.array(dynamic)
     np.savez_compressed(FOLDER / f"{name}.npz", **arrays)
@@ -458,7 +678,8 @@ def flat(x):
         return [leaf for v in x.values() for leaf in flat(v)]
     if isinstance(x, (list, tuple)):
         return [leaf for v in x for leaf in flat(v)]
-    return [np.asarray(x, np.float32 if isinstance(x, float) else np.bool_ if isinstance(x, bool) else np.int64)]
+    kinds = ((bool, np.bool_), (int, np.int64), (float, np.float32))
+    return [np.asarray(x, next(dtype for kind, dtype in kinds if isinstance(x, kind)))]
 
 
 if __name__ == "__main__":

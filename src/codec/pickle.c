@@ -481,9 +481,21 @@ static void op_stack_global(unpickler *u)
         damage(u, "a global without a name");
 }
 
+/* TorchScript writes the value of an enumeration's member without a tuple around it. */
+static tl_pickle *as_tuple(unpickler *u, tl_pickle *x)
+{
+    if (!x || x->kind == TL_PICKLE_TUPLE)
+        return x;
+    tl_pickle *tuple = tl_pickle_new(u->arena, TL_PICKLE_TUPLE);
+    if (!tuple || !tl_pickle_append(u->arena, tuple, x))
+        damage(u, "out of memory");
+    return tuple;
+}
+
 static void call(unpickler *u, tl_pickle *function, tl_pickle *args)
 {
-    if (!function || !args || args->kind != TL_PICKLE_TUPLE) {
+    args = as_tuple(u, args);
+    if (!function || !args) {
         damage(u, "a call without arguments");
         return;
     }

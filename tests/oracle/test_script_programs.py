@@ -1,5 +1,5 @@
-"""Small scripted modules, one per feature of the language (tools/script_programs.py), with recorded outputs: against
-the source run by us, the file we wrote run by LiteRT (default delegate and plain kernels) and run by us."""
+"""Small scripted modules, one per feature of the language (tools/script_programs.py), with recorded outputs:
+against the source run by us, the file we wrote run by LiteRT (default delegate, plain kernels) and by us."""
 import pytest
 
 import support
@@ -8,31 +8,33 @@ from test_script import input_options
 
 FOLDER = support.ROOT / "tests" / "torch" / "programs"
 NAMES = sorted(p.stem for p in FOLDER.glob("*.pt"))
-STATEFUL = {"Counter"}
 
 
 def recorded(name):
     """Inputs, outputs, and what to say of the inputs with --input: the recorded sizes or open ones."""
     inputs, outputs = support.golden(FOLDER / f"{name}.npz")
-    spec = support.load(FOLDER / f"{name}.npz").get("spec")
-    one = {k: v[0] for k, v in inputs.items()} if name in STATEFUL else inputs
+    arrays = support.load(FOLDER / f"{name}.npz")
+    spec, steps = arrays.get("spec"), "steps" in arrays
+    one = {k: v[0] for k, v in inputs.items()} if steps else inputs
     fixed = input_options(FOLDER / f"{name}.pt", one)
-    return inputs, outputs, [fixed] + ([["--input", str(spec)]] if spec is not None else [])
+    return inputs, outputs, steps, [fixed] + ([["--input", str(spec)]] if spec is not None else [])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_program(name, tmp_path):
     source, out = FOLDER / f"{name}.pt", tmp_path / "model.tflite"
-    inputs, outputs, choices = recorded(name)
-    steps = ["--steps"] * (name in STATEFUL)
+    inputs, outputs, sequence, choices = recorded(name)
+    steps = ["--steps"] * sequence
     arrays, result = by_position(inputs, tmp_path / "in.npz"), tmp_path / "result.npz"
     for options in choices:
         said = " ".join(options)
         support.tolite("run", source, "--in", arrays, "--out", result, *options, *steps)
-        support.assert_agree(list(support.load(result).values())[:len(outputs)], outputs, f"the source, {said}")
+        results = list(support.load(result).values())[:len(outputs)]
+        support.assert_agree(results, outputs, f"the source, {said}")
         support.tolite("convert", source, "-o", out, *options)
         support.tolite("run", out, "--in", arrays, "--out", result, *steps)
-        support.assert_agree(list(support.load(result).values())[:len(outputs)], outputs, f"our executor, {said}")
+        results = list(support.load(result).values())[:len(outputs)]
+        support.assert_agree(results, outputs, f"our executor, {said}")
         for delegate in (True, False):
             runner, what = support.LiteRT(out, delegate), f"LiteRT, delegate {delegate}, {said}"
             if steps:

@@ -11,6 +11,9 @@ struct frozen {
     tl_value *leaf; /* of tensors and run-time numbers */
     frozen *items;  /* of lists, tuples, dicts */
     size_t n;
+    bool stacks; /* a list as one value: leaf or result */
+    script_kind element;
+    int64_t skip;
     size_t result; /* 1 + index of the node's result that stands for it; 0: value is it */
 };
 
@@ -22,6 +25,7 @@ typedef struct branch {
     aten_storage **written;
     tl_value **contents; /* of written */
     size_t n_written;
+    size_t first_symbol; /* born in the branches */
 } branch;
 
 typedef struct merge {
@@ -43,8 +47,13 @@ static frozen freeze(script_eval *ev, script_value value)
     } else if (value.kind == SCRIPT_LIST || value.kind == SCRIPT_TUPLE ||
                value.kind == SCRIPT_DICT) {
         bool dict = value.kind == SCRIPT_DICT;
-        if (!dict && value.list->stacked)
+        if (!dict && value.list->stacked) {
+            x.leaf = aten_see(&ev->env, value.list->stacked);
+            x.stacks = true;
+            x.element = value.list->element;
+            x.skip = value.list->skip;
             return x;
+        }
         const script_value *items = dict ? value.dict->items.v : value.list->items.v;
         x.n = dict ? value.dict->items.n : value.list->items.n;
         x.items = TL_NEW_ARRAY(ev->arena, frozen, x.n + 1);
@@ -58,6 +67,8 @@ static script_value thaw(script_eval *ev, const frozen *x, tl_value *const *resu
 {
     if (x->result) {
         tl_value *v = results[x->result - 1];
+        if (x->stacks)
+            return script_stacked_list(ev, v, x->element, x->skip);
         if (x->value.kind != SCRIPT_TENSOR)
             return script_from_value(ev, x->value.kind, v);
         aten_tensor *t = aten_tensor_new(&ev->env, v);
@@ -122,6 +133,114 @@ static frozen merge_tensors(merge *m, const frozen *a, const frozen *b)
     return merge_leaves(m, a->value, a->leaf, b->leaf);
 }
 
+/* Zeros of a type, for a way on which nobody looks at the value: sizes that the other way alone knows
+ * are 0. */
+static tl_value *placeholder(script_eval *ev, branch *in, const tl_type *type)
+{
+    const tl_dim *dims[TL_MAX_RANK];
+    aten_scope *scope = ev->env.scope;
+    ev->env.scope = &in->scope;
+    for (int i = 0; i < type->rank; i++)
+        dims[i] = script_is_older_dim(type->dims[i], in->first_symbol) ? type->dims[i]
+                                                                       : tl_dim_const(ev->dims, 0);
+    tl_value *zero = tl_build_scalar(ev->model, type->dtype, 0);
+    tl_value *v = tl_build_broadcast_to(&in->scope.b, zero, dims, type->rank);
+    ev->env.scope = scope;
+    return v;
+}
+
+/* Left uninitialised on one way. */
+static frozen merge_unset(merge *m, const frozen *a, const frozen *b)
+{
+    bool left = a->value.kind != SCRIPT_UNSET;
+    const frozen *known = left ? a : b;
+    script_value x = known->value;
+    if (script_is_known(x) || !known->leaf || known->stacks)
+        return *known;
+    if (known->leaf->poison)
+        return (frozen){.value = script_unknown()};
+    tl_value *other = placeholder(m->ev, left ? m->b : m->a, &known->leaf->fact.type);
+    return merge_leaves(m, x, left ? known->leaf : other, left ? other : known->leaf);
+}
+
+/* ---- lists of different lengths ---- */
+
+static const tl_type *element_type(const frozen *x)
+{
+    return x->n && x->items[0].leaf ? &x->items[0].leaf->fact.type : NULL;
+}
+
+/* The elements of a list one above the other, behind `skip` rows of zeros, in the branch's graph; row is
+ * the type of one. NULL: they do not fit. */
+static tl_value *stack_items(script_eval *ev, branch *in, const frozen *x, script_kind element,
+                             const tl_type *row, int64_t skip)
+{
+    const tl_dim *dims[TL_MAX_RANK];
+    tl_value **rows = TL_NEW_ARRAY(ev->arena, tl_value *, x->n + 2), *v = NULL;
+    size_t n = 0;
+    aten_scope *scope = ev->env.scope;
+    if (!rows || row->rank >= TL_MAX_RANK)
+        return NULL;
+    dims[0] = tl_dim_const(ev->dims, 1);
+    for (int i = 0; i < row->rank; i++)
+        dims[i + 1] = row->dims[i];
+    ev->env.scope = &in->scope;
+    tl_builder *b = &in->scope.b;
+    for (int64_t have = x->stacks ? x->skip : 0; have < skip; have++)
+        rows[n++] = tl_build_broadcast_to(b, tl_build_scalar(ev->model, row->dtype, 0), dims,
+                                          row->rank + 1);
+    if (x->stacks)
+        rows[n++] = x->leaf;
+    for (size_t i = 0; rows && !x->stacks && i < x->n; i++) {
+        const frozen *item = &x->items[i];
+        bool fits = item->value.kind == element;
+        v = item->leaf ? item->leaf : fits ? script_as_scalar(ev, item->value) : NULL;
+        fits = fits && v->fact.type.dtype == row->dtype && v->fact.type.rank == row->rank;
+        for (int k = 0; fits && k < row->rank; k++)
+            fits = tl_dim_equal(ev->dims, v->fact.type.dims[k], row->dims[k]) == TL_YES;
+        if (fits)
+            rows[n++] = tl_build_reshape(b, v, dims, row->rank + 1);
+        else
+            rows = NULL;
+    }
+    if (rows)
+        v = n == 1 ? rows[0] : tl_build_concat(b, rows, n, 0);
+    ev->env.scope = scope;
+    return rows ? v : NULL;
+}
+
+/* A list that grew on one way only becomes one stacked value. */
+static frozen merge_lengths(merge *m, const frozen *a, const frozen *b)
+{
+    script_eval *ev = m->ev;
+    frozen failed = undecided(m, "one List or another");
+    const frozen *known = a->stacks || !b->stacks ? a : b;
+    known = known->stacks || known->n ? known : b;
+    frozen out = {.value = known->value, .stacks = true};
+    out.element = known->stacks ? known->element
+                  : known->n    ? known->items[0].value.kind
+                                : SCRIPT_NONE;
+    tl_type row = {.dtype = script_dtype_of(out.element)};
+    if (known->stacks) {
+        const tl_type *all = &known->leaf->fact.type;
+        row = (tl_type){.dtype = all->dtype, .rank = all->rank - 1, .dims = all->dims + 1};
+    } else if (out.element == SCRIPT_TENSOR && element_type(known)) {
+        row = *element_type(known);
+    } else if (!script_is_number((script_value){.kind = out.element})) {
+        return failed;
+    }
+    bool differ = (a->stacks && b->stacks && a->element != b->element) ||
+                  (a->stacks && a->leaf->poison) || (b->stacks && b->leaf->poison);
+    out.skip = TL_MAX(a->stacks ? a->skip : a->n == 0, b->stacks ? b->skip : b->n == 0);
+    tl_value *left = differ ? NULL : stack_items(ev, m->a, a, out.element, &row, out.skip);
+    tl_value *right = left ? stack_items(ev, m->b, b, out.element, &row, out.skip) : NULL;
+    if (!right)
+        return failed;
+    frozen leaves = merge_leaves(m, out.value, left, right);
+    out.result = leaves.result;
+    return out;
+}
+
 static bool same_keys(const script_dict *a, const script_dict *b)
 {
     for (size_t i = 0; i < a->keys.n; i++)
@@ -137,6 +256,8 @@ static frozen merge_values(merge *m, const frozen *a, const frozen *b)
         return (frozen){.value = x.kind == SCRIPT_UNKNOWN ? x : y};
     if (script_same(x, y))
         return (frozen){.value = x};
+    if (x.kind == SCRIPT_UNSET || y.kind == SCRIPT_UNSET)
+        return merge_unset(m, a, b);
     if (script_is_number(x) && script_is_number(y) &&
         (x.kind == y.kind || (x.kind != SCRIPT_BOOL && y.kind != SCRIPT_BOOL))) {
         script_kind kind = TL_MAX(x.kind, y.kind);
@@ -151,6 +272,8 @@ static frozen merge_values(merge *m, const frozen *a, const frozen *b)
         return merge_tensors(m, a, b);
     bool parts = a->items && b->items && a->n == b->n &&
                  (x.kind != SCRIPT_DICT || same_keys(x.dict, y.dict));
+    if (!parts && x.kind == SCRIPT_LIST)
+        return merge_lengths(m, a, b);
     if (!parts)
         return undecided(m,
                          tl_arena_printf(m->ev->arena, "one %s or another", script_kind_name(x)));
@@ -358,7 +481,7 @@ static size_t merge_writes(merge *m, uint32_t n_before, aten_storage **storages)
 static bool is_local(const script_change *change, const frozen *a, const frozen *b)
 {
     return change->kind == SCRIPT_CHANGE_NAME && !change->set &&
-           (!a || !b || a->value.kind == SCRIPT_UNSET || b->value.kind == SCRIPT_UNSET);
+           (!a || !b || script_is_absent(a->value) || script_is_absent(b->value));
 }
 
 /* False: the branches are for an empty tensor and others, and differ in rank (see script_branch). */
@@ -414,7 +537,8 @@ static bool is_number(const tl_value *v, int64_t number)
     return v->fact.range.lo == number && v->fact.range.hi == number;
 }
 
-/* Conditions such as size > 0: 1 when they hold for what is not empty, -1 when for what is empty, 0: others. */
+/* Conditions such as size > 0: 1 when they hold for what is not empty, -1 when for what is empty, 0:
+ * others. */
 static int empty_guard(const tl_value *cond)
 {
     static const struct {
@@ -466,11 +590,11 @@ static void note_rest(script_eval *ev, branch *a, const branch *b, uint32_t n_be
     a->n = n;
 }
 
-/* Where branches treat empty tensors apart because PyTorch's reshape cannot tell their sizes, and give another
- * rank for them, the way for others serves: it has nothing to compute when there is nothing. */
+/* Where branches treat empty tensors apart because PyTorch's reshape cannot tell their sizes, and give
+ * another rank for them, the way for others serves: it has nothing to compute when there is nothing. */
 void script_branch(script_eval *ev, tl_value *cond, const script_block *yes, const script_block *no)
 {
-    branch a = {0}, b = {0};
+    branch a = {.first_symbol = tl_dims_n_symbols(ev->dims)}, b = a;
     uint32_t n_before = ev->env.n_storages;
     if (ev->env.depth >= SCRIPT_MAX_SCOPES) {
         script_fail(ev, TL_U006, "conditions nested too deeply");

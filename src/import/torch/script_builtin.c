@@ -46,6 +46,17 @@ tl_value *script_stacked(script_eval *ev, const script_list *list)
     return tl_build_slice(&ev->env.scope->b, all, begin, size, stride);
 }
 
+script_value script_stacked_list(script_eval *ev, tl_value *v, script_kind element, int64_t skip)
+{
+    script_value x = script_make_list(ev, SCRIPT_LIST, NULL, 0);
+    if (x.kind == SCRIPT_LIST) {
+        x.list->stacked = v;
+        x.list->element = element;
+        x.list->skip = skip;
+    }
+    return x;
+}
+
 /* Elements of a stacked list as tensors or numbers, where their number is known. */
 static bool unstack(script_eval *ev, script_list *list)
 {

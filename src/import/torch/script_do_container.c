@@ -1,5 +1,5 @@
-/* Built-in functions on lists, tuples and dicts. Lists that grow in a loop of the model are one stacked value:
- * they are read by index, counted, appended to, joined. */
+/* Built-in functions on lists, tuples and dicts. Lists that grow in a loop of the model are one stacked
+ * value: they are read by index, counted, appended to, joined. */
 #include "import/torch/script_private.h"
 
 static bool is_list(script_value x)
@@ -43,23 +43,94 @@ static script_value stacked_element(script_eval *ev, const script_list *list, sc
     return result_of_element(ev, list->element, tl_build2(b, TL_OP_gather, all, at, &attrs));
 }
 
-/* Numbers of a known list at an index that the model computes: gathered from a constant. */
-static bool number_at(script_eval *ev, const script_list *list, script_value index,
-                      script_value *out)
+/* Ints of a known list as one value. */
+static tl_value *join_ints(script_eval *ev, const script_list *list)
 {
     size_t n = list->items.n;
     const tl_dim **dims = TL_NEW_ARRAY(ev->arena, const tl_dim *, n + 1);
     for (size_t i = 0; dims && i < n; i++) {
         if (list->items.v[i].kind != SCRIPT_INT || list->items.v[i].v)
-            return false;
+            return NULL;
         dims[i] = list->items.v[i].i;
     }
-    if (!dims || n == 0)
+    return dims && n ? tl_build_shape_expr(&ev->env.scope->b, dims, n, 1) : NULL;
+}
+
+static bool same_type(script_eval *ev, const tl_type *a, const tl_type *b)
+{
+    bool same = a->dtype == b->dtype && a->rank == b->rank;
+    for (int k = 0; same && k < a->rank; k++)
+        same = tl_dim_equal(ev->dims, a->dims[k], b->dims[k]) == TL_YES;
+    return same;
+}
+
+/* Every element, and x, is a tensor or number of one type. */
+static bool are_alike(script_eval *ev, const script_list *list, script_value x)
+{
+    const tl_type *type = NULL;
+    if (x.kind != SCRIPT_TENSOR && !script_is_number(x))
         return false;
-    tl_builder *b = &ev->env.scope->b;
+    for (size_t i = 0; i < list->items.n; i++) {
+        if (list->items.v[i].kind != x.kind)
+            return false;
+        type = type ? type : &script_read(ev, x)->fact.type;
+        if (!same_type(ev, &script_read(ev, list->items.v[i])->fact.type, type))
+            return false;
+    }
+    return type && type->rank < TL_MAX_RANK;
+}
+
+/* Elements of one type, one above the other. */
+static tl_value *join_rows(script_eval *ev, const script_list *list)
+{
+    size_t n = list->items.n;
+    tl_value **rows = TL_NEW_ARRAY(ev->arena, tl_value *, n + 1);
+    const tl_dim *dims[TL_MAX_RANK] = {tl_dim_const(ev->dims, 1)};
+    for (size_t i = 0; rows && i < n; i++) {
+        rows[i] = script_read(ev, list->items.v[i]);
+        int rank = rows[i]->fact.type.rank;
+        for (int k = 0; k < rank; k++)
+            dims[k + 1] = rows[i]->fact.type.dims[k];
+        rows[i] = tl_build_reshape(&ev->env.scope->b, rows[i], dims, rank + 1);
+    }
+    return rows ? tl_build_concat(&ev->env.scope->b, rows, n, 0) : ev->model->poison;
+}
+
+/* An element of a known list at an index that the model computes. */
+static bool element_at(script_eval *ev, const script_list *list, script_value index,
+                       script_value *out)
+{
     tl_gather_attrs attrs = {.may_be_negative = true};
-    tl_value *all = tl_build_shape_expr(b, dims, n, 1), *at = script_as_scalar(ev, index);
-    *out = script_from_value(ev, SCRIPT_INT, tl_build2(b, TL_OP_gather, all, at, &attrs));
+    tl_value *all = join_ints(ev, list);
+    if (!all && list->items.n && are_alike(ev, list, list->items.v[0]))
+        all = join_rows(ev, list);
+    if (!all)
+        return false;
+    tl_value *at = script_as_scalar(ev, index);
+    *out = result_of_element(ev, list->items.v[0].kind,
+                             tl_build2(&ev->env.scope->b, TL_OP_gather, all, at, &attrs));
+    return true;
+}
+
+/* list[index] = x where the model computes the index: every element is x or what it was. */
+static bool replace_at(script_eval *ev, script_list *list, script_value index, script_value x)
+{
+    tl_builder *b = &ev->env.scope->b;
+    int64_t n = (int64_t)list->items.n;
+    if (!are_alike(ev, list, x))
+        return false;
+    tl_value *at = script_as_scalar(ev, index), *v = script_read(ev, x);
+    script_touch_list(ev, list);
+    for (int64_t i = 0; i < n; i++) {
+        tl_value *front = tl_build_scalar(ev->model, TL_I64, (double)i);
+        tl_value *back = tl_build_scalar(ev->model, TL_I64, (double)(i - n));
+        front = tl_build2(b, TL_OP_equal, at, front, NULL);
+        back = tl_build2(b, TL_OP_equal, at, back, NULL);
+        tl_value *here = tl_build2(b, TL_OP_or, front, back, NULL);
+        tl_value *before = script_read(ev, list->items.v[i]);
+        list->items.v[i] =
+            result_of_element(ev, x.kind, tl_build3(b, TL_OP_where, here, v, before, NULL));
+    }
     return true;
 }
 
@@ -100,7 +171,7 @@ bool script_do_getitem(script_call *c, script_value *out)
         return false;
     if (x.list->stacked)
         *out = stacked_element(c->ev, x.list, index);
-    else if (script_is_int(index, NULL) || !number_at(c->ev, x.list, index, out))
+    else if (script_is_int(index, NULL) || !element_at(c->ev, x.list, index, out))
         *out = find_position(c->ev, index, x.list->items.n, &at) ? x.list->items.v[at]
                                                                  : script_unknown();
     return true;
@@ -113,6 +184,17 @@ static int64_t bound(const script_value *x, int64_t n, int64_t absent)
         (void)script_is_int(*x, &i);
     i += i < 0 ? n : 0;
     return TL_MIN(TL_MAX(i, 0), n);
+}
+
+/* Of a slice that runs backwards, whose end -1 stands in front of the first element. */
+static int64_t back_bound(const script_value *x, int64_t n, int64_t absent)
+{
+    int64_t i = absent;
+    if (!x || x->kind != SCRIPT_INT)
+        return absent;
+    (void)script_is_int(*x, &i);
+    i += i < 0 ? n : 0;
+    return TL_MIN(TL_MAX(i, -1), n - 1);
 }
 
 /* list[a:b:c], text[a:b] */
@@ -135,11 +217,15 @@ bool script_do_slice(script_call *c, script_value *out)
         (void)script_is_int(*by, &step);
     int64_t begin = bound(lo, (int64_t)n, 0), end = bound(hi, (int64_t)n, INT64_MAX);
     *out = script_make_list(c->ev, x.kind, NULL, 0);
-    if (step < 1 || out->kind != x.kind) {
-        script_fail(c->ev, TL_U006, "a slice of a list with a step of %lld", (long long)step);
+    if (step == 0)
+        script_fail(c->ev, TL_M003, "a slice of a list with a step of 0");
+    if (step == 0 || out->kind != x.kind)
         return true;
+    if (step < 0) {
+        begin = back_bound(lo, (int64_t)n, (int64_t)n - 1);
+        end = back_bound(hi, (int64_t)n, -1);
     }
-    for (int64_t i = begin; i < end; i += step)
+    for (int64_t i = begin; step > 0 ? i < end : i > end; i += step)
         (void)script_list_push(c->ev->arena, out->list, items[i]);
     return true;
 }
@@ -296,6 +382,31 @@ bool script_do_pop(script_call *c, script_value *out)
     script_touch_list(ev, list);
     memmove(&list->items.v[at], &list->items.v[at + 1], (n - at - 1) * sizeof(list->items.v[0]));
     list->items.n--;
+    return true;
+}
+
+/* The first element that equals it. */
+bool script_do_remove(script_call *c, script_value *out)
+{
+    if (!script_do_index_of(c, out))
+        return false;
+    script_value args[2] = {c->args[0], *out};
+    script_call pop = *c;
+    pop.args = args;
+    *out = script_none();
+    return args[1].kind != SCRIPT_INT || script_do_pop(&pop, &(script_value){0});
+}
+
+bool script_do_count(script_call *c, script_value *out)
+{
+    const script_value *items;
+    size_t n;
+    int64_t found = 0;
+    if (c->n != 2 || c->args[0].kind != SCRIPT_LIST || !script_items(c->ev, c->args[0], &items, &n))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        found += script_equal(c->ev->dims, items[i], c->args[1]) == TL_YES;
+    *out = script_int(c->ev, found);
     return true;
 }
 
@@ -492,6 +603,9 @@ bool script_do_set_item(script_call *c, script_value *out)
         script_fail(c->ev, TL_U006, "an element of a list that grows in a loop is replaced");
         return true;
     }
+    bool computed = c->args[1].kind == SCRIPT_INT && !script_is_int(c->args[1], NULL);
+    if (computed && replace_at(c->ev, c->args[0].list, c->args[1], c->args[2]))
+        return true;
     if (find_position(c->ev, c->args[1], n, &at)) {
         script_touch_list(c->ev, c->args[0].list);
         c->args[0].list->items.v[at] = c->args[2];

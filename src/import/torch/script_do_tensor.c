@@ -110,6 +110,29 @@ bool script_do_is_complex(script_call *c, script_value *out)
     return true;
 }
 
+/* Bytes of an element. */
+bool script_do_element_size(script_call *c, script_value *out)
+{
+    if (!is_tensor(c))
+        return false;
+    int bits = tl_dtype_bits(type_of(c->ev, c->args[0])->dtype);
+    *out = script_int(c->ev, bits / 8 * (c->args[0].t->is_complex ? 2 : 1));
+    return true;
+}
+
+/* prim::abs and others that are ATen's on tensors; the plain name stands behind the colons */
+bool script_do_plain(script_call *c, script_value *out)
+{
+    size_t colons = 0;
+    while (colons + 1 < c->name.n && c->name.p[colons] != ':')
+        colons++;
+    if (!is_tensor(c) || colons + 2 >= c->name.n)
+        return false;
+    tl_str name = {c->name.p + colons + 2, c->name.n - colons - 2};
+    *out = script_call_operator(c->ev, name, c->args, c->n, c->keywords, c->n_keywords);
+    return true;
+}
+
 bool script_do_is_quantized(script_call *c, script_value *out)
 {
     if (!is_tensor(c))
@@ -249,6 +272,13 @@ bool script_do_tensor(script_call *c, script_value *out)
         tl_value *cast = wanted.kind == ATEN_DTYPE ? tl_build_cast(b, v, wanted.dtype) : v;
         bool same = cast == v && tl_str_is(c->name, "as_tensor");
         *out = same ? c->args[0] : script_tensor(aten_tensor_new(&ev->env, cast));
+        return true;
+    }
+    if (c->args[0].kind == SCRIPT_LIST && c->args[0].list->stacked) {
+        tl_value *rows = script_stacked(ev, c->args[0].list);
+        tl_dtype own = c->args[0].list->element == SCRIPT_FLOAT ? TL_F32 : rows->fact.type.dtype;
+        rows = tl_build_cast(b, rows, wanted.kind == ATEN_DTYPE ? wanted.dtype : own);
+        *out = script_tensor(aten_tensor_new(&ev->env, rows));
         return true;
     }
     if (!gather_numbers(ev, c->args[0], 0, shape, &rank, &all))

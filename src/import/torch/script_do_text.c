@@ -53,6 +53,39 @@ bool script_do_format(script_call *c, script_value *out)
     return true;
 }
 
+/* '%d of %s' % (...): %d, %i, %s and others; the digits of a precision are left aside. */
+bool script_do_percent_format(script_call *c, script_value *out)
+{
+    tl_text text;
+    size_t next = 1;
+    if (c->n < 1 || c->args[0].kind != SCRIPT_STR)
+        return false;
+    const script_value *args = c->args;
+    size_t n = c->n;
+    if (n == 2 && args[1].kind == SCRIPT_TUPLE) {
+        next = 0;
+        n = args[1].list->items.n;
+        args = args[1].list->items.v;
+    }
+    tl_text_init(&text, c->ev->arena);
+    tl_str s = c->args[0].s;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] != '%' || i + 1 == s.n) {
+            tl_text_add_char(&text, s.p[i]);
+        } else if (s.p[++i] == '%') {
+            tl_text_add_char(&text, '%');
+        } else {
+            while (i + 1 < s.n && ((s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '.'))
+                i++;
+            if (next == n)
+                return false;
+            script_print(args[next++], &text);
+        }
+    }
+    *out = script_str((tl_str){tl_text_get(&text), text.n});
+    return true;
+}
+
 bool script_do_join(script_call *c, script_value *out)
 {
     const script_value *items;
@@ -161,7 +194,8 @@ bool script_do_split_text(script_call *c, script_value *out)
     return true;
 }
 
-/* find(s, part, begin=0, end=-1): a negative end counts from behind the last character; form: 1: the last one */
+/* find(s, part, begin=0, end=-1): a negative end counts from behind the last character; form: 1: the
+ * last one */
 bool script_do_find_text(script_call *c, script_value *out)
 {
     int64_t bounds[2] = {0, -1};

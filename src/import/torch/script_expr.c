@@ -69,8 +69,10 @@ static script_value eval_global(script_eval *ev, const script_expr *expr)
 static script_value field_value(script_eval *ev, script_object *object, tl_str name)
 {
     const script_value *value = script_get_attr(object, name);
-    if (value)
+    if (value) {
+        script_note_read(ev, object, name, *value);
         return *value;
+    }
     const script_field *field = object->class ? script_find_field(object->class, name) : NULL;
     if (field && field->value)
         return script_eval_expr(ev, field->value);
@@ -115,6 +117,14 @@ static script_value eval_attr(script_eval *ev, const script_expr *expr)
 
 /* ---- names and literals ---- */
 
+const script_slot *script_look_up(const script_eval *ev, tl_str name)
+{
+    const script_slot *slot = NULL;
+    for (const script_frame *f = ev->frame; f && !(slot && slot->set); f = f->around)
+        slot = tl_map_find(&f->names, name);
+    return slot;
+}
+
 static script_value eval_name(script_eval *ev, const script_expr *expr)
 {
     static const struct {
@@ -125,7 +135,7 @@ static script_value eval_name(script_eval *ev, const script_expr *expr)
         {"True", {.kind = SCRIPT_BOOL, .b = true}},
         {"False", {.kind = SCRIPT_BOOL, .b = false}},
     };
-    const script_slot *slot = tl_map_find(&ev->frame->names, expr->text);
+    const script_slot *slot = script_look_up(ev, expr->text);
     if (slot && slot->set)
         return slot->value;
     for (size_t i = 0; i < TL_COUNT(words); i++)
@@ -231,6 +241,11 @@ static bool eval_special(script_eval *ev, const script_expr *call, tl_str name, 
             x.kind == SCRIPT_UNKNOWN ? x : script_bool(script_is_instance(ev, x, call->items[1]));
         return true;
     }
+    if (tl_str_is(name, "fork") && call->n == 1) {
+        script_value f = script_eval_expr(ev, call->items[0]);
+        *out = f.kind == SCRIPT_FUNCTION ? script_call_inner(ev, f.function) : script_unknown();
+        return f.kind == SCRIPT_FUNCTION;
+    }
     if (tl_str_is(name, "getattr") && call->n == 2 && call->items[1]->kind == SCRIPT_EXPR_STR) {
         *out = get_attribute(ev, script_eval_expr(ev, call->items[0]), call->items[1]->text);
         return true;
@@ -247,7 +262,7 @@ static script_value eval_call(script_eval *ev, const script_expr *call)
     bool is_operator = operator_name(ev, base, &name);
     if (base->kind == SCRIPT_EXPR_NAME && eval_special(ev, call, base->text, &out))
         return out;
-    bool local = base->kind == SCRIPT_EXPR_NAME && tl_map_has(&ev->frame->names, base->text);
+    bool local = base->kind == SCRIPT_EXPR_NAME && script_look_up(ev, base->text);
     bool global = base->kind == SCRIPT_EXPR_ATTR && is_rooted(base, "__torch__");
     bool created = global && tl_str_is(base->text, "__new__");
     if (created) {

@@ -99,7 +99,7 @@ static tl_value *state_output(script_eval *ev, tl_value *input, const script_sta
 
 /* The entry: what the user sees, then state, whose inputs are those behind the user's. */
 static tl_status add_entry(script_eval *ev, script_value result, script_names *in_names,
-                           const script_state *states, size_t n_states)
+                           script_state *states, size_t n_states)
 {
     script_names out_names = {0};
     tl_value **outputs;
@@ -118,14 +118,15 @@ static tl_status add_entry(script_eval *ev, script_value result, script_names *i
         (void)tl_vec_push(ev->arena, in_names, input->name);
         (void)tl_vec_push(ev->arena, &out_names, input->name);
     }
+    script_find_dead_states(ev, outputs, n, states, n_states);
     TRY(tl_graph_set_outputs(graph, all, n + n_state));
     remove_dead(graph);
     return tl_model_add_entry(ev->model, TL_STR(ENTRY_NAME), graph, in_names->v, out_names.v,
                               n_state);
 }
 
-static tl_status run_program(script_eval *ev, const tl_import_options *options,
-                             const script_state **kept, size_t *n_kept)
+static tl_status run_program(script_eval *ev, const tl_import_options *options, script_state **kept,
+                             size_t *n_kept)
 {
     const tl_pickle *data;
     const script_class *class;
@@ -152,7 +153,7 @@ static tl_status run_program(script_eval *ev, const tl_import_options *options,
 /* Everything that one run needs, in scratch. */
 static tl_status evaluate(tl_context *cx, tl_file *file, const tl_import_options *options,
                           tl_arena *scratch, tl_model *model, script_state *states, size_t n_states,
-                          const script_state **kept, size_t *n_kept)
+                          script_state **kept, size_t *n_kept)
 {
     script_archive archive;
     aten_scope scope;
@@ -183,11 +184,19 @@ static tl_status evaluate(tl_context *cx, tl_file *file, const tl_import_options
     return status == TL_OK ? tl_context_status(cx) : status;
 }
 
+static bool any_dead(const script_state *states, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (states[i].is_dead)
+            return true;
+    return false;
+}
+
 tl_status tl_torchscript_import(tl_context *cx, tl_file *file, const tl_import_options *options,
                                 tl_arena *arena, tl_model **out)
 {
     static const tl_import_options none;
-    const script_state *kept = NULL;
+    script_state *kept = NULL;
     size_t n_kept = 0;
     tl_arena scratch;
     *out = NULL;
@@ -197,15 +206,19 @@ tl_status tl_torchscript_import(tl_context *cx, tl_file *file, const tl_import_o
     tl_arena_init(&scratch, cx);
     options = options ? options : &none;
     tl_status status = evaluate(cx, file, options, &scratch, model, NULL, 0, &kept, &n_kept);
-    if (status == TL_OK && n_kept) { /* again, with what the program keeps as inputs */
+    /* again, with what the program keeps as inputs; once more without those that nothing depends on */
+    for (int run = 0; run < 2 && status == TL_OK && (run ? any_dead(kept, n_kept) : n_kept > 0);
+         run++) {
         script_state *states = TL_NEW_ARRAY(&scratch, script_state, n_kept + 1);
+        size_t n_states = n_kept;
         for (size_t i = 0; states && i < n_kept; i++)
-            states[i].path = kept[i].path;
+            states[i] = (script_state){
+                .path = kept[i].path, .is_place = kept[i].is_place, .is_dead = kept[i].is_dead};
         tl_model_release(model);
         model = tl_model_new(cx, arena);
-        status = states && model
-                     ? evaluate(cx, file, options, &scratch, model, states, n_kept, &kept, &n_kept)
-                     : tl_context_status(cx);
+        status = states && model ? evaluate(cx, file, options, &scratch, model, states, n_states,
+                                            &kept, &n_kept)
+                                 : tl_context_status(cx);
     }
     tl_arena_release(&scratch);
     if (status != TL_OK) {

@@ -39,22 +39,10 @@ void script_set_slot(script_eval *ev, script_slot *slot, script_value value)
     slot->value = value;
 }
 
-/* Objects of the archive outlive a run. */
-static void note_assignment(script_eval *ev, script_object *object, tl_str name)
-{
-    if (object->born)
-        return;
-    for (size_t i = 0; i < ev->assigned.n; i++)
-        if (ev->assigned.v[i].object == object && tl_str_equal(ev->assigned.v[i].name, name))
-            return;
-    script_attr attr = {object, name};
-    (void)tl_vec_push(ev->arena, &ev->assigned, attr);
-}
-
 void script_assign_attr(script_eval *ev, script_object *object, tl_str name, script_value value)
 {
     const script_value *before = script_get_attr(object, name);
-    note_assignment(ev, object, name);
+    script_note_assigned(ev, object, name);
     if (journals(ev) && object->born < ev->mark)
         push_change(ev, (script_change){.kind = SCRIPT_CHANGE_ATTR,
                                         .object = object,
@@ -90,6 +78,8 @@ static script_dict copy_dict(script_eval *ev, const script_dict *dict)
 
 void script_touch_list(script_eval *ev, script_list *list)
 {
+    if (list->path.n)
+        script_note_touched(ev, list->path, (script_value){.kind = SCRIPT_LIST, .list = list});
     if (!journals(ev) || list->saved >= ev->mark)
         return;
     push_change(ev, (script_change){.kind = SCRIPT_CHANGE_LIST,
@@ -101,6 +91,8 @@ void script_touch_list(script_eval *ev, script_list *list)
 
 void script_touch_dict(script_eval *ev, script_dict *dict)
 {
+    if (dict->path.n)
+        script_note_touched(ev, dict->path, (script_value){.kind = SCRIPT_DICT, .dict = dict});
     if (!journals(ev) || dict->saved >= ev->mark)
         return;
     push_change(ev, (script_change){.kind = SCRIPT_CHANGE_DICT,
@@ -197,7 +189,7 @@ const script_change *script_changed(script_eval *ev, script_mark mark, size_t *n
 script_value script_changed_value(script_eval *ev, const script_change *change)
 {
     const script_value *attr;
-    script_value x = {.kind = SCRIPT_UNSET};
+    script_value x = {.kind = SCRIPT_UNSET, .b = true};
     switch (change->kind) {
     case SCRIPT_CHANGE_NAME:
         return change->slot->set ? change->slot->value : x;

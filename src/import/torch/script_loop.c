@@ -14,6 +14,7 @@ struct loop_part {
     size_t n;
     bool carried, lost; /* lost: changes into what no loop can carry */
     bool stacks;        /* a list as one value */
+    bool unset;         /* uninitialised before: begins with zeros, before tells the kind */
     script_kind element;
     int64_t skip;
     tl_type type; /* of the carried value */
@@ -109,6 +110,10 @@ static void prepare(loop *l, loop_part *part)
     if (part->stacks)
         part->start = part->before.list->stacked ? aten_see(&ev->env, part->before.list->stacked)
                                                  : stack_start(l, part);
+    else if (part->unset)
+        part->start = tl_build_broadcast_to(&ev->env.scope->b,
+                                            tl_build_scalar(ev->model, part->type.dtype, 0),
+                                            part->type.dims, part->type.rank);
     else
         part->start = script_read(ev, part->before);
     if (part->start->poison)
@@ -137,15 +142,8 @@ static script_value carried_value(loop *l, const loop_part *part, tl_value *v)
 {
     script_eval *ev = l->ev;
     script_value x = part->before;
-    if (part->stacks) {
-        x = script_make_list(ev, SCRIPT_LIST, NULL, 0);
-        if (x.kind == SCRIPT_LIST) {
-            x.list->stacked = v;
-            x.list->element = part->element;
-            x.list->skip = part->skip;
-        }
-        return x;
-    }
+    if (part->stacks)
+        return script_stacked_list(ev, v, part->element, part->skip);
     if (x.kind != SCRIPT_TENSOR)
         return script_number(x.kind, v);
     aten_tensor *t = aten_tensor_new(&ev->env, v);
@@ -189,15 +187,16 @@ static script_value rebuild(loop *l, loop_part *part, part_source source)
 
 /* ---- what an attempt shows ---- */
 
-static bool is_outer_dim(const tl_dim *d, size_t first_symbol)
+bool script_is_older_dim(const tl_dim *d, size_t first_symbol)
 {
     if (d->kind == TL_DIM_SYMBOL)
         return d->symbol->id < first_symbol;
-    if (d->a && !(is_outer_dim(d->a, first_symbol) && is_outer_dim(d->b, first_symbol)))
+    if (d->a &&
+        !(script_is_older_dim(d->a, first_symbol) && script_is_older_dim(d->b, first_symbol)))
         return false;
     for (uint32_t i = 0; i < d->n_terms; i++)
         for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
-            if (!is_outer_dim(d->terms[i].atoms[k], first_symbol))
+            if (!script_is_older_dim(d->terms[i].atoms[k], first_symbol))
                 return false;
     return true;
 }
@@ -244,35 +243,71 @@ static script_kind element_kind(const script_list *list)
     return kind;
 }
 
+/* Sizes of what a turn made, as far as they are known outside; others are 0 to begin with, and vary. */
+static const tl_dim *const *outer_dims(loop *l, loop_part *part, const tl_type *type)
+{
+    script_eval *ev = l->ev;
+    const tl_dim **dims = TL_NEW_ARRAY(ev->arena, const tl_dim *, type->rank + 1);
+    for (int i = 0; dims && i < type->rank; i++) {
+        bool outer = script_is_older_dim(type->dims[i], l->first_symbol);
+        dims[i] = outer ? type->dims[i] : tl_dim_const(ev->dims, 0);
+        part->wide[i] |= !outer;
+    }
+    return dims;
+}
+
+/* What is uninitialised before the loop and set in it. */
+static void begin_unset(loop *l, loop_part *part, script_value after)
+{
+    const tl_type *type = &script_read(l->ev, after)->fact.type;
+    part->before = after;
+    part->type = (tl_type){.dtype = type->dtype, .rank = type->rank};
+    part->type.dims = outer_dims(l, part, type);
+    part->unset = part->carried = l->changed = true;
+    l->refused |= !part->type.dims;
+}
+
+/* The type of one element of a list that came out longer; false: they differ in kind. */
+static bool element_of(script_eval *ev, const script_list *after, script_kind *kind, tl_type *type)
+{
+    *kind = after->stacked ? after->element : element_kind(after);
+    if (after->stacked) {
+        const tl_type *all = &after->stacked->fact.type;
+        *type = (tl_type){.dtype = all->dtype, .rank = all->rank - 1, .dims = all->dims + 1};
+        return !after->stacked->poison;
+    }
+    script_value last = after->items.n ? tl_vec_last(&after->items) : script_none();
+    if (*kind != SCRIPT_TENSOR && !script_is_number(last))
+        return false;
+    *type = script_read(ev, last)->fact.type;
+    return true;
+}
+
 /* A list that came out longer: from now on it is one value, which grows. */
 static void begin_stack(loop *l, loop_part *part, const script_list *after)
 {
     script_eval *ev = l->ev;
-    script_kind kind = element_kind(after);
-    script_value last = after->items.n ? tl_vec_last(&after->items) : script_none();
-    bool fits = after->items.n > part->n && (kind == SCRIPT_TENSOR || script_is_number(last));
-    if (!fits) {
-        lose(l, part);
-        return;
-    }
-    const tl_type *element = &script_read(ev, last)->fact.type;
-    const tl_dim **dims = TL_NEW_ARRAY(ev->arena, const tl_dim *, element->rank + 1);
-    if (!dims || element->rank == TL_MAX_RANK) {
+    script_kind kind;
+    tl_type element;
+    bool fits = (after->stacked || after->items.n > part->n) &&
+                element_of(ev, after, &kind, &element) && element.rank < TL_MAX_RANK;
+    const tl_dim **dims = fits ? TL_NEW_ARRAY(ev->arena, const tl_dim *, element.rank + 1) : NULL;
+    if (!dims) {
         lose(l, part);
         return;
     }
     dims[0] = tl_dim_const(ev->dims, 1);
-    for (int i = 0; i < element->rank; i++) {
-        dims[i + 1] = element->dims[i];
-        if (!is_outer_dim(element->dims[i], l->first_symbol)) {
+    for (int i = 0; i < element.rank; i++) {
+        dims[i + 1] = element.dims[i];
+        if (!script_is_older_dim(element.dims[i], l->first_symbol)) {
             refuse(l, "a list grows by elements of varying shape");
             return;
         }
     }
     part->stacks = part->carried = l->changed = true;
     part->element = kind;
-    part->skip = part->n == 0;
-    part->type = (tl_type){.dtype = element->dtype, .rank = element->rank + 1, .dims = dims};
+    part->skip = after->stacked ? after->skip : part->n == 0;
+    part->type = (tl_type){.dtype = element.dtype, .rank = element.rank + 1, .dims = dims};
 }
 
 static void compare(loop *l, loop_part *part, script_value fed, script_value after)
@@ -300,9 +335,12 @@ static void compare(loop *l, loop_part *part, script_value fed, script_value aft
         return;
     bool list = (fed.kind == SCRIPT_LIST || fed.kind == SCRIPT_TUPLE) && after.kind == fed.kind;
     bool dict = fed.kind == SCRIPT_DICT && after.kind == fed.kind;
-    if (list && part->stacks) {
+    if (fed.kind == SCRIPT_UNSET && (after.kind == SCRIPT_TENSOR || script_is_number(after))) {
+        begin_unset(l, part, after);
+    } else if (list && part->stacks) {
         part->carried = l->changed = true;
-    } else if (list && fed.kind == SCRIPT_LIST && after.list->items.n != part->n) {
+    } else if (list && fed.kind == SCRIPT_LIST &&
+               (after.list->stacked || after.list->items.n != part->n)) {
         begin_stack(l, part, after.list);
     } else if (list || dict) {
         size_t n = list ? after.list->items.n : after.dict->items.n;

@@ -23,9 +23,11 @@ typedef struct script_frame {
     struct script_frame *caller;
     const script_function *function;
     const script_object *self; /* NULL: no method */
-    tl_map names;        /* -> script_slot */
+    const struct script_frame
+        *around;              /* of a function inside of another: whose variables it sees */
+    tl_map names;             /* -> script_slot */
     uint32_t statement, expr; /* offsets in the file of what is under way */
-    tl_str target;       /* the variable that is being assigned, or empty */
+    tl_str target;            /* the variable that is being assigned, or empty */
     bool returned;
     script_value result;
 } script_frame;
@@ -54,14 +56,21 @@ typedef struct script_change {
 
 typedef TL_VEC(script_change) script_changes;
 
-typedef struct script_attr {
-    script_object *object;
-    tl_str name;
-} script_attr;
+/* An attribute that was assigned, or a list or dict of the archive that was changed. */
+typedef struct script_kept {
+    script_object *object; /* NULL: a container */
+    tl_str name;           /* of the attribute, of a container the path */
+    script_value begin;    /* what the run began with */
+    script_value now;      /* the container */
+} script_kept;
 
-/* A buffer that the program writes, or a tensor attribute that it assigns: hidden input and output. */
+/* A buffer that the program writes, an attribute that it assigns, or a part of one: hidden input and
+ * output. */
 typedef struct script_state {
-    tl_str path; /* backbone.counter */
+    tl_str path; /* backbone.counter, hidden.0 */
+    bool
+        is_place; /* of an attribute or element, whatever tensor it holds; else of the tensor's contents */
+    bool is_dead;    /* nothing but itself depends on it: it stays what it is at first */
     tl_value *input; /* NULL: not met */
     tl_value *output;
 } script_state;
@@ -74,25 +83,26 @@ typedef struct script_eval {
     tl_dims *dims;
     script_archive *archive;
     const tl_pickle *constants; /* the tuple CONSTANTS */
-    tl_map pickled;             /* pickled object -> script_value, so that shared ones stay shared */
+    tl_map pickled; /* pickled object -> script_value, so that shared ones stay shared */
     struct script_state *states; /* tensors that the program keeps from one run to the next */
     size_t n_states;
     tl_value *started; /* input: false in the first run, where a state does not begin with zeros */
-    TL_VEC(script_attr) assigned; /* attributes of modules that were assigned, each once */
-    tl_map names; /* of values given so far -> size_t, how often */
+    TL_VEC(script_kept) assigned; /* each once */
+    tl_map names;                 /* of values given so far -> size_t, how often */
     script_frame *frame;
-    int depth;           /* of calls */
+    int depth; /* of calls */
     script_changes changes;
-    size_t clock;        /* grows with every mark */
-    size_t mark;         /* clock of the innermost mark, from which on changes may be taken back; SIZE_MAX: none */
-    bool raised;         /* an exception is on its way up */
-    tl_str message;      /* of it */
+    size_t clock; /* grows with every mark */
+    size_t
+        mark; /* clock of the innermost mark, from which on changes may be taken back; SIZE_MAX: none */
+    bool raised;    /* an exception is on its way up */
+    tl_str message; /* of it */
     const tl_origin *raised_at;
-    uint64_t n_steps;    /* statements run so far */
+    uint64_t n_steps; /* statements run so far */
 } script_eval;
 
-#define SCRIPT_MAX_DEPTH 200      /* calls inside calls */
-#define SCRIPT_MAX_STEPS (1u << 22)
+#define SCRIPT_MAX_DEPTH  200 /* calls inside calls */
+#define SCRIPT_MAX_STEPS  (1u << 22)
 #define SCRIPT_MAX_UNROLL (1u << 16)
 
 /* ---- messages and origins: script_debug.c ---- */
@@ -113,7 +123,8 @@ void script_assign_attr(script_eval *ev, script_object *object, tl_str name, scr
 /* To be called before a list or dict changes. */
 void script_touch_list(script_eval *ev, script_list *list);
 void script_touch_dict(script_eval *ev, script_dict *dict);
-script_value script_make_list(script_eval *ev, script_kind kind, const script_value *items, size_t n);
+script_value script_make_list(script_eval *ev, script_kind kind, const script_value *items,
+                              size_t n);
 script_value script_make_dict(script_eval *ev);
 
 typedef struct script_mark {
@@ -148,15 +159,22 @@ script_value script_call_method(script_eval *ev, script_object *self, tl_str nam
                                 const script_value *args, size_t n, const tl_str *keywords,
                                 size_t n_keywords);
 bool script_is_instance(script_eval *ev, script_value x, const script_expr *type);
+/* A variable of the call under way, or of those around it; NULL: none. */
+const script_slot *script_look_up(const script_eval *ev, tl_str name);
+/* fork(f) is f(), on the spot. */
+script_value script_call_inner(script_eval *ev, const script_function *function);
 
 /* ---- control flow that the model decides: script_branch.c, script_loop.c ---- */
 
-void script_branch(script_eval *ev, tl_value *cond, const script_block *yes, const script_block *no);
+void script_branch(script_eval *ev, tl_value *cond, const script_block *yes,
+                   const script_block *no);
 /* counter: slot of the loop variable; trips: how often. Both NULL: while the slot cond holds. */
 void script_loop(script_eval *ev, script_slot *counter, script_value trips, script_slot *cond,
                  const script_block *body);
 
 #define SCRIPT_MAX_SCOPES 64
+/* Every symbol in d is older than the number first_symbol. */
+bool script_is_older_dim(const tl_dim *d, size_t first_symbol);
 /* Takes a graph apart that was built for nothing. */
 void script_discard_graph(tl_graph *graph);
 /* Runs a block that raises; the model is taken not to get there, which is reported. */
@@ -210,6 +228,8 @@ script_value script_from_aten(script_eval *ev, aten_arg x);
 int64_t script_dtype_number(tl_dtype dtype, bool is_complex);
 /* The elements of a stacked list alone. */
 tl_value *script_stacked(script_eval *ev, const script_list *list);
+/* A list whose elements are stacked in v, behind skip rows that are none. */
+script_value script_stacked_list(script_eval *ev, tl_value *v, script_kind element, int64_t skip);
 /* Items of a list, tuple or tensor-free iterable, stacked ones taken apart where their number is known. */
 bool script_items(script_eval *ev, script_value x, const script_value **items, size_t *n);
 tl_value *script_read(script_eval *ev, script_value x); /* a tensor, or number, as a value */
@@ -234,8 +254,19 @@ script_value script_constant(script_eval *ev, tl_str name); /* CONSTANTS.name */
 script_state *script_find_state(script_eval *ev, tl_str path);
 /* The state's value at the begin of a run; begin: its contents before the first one. */
 tl_value *script_state_input(script_eval *ev, script_state *state, tl_value *begin);
-/* After the program ran: paths of what it keeps, with their values as output. */
+/* What stands at a place of the archive when a run begins: x, or what the last run left there. */
+script_value script_begin_at(script_eval *ev, tl_str path, script_value x);
+/* ... for the attributes that an object has. */
+void script_begin_attrs(script_eval *ev, script_object *object);
+/* To be told: an attribute is read; is assigned (the first time); a list or dict of the archive changes. */
+void script_note_read(script_eval *ev, script_object *object, tl_str name, script_value value);
+void script_note_assigned(script_eval *ev, script_object *object, tl_str name);
+void script_note_touched(script_eval *ev, tl_str path, script_value container);
+/* After the program ran: what it keeps, with the values as output. U006 for what cannot be kept. */
 script_state *script_collect_states(script_eval *ev, size_t *n);
+/* Marks those states as dead on which none of the outputs depends, directly or through other states. */
+void script_find_dead_states(script_eval *ev, tl_value *const *outputs, size_t n_outputs,
+                             script_state *states, size_t n_states);
 
 /* ---- inputs and outputs: script_input.c, script_output.c ---- */
 

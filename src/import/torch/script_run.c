@@ -275,6 +275,28 @@ static bool bind_params(script_eval *ev, const script_function *f, script_object
     return true;
 }
 
+static script_value run_call(script_eval *ev, script_frame *frame, script_object *self,
+                             const script_value *args, size_t n, const tl_str *keywords,
+                             size_t n_keywords)
+{
+    const script_function *f = frame->function;
+    if (ev->depth >= SCRIPT_MAX_DEPTH) {
+        script_fail(ev, TL_U006, "%.*s: calls nested too deeply", TL_STR_ARG(f->name));
+        return script_unknown();
+    }
+    frame->statement = frame->expr = f->offset;
+    tl_map_init(&frame->names, ev->arena);
+    ev->frame = frame;
+    ev->depth++;
+    if (bind_params(ev, f, self, args, n, keywords, n_keywords))
+        script_run_block(ev, &f->body);
+    ev->depth--;
+    ev->frame = frame->caller;
+    if (ev->raised)
+        return script_unknown();
+    return frame->returned ? frame->result : script_none();
+}
+
 script_value script_call_function(script_eval *ev, const script_function *f, script_object *self,
                                   const script_value *args, size_t n, const tl_str *keywords,
                                   size_t n_keywords)
@@ -283,21 +305,14 @@ script_value script_call_function(script_eval *ev, const script_function *f, scr
     script_value out;
     if (!self && call_known(ev, f, args, n, keywords, n_keywords, &out))
         return out;
-    if (ev->depth >= SCRIPT_MAX_DEPTH) {
-        script_fail(ev, TL_U006, "%.*s: calls nested too deeply", TL_STR_ARG(f->name));
-        return script_unknown();
-    }
-    frame.statement = frame.expr = f->offset;
-    tl_map_init(&frame.names, ev->arena);
-    ev->frame = &frame;
-    ev->depth++;
-    if (bind_params(ev, f, self, args, n, keywords, n_keywords))
-        script_run_block(ev, &f->body);
-    ev->depth--;
-    ev->frame = frame.caller;
-    if (ev->raised)
-        return script_unknown();
-    return frame.returned ? frame.result : script_none();
+    return run_call(ev, &frame, self, args, n, keywords, n_keywords);
+}
+
+script_value script_call_inner(script_eval *ev, const script_function *f)
+{
+    script_frame frame = {
+        .caller = ev->frame, .around = ev->frame, .function = f, .self = ev->frame->self};
+    return run_call(ev, &frame, NULL, NULL, 0, NULL, 0);
 }
 
 script_value script_call_method(script_eval *ev, script_object *self, tl_str name,

@@ -24,7 +24,7 @@ static script_value unpickle_tensor(script_eval *ev, const tl_pickle *pickle, co
     if (v->poison)
         return script_unknown();
     script_state *state = script_find_state(ev, path);
-    if (state)
+    if (state && !state->is_place && !state->is_dead)
         v = script_state_input(ev, state, v);
     aten_tensor *t = aten_tensor_new(&ev->env, v);
     t->is_complex = pickle->tensor->is_complex;
@@ -34,18 +34,25 @@ static script_value unpickle_tensor(script_eval *ev, const tl_pickle *pickle, co
 
 /* ---- containers ---- */
 
+static script_value unpickle_at(script_eval *ev, const tl_pickle *pickle, const char *folder,
+                                tl_str path)
+{
+    return script_begin_at(ev, path, script_unpickle(ev, pickle, folder, path));
+}
+
 static script_value unpickle_list(script_eval *ev, const tl_pickle *pickle, const char *folder,
                                   tl_str path)
 {
     script_kind kind = pickle->kind == TL_PICKLE_LIST ? SCRIPT_LIST : SCRIPT_TUPLE;
     script_value list = script_new_list(ev->arena, kind, NULL, 0);
     remember(ev, pickle, list);
+    if (list.kind == SCRIPT_LIST)
+        list.list->path = path;
     for (size_t i = 0; list.kind == kind && i < pickle->n; i++) {
         char index[24];
         (void)snprintf(index, sizeof(index), "%zu", i);
         tl_str at = join_path(ev, path, tl_str_copy(ev->arena, tl_str_from(index)));
-        (void)script_list_push(ev->arena, list.list,
-                               script_unpickle(ev, pickle->items[i], folder, at));
+        (void)script_list_push(ev->arena, list.list, unpickle_at(ev, pickle->items[i], folder, at));
     }
     return list;
 }
@@ -65,11 +72,13 @@ static script_value unpickle_dict(script_eval *ev, const tl_pickle *pickle, cons
 {
     script_value dict = script_new_dict(ev->arena);
     remember(ev, pickle, dict);
+    if (dict.kind == SCRIPT_DICT)
+        dict.dict->path = path;
     for (size_t i = 0; dict.kind == SCRIPT_DICT && i + 1 < pickle->n; i += 2) {
         script_value key = script_unpickle(ev, pickle->items[i], folder, path);
         tl_str at = join_path(ev, path, key_text(ev, key));
         (void)script_dict_set(ev->arena, dict.dict, key,
-                              script_unpickle(ev, pickle->items[i + 1], folder, at));
+                              unpickle_at(ev, pickle->items[i + 1], folder, at));
     }
     return dict;
 }
@@ -84,7 +93,7 @@ static void set_attributes(script_eval *ev, script_object *object, const tl_pick
         if (key->kind != TL_PICKLE_TEXT)
             continue;
         script_value value =
-            script_unpickle(ev, state->items[i + 1], folder, join_path(ev, object->path, key->s));
+            unpickle_at(ev, state->items[i + 1], folder, join_path(ev, object->path, key->s));
         (void)script_set_attr(ev->arena, object, key->s, value);
     }
 }
@@ -117,6 +126,7 @@ static script_value unpickle_object(script_eval *ev, const tl_pickle *pickle, co
     if (class && script_find_method(class, TL_STR("__setstate__"))) {
         script_value state = script_unpickle(ev, pickle->state, folder, path);
         (void)script_call_method(ev, object, TL_STR("__setstate__"), &state, 1, NULL, 0);
+        script_begin_attrs(ev, object);
     } else if (pickle->state->kind == TL_PICKLE_DICT) {
         set_attributes(ev, object, pickle->state, folder);
     } else { /* packed parameters and the like */

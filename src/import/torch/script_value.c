@@ -51,6 +51,7 @@ script_object *script_new_object(tl_arena *arena, const script_class *class, tl_
     object->class = class;
     object->name = name;
     tl_map_init(&object->attrs, arena);
+    tl_map_init(&object->read, arena);
     return object;
 }
 

@@ -25,7 +25,7 @@ typedef enum script_kind {
     SCRIPT_DEVICE, /* text in s */
     SCRIPT_FUNCTION,
     SCRIPT_CLASS,
-    SCRIPT_UNSET,  /* uninitialized(T): what a branch that raises leaves behind */
+    SCRIPT_UNSET, /* uninitialized(T): what a branch that raises leaves behind; b: no such variable */
     SCRIPT_UNKNOWN /* why: differs between branches; NULL: follows from what is reported already */
 } script_kind;
 
@@ -53,15 +53,17 @@ struct script_list {
     TL_VEC(script_value) items;
     tl_value *stacked; /* NULL: items */
     int64_t skip;
-    script_kind element; /* of stacked */
+    script_kind element;       /* of stacked */
     const script_class *class; /* of a named tuple, else NULL */
     size_t saved; /* clock of the journal when it was made, or its contents were last kept */
+    tl_str path;  /* in the archive; empty: made by the program */
 };
 
 struct script_dict {
     TL_VEC(script_value) keys;
     TL_VEC(script_value) items;
     size_t saved;
+    tl_str path;
 };
 
 struct script_object {
@@ -69,6 +71,7 @@ struct script_object {
     tl_str name;               /* of the class */
     tl_str path;               /* of a module: backbone.layer1.0; empty for the root */
     tl_map attrs;              /* name -> script_value */
+    tl_map read;               /* names of attributes that a run reads as it found them */
     size_t born;               /* clock of the journal when it was made; 0: in the archive */
 };
 
@@ -105,6 +108,10 @@ static inline script_value script_number(script_kind kind, tl_value *v)
 {
     return (script_value){.kind = kind, .v = v};
 }
+static inline bool script_is_absent(script_value x)
+{
+    return x.kind == SCRIPT_UNSET && x.b;
+}
 static inline bool script_is_number(script_value x)
 {
     return x.kind == SCRIPT_BOOL || x.kind == SCRIPT_INT || x.kind == SCRIPT_FLOAT;
@@ -120,7 +127,8 @@ static inline bool script_is_int(script_value x, int64_t *value)
 }
 
 /* Never NULL but when memory is out: then the result is unknown. */
-script_value script_new_list(tl_arena *arena, script_kind kind, const script_value *items, size_t n);
+script_value script_new_list(tl_arena *arena, script_kind kind, const script_value *items,
+                             size_t n);
 script_value script_new_dict(tl_arena *arena);
 bool script_list_push(tl_arena *arena, script_list *list, script_value item);
 /* Index of a key, or n. */
