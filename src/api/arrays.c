@@ -5,6 +5,7 @@
 #include "base/math.h"
 #include "codec/image.h"
 #include "codec/npy.h"
+#include "pass/pass.h"
 
 #include <string.h>
 
@@ -390,6 +391,12 @@ tl_status api_add_random(tl_arrays *arrays, const tl_entry *entry, uint64_t seed
         return tl_context_status(cx);
     for (size_t i = 0; i < n_symbols; i++)
         values[i] = symbol_size(tl_dims_get_symbol(model->dims, i), which);
+    for (size_t i = 0; i < model->assumptions.n; i++) {
+        const tl_symbol *symbol;
+        int64_t only;
+        if (tl_pass_pinned(model, i, &symbol, &only))
+            values[symbol->id] = only;
+    }
     for (size_t k = 0; k < entry->n_in; k++) {
         if (api_find_input(arrays, entry, k))
             continue;

@@ -7,7 +7,7 @@
 #ifndef TL_IR_BUILD_H
 #define TL_IR_BUILD_H
 
-#include "ir/graph.h"
+#include "ir/substitute.h"
 
 /* The arena must outlive the model; NULL on memory failure. */
 tl_model *tl_model_new(tl_context *cx, tl_arena *arena);
@@ -114,6 +114,8 @@ tl_status tl_node_set_attrs(tl_node *node, const void *attrs);
 /* Another type for an input of a graph. Symbols that were born on it move with the axes they stand on;
  * symbols not yet attached are born here. */
 tl_status tl_graph_set_input_type(tl_graph *graph, size_t i, tl_type type);
+/* Symbols of entries' inputs are numbers from now on, everywhere; all is inferred anew. */
+tl_status tl_model_substitute(tl_model *model, const tl_substitutions *symbols);
 /* Runs inference again over a graph (and its children) from its inputs, after their types changed. */
 tl_status tl_graph_reinfer(tl_graph *graph);
 void tl_value_set_name(tl_value *value, tl_str name);

@@ -253,6 +253,24 @@ static void reinfer_deep(tl_graph *graph)
     }
 }
 
+tl_status tl_model_substitute(tl_model *model, const tl_substitutions *symbols)
+{
+    for (size_t i = 0; i < model->entries.n; i++) {
+        tl_graph *graph = model->entries.v[i].graph;
+        substitute_in(graph, symbols);
+        for (size_t k = 0; k < graph->inputs.n; k++) {
+            tl_type *type = &graph->inputs.v[k]->fact.type;
+            const tl_dim *const *dims = tl_substitute_list(model->dims, model->arena, symbols,
+                                                           type->dims, (size_t)type->rank);
+            type->dims = dims ? dims : type->dims;
+        }
+    }
+    substitute_in_assumptions(model, symbols);
+    for (size_t i = 0; i < model->entries.n; i++)
+        reinfer_deep(model->entries.v[i].graph);
+    return memory_status(model);
+}
+
 /* True when value is computed from old, both in one graph. */
 static bool comes_from(const tl_value *value, const tl_value *old)
 {

@@ -11,6 +11,12 @@ static tl_status run_dce(tl_model *model, const tl_pass_options *options)
     return tl_pass_dce(model);
 }
 
+static tl_status run_pin(tl_model *model, const tl_pass_options *options)
+{
+    (void)options;
+    return tl_pass_pin(model);
+}
+
 static tl_status run_cse(tl_model *model, const tl_pass_options *options)
 {
     (void)options;
@@ -43,6 +49,7 @@ static const struct {
     const char *name;
     tl_status (*run)(tl_model *model, const tl_pass_options *options);
 } passes[] = {
+    {"pin", run_pin},
     {"dce", run_dce},
     {"fold", run_fold},
     {"rewrite", run_rewrite},

@@ -27,6 +27,9 @@ const char *tl_pass_name(size_t index);
 /* One pass. Those below are also of use to others (the lowered graph is cleaned with dce, cse,
  * fold). */
 tl_status tl_pass_dce(tl_model *model);  /* unused nodes, captures and constants */
+/* Open sizes of inputs that can only be one number; whether assumption i says that of a symbol. */
+tl_status tl_pass_pin(tl_model *model);
+bool tl_pass_pinned(const tl_model *model, size_t i, const tl_symbol **symbol, int64_t *value);
 tl_status tl_pass_cse(tl_model *model);  /* equal nodes on equal operands; equal constants */
 tl_status tl_pass_fold(tl_model *model); /* nodes on constants, by the reference kernels */
 tl_status tl_pass_expand(tl_model *model, const tl_pass_options *options);

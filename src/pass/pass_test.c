@@ -19,6 +19,8 @@ static bool has_no_form(void *user, const tl_node *node)
 static tl_status run_pass(tl_model *model, const char *name)
 {
     tl_pass_options options = {.has_form = has_no_form, .nhwc = !strcmp(name, "interface")};
+    if (!strcmp(name, "pin"))
+        return tl_pass_pin(model);
     if (!strcmp(name, "dce"))
         return tl_pass_dce(model);
     if (!strcmp(name, "cse"))

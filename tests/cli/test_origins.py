@@ -47,7 +47,7 @@ def test_inspect_describes_any_stage(tmp_path):
 def test_a_stage_that_does_not_exist_names_those_that_do(command):
     for option in ("--stage", "--after"):
         said = support.tolite(*command, option, "nowhere", status=2).stderr
-        assert "no stage or pass named nowhere, expected source, core, lowered, file or a pass: dce, fold" in said
+        assert "no stage or pass named nowhere, expected source, core, lowered, file or a pass: pin, dce, fold" in said
 
 
 def test_text_with_origins(traced):
