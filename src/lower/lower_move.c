@@ -63,6 +63,24 @@ static tl_value *change_unit_axes(tl_lowerer *lw, tl_value *x, tl_ints gone, tl_
     return x;
 }
 
+/* Whether the runtime, and inference, find the one size that shape leaves open (-1). Not where the source only assumes
+ * that the numbers of elements agree: [n, 3, w] to [n, 3, 5] would be of size n w / 5 from then on. */
+static bool finds_rest(tl_lowerer *lw, const tl_value *x, const tl_type *type, const int64_t *shape)
+{
+    int64_t rest = -1, known = 1;
+    for (int i = 0; i < type->rank; i++) {
+        if (shape[i] < 0)
+            rest = i;
+        else if (!tl_mul_i64(known, shape[i], &known))
+            return false;
+    }
+    if (rest < 0 || known == 0)
+        return rest < 0;
+    const tl_dim *count = tl_type_count(lw->dims, tl_type_of(x));
+    const tl_dim *found = tl_dim_floordiv(lw->dims, count, tl_dim_const(lw->dims, known));
+    return tl_dim_equal(lw->dims, found, type->dims[rest]) == TL_YES;
+}
+
 static tl_value *reshaped(tl_lowerer *lw, tl_value *x, const tl_value *like)
 {
     const tl_type *type = tl_type_of(like);
@@ -71,7 +89,7 @@ static tl_value *reshaped(tl_lowerer *lw, tl_value *x, const tl_value *like)
     tl_value *to;
     while (x->def && x->def->op == TL_OP_tfl_reshape)
         x = x->def->in[0].value;
-    if (constant_shape(type, shape))
+    if (constant_shape(type, shape) && finds_rest(lw, x, type, shape))
         to = tl_lower_ints(lw, shape, (size_t)type->rank);
     else if (find_unit_axes(lw->dims, tl_type_of(x), type, &gone, &added, store))
         return change_unit_axes(lw, x, gone, added);
