@@ -4,8 +4,9 @@
 
 #include "tfl/version.h"
 
-#define FAST_TAPS     25
-#define LEAST_EPSILON 1e-37 /* what f32 holds without becoming subnormal, which the delegate flushes to 0 */
+#define FAST_TAPS 25
+#define LEAST_EPSILON \
+    1e-37 /* what f32 holds without becoming subnormal, which the delegate flushes to 0 */
 
 typedef struct rule_case {
     const tl_node *node;
@@ -221,6 +222,16 @@ static bool has_many_taps(const rule_case *c)
     return tl_dim_is_const(k->dims[1], &h) && tl_dim_is_const(k->dims[2], &w) && h * w > FAST_TAPS;
 }
 
+static bool constant_is_returned(const rule_case *c)
+{
+    if (!is_known(tl_in(c->node, 0)))
+        return false;
+    for (const tl_use *use = c->node->out[0]->uses; use; use = use->next)
+        if (use->user->op == TL_OP_ret)
+            return true;
+    return false;
+}
+
 static bool in_any_case(const rule_case *c)
 {
     (void)c;
@@ -332,6 +343,8 @@ static const struct rule_row {
      "BATCH_MATMUL is several times faster where the weights are computed"},
     {19, TL_RULE_WRONG, ANY, overwrites_view,
      "the memory of a view is overwritten while the tensor that it views is still wanted"},
+    {20, TL_RULE_WRONG, TL_OP_tfl_dequantize, constant_is_returned,
+     "under the delegate a dequantised constant that is an output stays 0"},
     {18, TL_RULE_REFUSED, ANY, is_too_new, "the op version is newer than the runtime"},
 };
 
@@ -339,8 +352,7 @@ static tl_status check_rule_rows(const tl_graph *graph, const tl_profile *profil
                                  tl_rule_breaks *breaks)
 {
     tl_context *cx = graph->model->cx;
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         if (tl_op_get(node->op)->legal != TL_LEGAL_TFL)
             continue;
         rule_case c = {node, profile, arena};

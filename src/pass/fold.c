@@ -156,11 +156,21 @@ static tl_status inline_branch(tl_node *node, bool *done)
 
 /* ---- the pass ---- */
 
-static bool never_folds(tl_op op)
+static bool is_returned(const tl_value *value)
 {
-    /* a weight's dequantize waits for the fusion into an integer op */
-    return op == TL_OP_ret || op == TL_OP_poison || op == TL_OP_dequantize ||
-           op == TL_OP_tfl_dequantize;
+    for (const tl_use *use = value->uses; use; use = use->next)
+        if (use->user->op == TL_OP_ret)
+            return true;
+    return false;
+}
+
+static bool never_folds(const tl_node *node)
+{
+    /* a weight's dequantize waits for the fusion into an integer op; what is an output waits for nothing, and under
+     * the runtime's delegate it would stay 0 */
+    bool dequantizes = node->op == TL_OP_dequantize || node->op == TL_OP_tfl_dequantize;
+    return node->op == TL_OP_ret || node->op == TL_OP_poison ||
+           (dequantizes && !is_returned(node->out[0]));
 }
 
 static tl_status fold_node(tl_node *node, tl_arena *arena, bool *done)
@@ -169,7 +179,7 @@ static tl_status fold_node(tl_node *node, tl_arena *arena, bool *done)
     *done = false;
     if (node->op == TL_OP_if)
         return inline_branch(node, done);
-    if (never_folds(node->op) || node->n_graphs || node->n_out == 0)
+    if (never_folds(node) || node->n_graphs || node->n_out == 0)
         return TL_OK;
     if (model->legal == TL_LEGAL_CORE && fold_contents(node)) {
         *done = true;
