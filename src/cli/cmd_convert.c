@@ -52,9 +52,21 @@ static void show_transposes(cli *c, const json_value *report, const char *out)
     cli_say(c, "    %s: %s\n", json_text(t, "type"), json_text(t, "reason"));
 }
 
-/* "verified on 2 samples against the source: logits equal to 2e-06" */
-static void show_proof(cli *c, const json_value *list, const char *against)
+static void show_difference(cli *c, const json_value *pair, const char *against)
 {
+    cli_say(c, "  DIFFERS from %s: output %s, sample %s%s: ", against, json_text(pair, "output"),
+            json_text(pair, "sample"), json_number(pair, "invoke") > 1 ? ", second invoke" : "");
+    if (json_text(pair, "why")[0])
+        cli_say(c, "%s\n", json_text(pair, "why"));
+    else
+        cli_say(c, "max|a-b| %.3g, relative %.3g, cosine %.6f\n", json_number(pair, "max_abs"),
+                json_number(pair, "relative"), json_number(pair, "cosine"));
+}
+
+/* What agrees in one line, what differs in a line each, then the rule that decided. */
+static void show_proof(cli *c, const json_value *report, const char *key, const char *against)
+{
+    const json_value *list = json_get(report, key);
     if (list->kind != JSON_LIST)
         return;
     double worst = 0;
@@ -63,22 +75,16 @@ static void show_proof(cli *c, const json_value *list, const char *against)
     {
         worst = json_number(pair, "relative") > worst ? json_number(pair, "relative") : worst;
         failed += !json_true(pair, "agree");
+        if (!json_true(pair, "agree"))
+            show_difference(c, pair, against);
     }
-    if (!failed) {
+    if (!failed)
         cli_say(c,
                 "  verified against %s: %zu comparison%s, largest error %.1e of max(1, |largest "
                 "value|)\n",
                 against, list->n, list->n == 1 ? "" : "s", worst);
-        return;
-    }
-    JSON_EACH(pair, list)
-    if (!json_true(pair, "agree"))
-        cli_say(c,
-                "  DIFFERS from %s: output %s, sample %s: %s max|a-b| %.3g, relative %.3g, cosine "
-                "%.6f\n",
-                against, json_text(pair, "output"), json_text(pair, "sample"),
-                json_text(pair, "why"), json_number(pair, "max_abs"), json_number(pair, "relative"),
-                json_number(pair, "cosine"));
+    if (failed || cli_has(c, OPT_verbose))
+        cli_say(c, "    the rule: %s\n", json_text(report, "rule"));
 }
 
 static void show_report(cli *c, const char *text, const char *out)
@@ -93,8 +99,10 @@ static void show_report(cli *c, const char *text, const char *out)
             json_text(report, "min_runtime"),
             cli_has(c, OPT_dry_run) ? " (dry run, nothing written)" : "");
     show_transposes(c, report, out);
-    show_proof(c, json_get(report, "verify"), "the source run by tolite itself");
-    show_proof(c, json_get(report, "golden"), "recorded outputs");
+    show_proof(c, report, "verify", "the source run by tolite itself");
+    show_proof(c, report, "golden", "recorded outputs");
+    JSON_EACH(name, json_get(report, "unrecorded"))
+    cli_say(c, "  output %s: nothing recorded\n", name->text);
 }
 
 static tl_status convert_file(cli *c, tl_network *network, const tl_convert_options *options,

@@ -104,6 +104,8 @@ typedef struct tl_entry {
     const tl_str *in_names, *out_names; /* of all inputs / outputs, state included */
     size_t n_in, n_out;                 /* visible ones */
     size_t n_state;                     /* hidden ones, behind the visible */
+    bool *in_last, *out_last;           /* visible ones that --nhwc turned: channels-last where the source's are
+                                           channels-first */
 } tl_entry;
 
 /* Two dims that an operator needs to be equal and that are not known to be. */

@@ -88,7 +88,10 @@ tl_status tl_model_add_entry(tl_model *model, tl_str name, tl_graph *graph, cons
                       .n_in = n_in - n_state,
                       .n_out = n_out - n_state,
                       .n_state = n_state};
-    if (!entry.in_names || !entry.out_names || !tl_vec_push(model->arena, &model->entries, entry))
+    entry.in_last = TL_NEW_ARRAY(model->arena, bool, entry.n_in + 1);
+    entry.out_last = TL_NEW_ARRAY(model->arena, bool, entry.n_out + 1);
+    if (!entry.in_names || !entry.out_names || !entry.in_last || !entry.out_last ||
+        !tl_vec_push(model->arena, &model->entries, entry))
         return tl_context_status(model->cx);
     return TL_OK;
 }

@@ -4,10 +4,28 @@
 
 static const int to_last[4] = {0, 2, 3, 1}, to_first[4] = {0, 3, 1, 2};
 
+/* With one channel, or one pixel, the transpose is a reshape: no two axes longer than 1 pass each other. */
+static bool reshapes_by(const tl_node *node, const int *perm)
+{
+    const tl_type *x = tl_type_of(node->in[0].value), *y = tl_type_of(node->out[0]);
+    if (node->op != TL_OP_reshape || x->rank != 4 || y->rank != 4)
+        return false;
+    for (int i = 0, last = -1; i < 4; i++) {
+        if (y->dims[i] != x->dims[perm[i]])
+            return false;
+        if (tl_dim_is(y->dims[i], 1))
+            continue;
+        if (perm[i] < last)
+            return false;
+        last = perm[i];
+    }
+    return true;
+}
+
 static bool is_perm(const tl_node *node, const int *perm)
 {
     if (!node || node->op != TL_OP_transpose || tl_attrs_of(node, perm)->perm.n != 4)
-        return false;
+        return node && reshapes_by(node, perm);
     for (int i = 0; i < 4; i++)
         if (tl_attrs_of(node, perm)->perm.v[i] != perm[i])
             return false;
@@ -124,7 +142,7 @@ static tl_status check_names(tl_model *model, const tl_pass_options *options)
                          tl_type_of(tl_graph_output(entry->graph, k))->rank == 4;
         }
         if (!known)
-            return tl_fail(model->cx, TL_O002, NULL,
+            return tl_fail(model->cx, TL_O002, &(tl_where){.file = model->source_name.p},
                            "--nhwc=%.*s: no input or output of rank 4 has that name",
                            TL_STR_ARG(options->nhwc_names[i]));
     }
@@ -142,14 +160,18 @@ tl_status tl_pass_interface(tl_model *model, const tl_pass_options *options)
         for (size_t k = 0; k < entry->n_out; k++) {
             tl_value *value = tl_graph_output(graph, k);
             if (tl_type_of(value)->rank == 4 &&
-                is_chosen(options, entry->out_names[k], comes_from_images(value, SEARCH_DEPTH)))
+                is_chosen(options, entry->out_names[k], comes_from_images(value, SEARCH_DEPTH))) {
                 TRY(turn_output(graph, k));
+                entry->out_last[k] = true;
+            }
         }
         for (size_t k = 0; k < entry->n_in; k++) {
             tl_value *value = graph->inputs.v[k];
             if (tl_type_of(value)->rank == 4 &&
-                is_chosen(options, entry->in_names[k], feeds_images(value, SEARCH_DEPTH)))
+                is_chosen(options, entry->in_names[k], feeds_images(value, SEARCH_DEPTH))) {
                 TRY(turn_input(graph, k));
+                entry->in_last[k] = true;
+            }
         }
     }
     return TL_OK;
