@@ -46,8 +46,8 @@ bool aten_has_axis(const aten_axes *axes, int axis);
 /* A list of sizes with at most one -1, which takes what is left of count. False: recorded. */
 bool aten_read_sizes(aten_call *c, size_t arg, const tl_dim *count, const tl_dim **dims, int *rank);
 /* begin : end : step of an axis as Python means it (NULL: open ends): first element and their number. */
-bool aten_read_slice(aten_call *c, const tl_dim *size, const tl_dim *begin, const tl_dim *end, int64_t step,
-                     const tl_dim **first, const tl_dim **count);
+bool aten_read_slice(aten_call *c, const tl_dim *size, const tl_dim *begin, const tl_dim *end,
+                     int64_t step, const tl_dim **first, const tl_dim **count);
 
 /* ---- building ---- */
 static inline const tl_dim *aten_i(const aten_call *c, int64_t value)
@@ -57,6 +57,19 @@ static inline const tl_dim *aten_i(const aten_call *c, int64_t value)
 tl_value *aten_1(aten_call *c, tl_op op, tl_value *x);
 tl_value *aten_2(aten_call *c, tl_op op, tl_value *x, tl_value *y);
 tl_value *aten_scalar_like(aten_call *c, const tl_value *x, double value);
+tl_value *aten_times(aten_call *c, tl_value *x, double k);
+tl_value *aten_plus(aten_call *c, tl_value *x, double k);
+/* x against a number */
+tl_value *aten_compare(aten_call *c, tl_op op, tl_value *x, double k);
+tl_value *aten_where(aten_call *c, tl_value *condition, tl_value *yes, tl_value *no);
+/* Over all axes, and over one (negative: from the end). */
+tl_value *aten_reduce_all(aten_call *c, tl_op op, tl_value *x);
+tl_value *aten_reduce(aten_call *c, tl_op op, tl_value *x, int axis, bool keep);
+/* The p-norm along an axis, which goes away. */
+tl_value *aten_norm(aten_call *c, tl_value *x, double p, int axis);
+tl_value *aten_flat(aten_call *c, tl_value *x);
+/* i64[n]: 0, 1, ... */
+tl_value *aten_iota(aten_call *c, int64_t n);
 /* [n, c, *s] to [n, *s, c] and back; fixed: spatial axes, the batch may be missing ([c, *s]) and is added. */
 tl_value *aten_to_last(aten_call *c, tl_value *x);
 tl_value *aten_to_first(aten_call *c, tl_value *x);
@@ -64,10 +77,13 @@ tl_value *aten_with_axis(aten_call *c, tl_value *x, int axis);    /* of size 1 *
 tl_value *aten_without_axis(aten_call *c, tl_value *x, int axis); /* whose size is 1 */
 /* size elements from begin along axis */
 tl_value *aten_cut(aten_call *c, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size);
+/* The view of t's diagonal by three arguments: offset, dim1, dim2. NULL: recorded. */
+aten_tensor *aten_diagonal(aten_call *c, aten_tensor *t, size_t first_arg);
 /* Product of x's dims in [from, to). */
 const tl_dim *aten_product(const aten_call *c, const tl_value *x, int from, int to);
 /* A value filled with a number. */
-tl_value *aten_filled(aten_call *c, tl_dtype dtype, const tl_dim *const *dims, int rank, double value);
+tl_value *aten_filled(aten_call *c, tl_dtype dtype, const tl_dim *const *dims, int rank,
+                      double value);
 
 /* ---- weights of a quantised model: a dequantised constant is moved below its dequantisation ---- */
 /* The constant behind w, or w itself. */

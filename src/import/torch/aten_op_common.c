@@ -175,6 +175,51 @@ tl_value *aten_scalar_like(aten_call *c, const tl_value *x, double value)
     return tl_build_scalar(c->model, x->fact.type.dtype, value);
 }
 
+tl_value *aten_times(aten_call *c, tl_value *x, double k)
+{
+    return aten_2(c, TL_OP_mul, x, aten_scalar_like(c, x, k));
+}
+
+tl_value *aten_plus(aten_call *c, tl_value *x, double k)
+{
+    return aten_2(c, TL_OP_add, x, aten_scalar_like(c, x, k));
+}
+
+tl_value *aten_compare(aten_call *c, tl_op op, tl_value *x, double k)
+{
+    return aten_2(c, op, x, aten_scalar_like(c, x, k));
+}
+
+tl_value *aten_where(aten_call *c, tl_value *condition, tl_value *yes, tl_value *no)
+{
+    return tl_build3(c->b, TL_OP_where, condition, yes, no, NULL);
+}
+
+tl_value *aten_reduce_all(aten_call *c, tl_op op, tl_value *x)
+{
+    int64_t axes[TL_MAX_RANK];
+    for (int i = 0; i < aten_rank(x); i++)
+        axes[i] = i;
+    return tl_build_reduce(c->b, op, x, axes, (size_t)aten_rank(x), false);
+}
+
+tl_value *aten_reduce(aten_call *c, tl_op op, tl_value *x, int axis, bool keep)
+{
+    int64_t one = axis < 0 ? axis + aten_rank(x) : axis;
+    return tl_build_reduce(c->b, op, x, &one, 1, keep);
+}
+
+tl_value *aten_flat(aten_call *c, tl_value *x)
+{
+    const tl_dim *all = aten_product(c, x, 0, aten_rank(x));
+    return tl_build_reshape(c->b, x, &all, 1);
+}
+
+tl_value *aten_iota(aten_call *c, int64_t n)
+{
+    return tl_build_const(c->model, tl_const_iota(c->model->arena, TL_I64, n, 0, 1), TL_STR(""));
+}
+
 tl_value *aten_to_last(aten_call *c, tl_value *x)
 {
     int rank = aten_rank(x), perm[TL_MAX_RANK];

@@ -216,6 +216,25 @@ void aten_op_linspace(aten_call *c)
     aten_return(c, 0, tl_build_cast(c->b, x, type));
 }
 
+/* logspace(start, end, steps, base, dtype): base to the numbers of linspace */
+void aten_op_logspace(aten_call *c)
+{
+    double start = aten_float(c, 0, 0), end = aten_float(c, 1, 0), base = aten_float(c, 3, 10);
+    int64_t n = aten_int(c, 2, 1);
+    tl_dtype type = TL_F32;
+    (void)aten_dtype(c, 4, &type);
+    float *v = n >= 0 && n < (1 << 24) ? TL_NEW_ARRAY(c->arena, float, n + 1) : NULL;
+    if (!v || base <= 0) {
+        aten_refuse(c, "%lld steps of base %g", (long long)n, base);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double at = n > 1 ? start + (end - start) * (double)i / (double)(n - 1) : start;
+        v[i] = (float)tl_exp(at * tl_log(base));
+    }
+    aten_return(c, 0, tl_build_cast(c->b, tl_build_f32s(c->model, v, 1, &n), type));
+}
+
 /* ---- matrices ---- */
 
 /* eye(n, dtype), eye.m(n, m, dtype) */
@@ -329,7 +348,21 @@ void aten_op_meshgrid(aten_call *c)
 
 /* ---- windows of signal processing ---- */
 
-static void cosine_window(aten_call *c, double a, double b, bool periodic, size_t dtype)
+typedef struct window_form {
+    double a, b, c; /* a - b cos + c cos of twice the angle */
+    bool triangle;  /* instead */
+} window_form;
+
+static double window_at(const window_form *w, double part)
+{
+    double angle = 6.283185307179586477 * part;
+    if (w->triangle)
+        return part <= 0.5 ? 2 * part : 2 - 2 * part;
+    return w->a - w->b * tl_cos(angle) + w->c * tl_cos(2 * angle);
+}
+
+/* (window_length, [periodic,] dtype) */
+static void return_window(aten_call *c, const window_form *form, bool periodic, size_t dtype)
 {
     int64_t n = aten_int(c, 0, 1);
     tl_dtype type = TL_F32;
@@ -337,30 +370,46 @@ static void cosine_window(aten_call *c, double a, double b, bool periodic, size_
     float *v = n > 0 && n < (1 << 24) ? TL_NEW_ARRAY(c->arena, float, n) : NULL;
     double period = (double)(periodic ? n : n - 1);
     for (int64_t i = 0; v && i < n; i++)
-        v[i] = n == 1 ? 1 : (float)(a - b * tl_cos(6.283185307179586477 * (double)i / period));
+        v[i] = n == 1 ? 1 : (float)window_at(form, (double)i / period);
     if (v)
         aten_return(c, 0, tl_build_cast(c->b, tl_build_f32s(c->model, v, 1, &n), type));
 }
 
-/* hann_window(window_length, dtype), .periodic(window_length, periodic, dtype) */
+static const window_form hann = {.a = 0.5, .b = 0.5}, hamming = {.a = 0.54, .b = 0.46},
+                         blackman = {.a = 0.42, .b = 0.5, .c = 0.08}, bartlett = {.triangle = true};
+
+/* hann_window(window_length, dtype), .periodic(window_length, periodic, dtype), and the others */
 void aten_op_hann_window(aten_call *c)
 {
-    cosine_window(c, 0.5, 0.5, true, 1);
+    return_window(c, &hann, true, 1);
 }
-
 void aten_op_hann_window_periodic(aten_call *c)
 {
-    cosine_window(c, 0.5, 0.5, aten_bool(c, 1, true), 2);
+    return_window(c, &hann, aten_bool(c, 1, true), 2);
 }
-
 void aten_op_hamming_window(aten_call *c)
 {
-    cosine_window(c, 0.54, 0.46, true, 1);
+    return_window(c, &hamming, true, 1);
 }
-
 void aten_op_hamming_window_periodic(aten_call *c)
 {
-    cosine_window(c, 0.54, 0.46, aten_bool(c, 1, true), 2);
+    return_window(c, &hamming, aten_bool(c, 1, true), 2);
+}
+void aten_op_blackman_window(aten_call *c)
+{
+    return_window(c, &blackman, true, 1);
+}
+void aten_op_blackman_window_periodic(aten_call *c)
+{
+    return_window(c, &blackman, aten_bool(c, 1, true), 2);
+}
+void aten_op_bartlett_window(aten_call *c)
+{
+    return_window(c, &bartlett, true, 1);
+}
+void aten_op_bartlett_window_periodic(aten_call *c)
+{
+    return_window(c, &bartlett, aten_bool(c, 1, true), 2);
 }
 
 /* ---- conversions ---- */

@@ -191,6 +191,13 @@ void aten_op_pow(aten_call *c)
         aten_return(c, 0, aten_2(c, TL_OP_pow, x, aten_operand(c, 1, type)));
 }
 
+/* float_power: as pow, both operands in double precision */
+void aten_op_float_power(aten_call *c)
+{
+    tl_value *x = aten_operand(c, 0, TL_F64);
+    aten_return(c, 0, aten_2(c, TL_OP_pow, x, aten_operand(c, 1, TL_F64)));
+}
+
 /* ---- limits ---- */
 
 /* min(max(x, lo), hi): where lo > hi, hi wins. Constants are attributes, for floats and narrow

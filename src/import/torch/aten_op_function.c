@@ -8,26 +8,6 @@ static tl_value *float_self(aten_call *c)
     return aten_as_float(c, aten_value(c, 0));
 }
 
-static tl_value *times(aten_call *c, tl_value *x, double k)
-{
-    return aten_2(c, TL_OP_mul, x, aten_scalar_like(c, x, k));
-}
-
-static tl_value *plus(aten_call *c, tl_value *x, double k)
-{
-    return aten_2(c, TL_OP_add, x, aten_scalar_like(c, x, k));
-}
-
-static tl_value *select_value(aten_call *c, tl_value *cond, tl_value *yes, tl_value *no)
-{
-    return tl_build3(c->b, TL_OP_where, cond, yes, no, NULL);
-}
-
-static tl_value *compared(aten_call *c, tl_op op, tl_value *x, double k)
-{
-    return aten_2(c, op, x, aten_scalar_like(c, x, k));
-}
-
 /* ---- activations ---- */
 
 void aten_op_gelu(aten_call *c)
@@ -45,13 +25,13 @@ void aten_op_elu(aten_call *c)
     if (inner == 1) {
         tl_alpha_attrs attrs = {.alpha = alpha};
         tl_value *y = tl_build1(c->b, TL_OP_elu, x, &attrs);
-        aten_return(c, 0, scale == 1 ? y : times(c, y, scale));
+        aten_return(c, 0, scale == 1 ? y : aten_times(c, y, scale));
         return;
     }
-    tl_value *low = plus(c, aten_1(c, TL_OP_exp, times(c, x, inner)), -1);
+    tl_value *low = aten_plus(c, aten_1(c, TL_OP_exp, aten_times(c, x, inner)), -1);
     aten_return(c, 0,
-                select_value(c, compared(c, TL_OP_greater, x, 0), times(c, x, scale),
-                             times(c, low, alpha * scale)));
+                aten_where(c, aten_compare(c, TL_OP_greater, x, 0), aten_times(c, x, scale),
+                           aten_times(c, low, alpha * scale)));
 }
 
 void aten_op_selu(aten_call *c)
@@ -72,12 +52,12 @@ void aten_op_softplus(aten_call *c)
 {
     tl_value *x = float_self(c);
     double beta = aten_float(c, 1, 1), threshold = aten_float(c, 2, 20);
-    tl_value *scaled = beta == 1 ? x : times(c, x, beta);
+    tl_value *scaled = beta == 1 ? x : aten_times(c, x, beta);
     tl_value *y = aten_1(c, TL_OP_softplus, scaled);
     if (beta != 1)
-        y = times(c, y, 1 / beta);
+        y = aten_times(c, y, 1 / beta);
     if (threshold < 20) /* from there on they are equal in single precision */
-        y = select_value(c, compared(c, TL_OP_greater, scaled, threshold), x, y);
+        y = aten_where(c, aten_compare(c, TL_OP_greater, scaled, threshold), x, y);
     aten_return(c, 0, y);
 }
 
@@ -88,12 +68,13 @@ void aten_op_log_sigmoid(aten_call *c)
     aten_return(c, 0, aten_1(c, TL_OP_neg, aten_1(c, TL_OP_softplus, x)));
 }
 
-/* |x| > λ ? x : 0 */
+/* |x| <= λ ? 0 : x */
 void aten_op_hardshrink(aten_call *c)
 {
     tl_value *x = float_self(c);
-    tl_value *far = compared(c, TL_OP_greater, aten_1(c, TL_OP_abs, x), aten_float(c, 1, 0.5));
-    aten_return(c, 0, select_value(c, far, x, aten_scalar_like(c, x, 0)));
+    tl_value *near_0 =
+        aten_compare(c, TL_OP_less_equal, aten_1(c, TL_OP_abs, x), aten_float(c, 1, 0.5));
+    aten_return(c, 0, aten_where(c, near_0, aten_scalar_like(c, x, 0), x));
 }
 
 /* x - clip(x, -λ, λ) */
@@ -105,12 +86,12 @@ void aten_op_softshrink(aten_call *c)
     aten_return(c, 0, aten_2(c, TL_OP_sub, x, tl_build1(c->b, TL_OP_clip, x, &attrs)));
 }
 
-/* threshold(self, threshold, value): x > threshold ? x : value */
+/* threshold(self, threshold, value): x <= threshold ? value : x */
 void aten_op_threshold(aten_call *c)
 {
     tl_value *x = aten_value(c, 0);
-    tl_value *above = compared(c, TL_OP_greater, x, aten_float(c, 1, 0));
-    aten_return(c, 0, select_value(c, above, x, aten_scalar_like(c, x, aten_float(c, 2, 0))));
+    tl_value *below = aten_compare(c, TL_OP_less_equal, x, aten_float(c, 1, 0));
+    aten_return(c, 0, aten_where(c, below, aten_scalar_like(c, x, aten_float(c, 2, 0)), x));
 }
 
 /* The first half along an axis times the sigmoid of the second. */
@@ -159,31 +140,31 @@ void aten_op_rrelu(aten_call *c)
 
 void aten_op_log2(aten_call *c)
 {
-    aten_return(c, 0, times(c, aten_1(c, TL_OP_log, float_self(c)), 1 / LN_2));
+    aten_return(c, 0, aten_times(c, aten_1(c, TL_OP_log, float_self(c)), 1 / LN_2));
 }
 
 void aten_op_log10(aten_call *c)
 {
-    aten_return(c, 0, times(c, aten_1(c, TL_OP_log, float_self(c)), 1 / LN_10));
+    aten_return(c, 0, aten_times(c, aten_1(c, TL_OP_log, float_self(c)), 1 / LN_10));
 }
 
 void aten_op_exp2(aten_call *c)
 {
-    aten_return(c, 0, aten_1(c, TL_OP_exp, times(c, float_self(c), LN_2)));
+    aten_return(c, 0, aten_1(c, TL_OP_exp, aten_times(c, float_self(c), LN_2)));
 }
 
 /* ln(1 + x) keeps its digits near 0 by  x ln(u) / (u - 1), u = 1 + x  (Kahan): the error of u
  * cancels. */
 void aten_op_log1p(aten_call *c)
 {
-    tl_value *x = float_self(c), *u = plus(c, x, 1), *rest = plus(c, u, -1);
-    tl_value *exact = compared(c, TL_OP_equal, rest, 0);
+    tl_value *x = float_self(c), *u = aten_plus(c, x, 1), *rest = aten_plus(c, u, -1);
+    tl_value *exact = aten_compare(c, TL_OP_equal, rest, 0);
     tl_value *log = aten_1(c, TL_OP_log, u);
-    tl_value *divisor = select_value(c, exact, aten_scalar_like(c, x, 1), rest);
+    tl_value *divisor = aten_where(c, exact, aten_scalar_like(c, x, 1), rest);
     tl_value *y = aten_2(c, TL_OP_mul, log, aten_2(c, TL_OP_div, x, divisor));
-    tl_value *infinite = compared(c, TL_OP_greater, u, 3e38);
-    y = select_value(c, exact, x, y);
-    aten_return(c, 0, select_value(c, infinite, log, y));
+    tl_value *infinite = aten_compare(c, TL_OP_greater, u, 3e38);
+    y = aten_where(c, exact, x, y);
+    aten_return(c, 0, aten_where(c, infinite, log, y));
 }
 
 /* e^x - 1 near 0 by the series up to x⁶, elsewhere plainly */
@@ -192,9 +173,9 @@ void aten_op_expm1(aten_call *c)
     static const double terms[] = {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1};
     tl_value *x = float_self(c), *series = aten_scalar_like(c, x, 0);
     for (size_t i = 0; i < TL_COUNT(terms); i++)
-        series = aten_2(c, TL_OP_mul, plus(c, series, terms[i]), x);
-    tl_value *near_0 = compared(c, TL_OP_less, aten_1(c, TL_OP_abs, x), 0.25);
-    aten_return(c, 0, select_value(c, near_0, series, plus(c, aten_1(c, TL_OP_exp, x), -1)));
+        series = aten_2(c, TL_OP_mul, aten_plus(c, series, terms[i]), x);
+    tl_value *near_0 = aten_compare(c, TL_OP_less, aten_1(c, TL_OP_abs, x), 0.25);
+    aten_return(c, 0, aten_where(c, near_0, series, aten_plus(c, aten_1(c, TL_OP_exp, x), -1)));
 }
 
 void aten_op_erfc(aten_call *c)
@@ -234,6 +215,17 @@ void aten_op_logaddexp(aten_call *c)
                 aten_2(c, TL_OP_add, aten_2(c, TL_OP_max, x, y), aten_1(c, TL_OP_softplus, apart)));
 }
 
+/* The same with powers of 2. */
+void aten_op_logaddexp2(aten_call *c)
+{
+    tl_value *x, *y;
+    (void)two_floats(c, &x, &y);
+    tl_value *apart = aten_1(c, TL_OP_neg, aten_1(c, TL_OP_abs, aten_2(c, TL_OP_sub, x, y)));
+    tl_value *rest = aten_1(c, TL_OP_softplus, aten_times(c, apart, LN_2));
+    aten_return(c, 0,
+                aten_2(c, TL_OP_add, aten_2(c, TL_OP_max, x, y), aten_times(c, rest, 1 / LN_2)));
+}
+
 /* x = 0 ? 0 : x ln y */
 void aten_op_xlogy(aten_call *c)
 {
@@ -241,7 +233,8 @@ void aten_op_xlogy(aten_call *c)
     (void)two_floats(c, &x, &y);
     tl_value *product = aten_2(c, TL_OP_mul, x, aten_1(c, TL_OP_log, y));
     aten_return(
-        c, 0, select_value(c, compared(c, TL_OP_equal, x, 0), aten_scalar_like(c, x, 0), product));
+        c, 0,
+        aten_where(c, aten_compare(c, TL_OP_equal, x, 0), aten_scalar_like(c, x, 0), product));
 }
 
 /* The larger times √(1 + (smaller / larger)²): squares alone would overflow. */
@@ -252,30 +245,30 @@ void aten_op_hypot(aten_call *c)
     x = aten_1(c, TL_OP_abs, x);
     y = aten_1(c, TL_OP_abs, y);
     tl_value *large = aten_2(c, TL_OP_max, x, y), *small = aten_2(c, TL_OP_min, x, y);
-    tl_value *is_0 = compared(c, TL_OP_equal, large, 0);
+    tl_value *is_0 = aten_compare(c, TL_OP_equal, large, 0);
     tl_value *ratio =
-        aten_2(c, TL_OP_div, small, select_value(c, is_0, aten_scalar_like(c, x, 1), large));
-    tl_value *root = aten_1(c, TL_OP_sqrt, plus(c, aten_1(c, TL_OP_square, ratio), 1));
+        aten_2(c, TL_OP_div, small, aten_where(c, is_0, aten_scalar_like(c, x, 1), large));
+    tl_value *root = aten_1(c, TL_OP_sqrt, aten_plus(c, aten_1(c, TL_OP_square, ratio), 1));
     aten_return(c, 0, aten_2(c, TL_OP_mul, large, root));
 }
 
 void aten_op_deg2rad(aten_call *c)
 {
-    aten_return(c, 0, times(c, float_self(c), PI / 180));
+    aten_return(c, 0, aten_times(c, float_self(c), PI / 180));
 }
 
 void aten_op_rad2deg(aten_call *c)
 {
-    aten_return(c, 0, times(c, float_self(c), 180 / PI));
+    aten_return(c, 0, aten_times(c, float_self(c), 180 / PI));
 }
 
 /* sin(π x) / (π x), 1 at 0 */
 void aten_op_sinc(aten_call *c)
 {
-    tl_value *x = times(c, float_self(c), PI), *one = aten_scalar_like(c, x, 1);
-    tl_value *is_0 = compared(c, TL_OP_equal, x, 0);
-    tl_value *y = aten_2(c, TL_OP_div, aten_1(c, TL_OP_sin, x), select_value(c, is_0, one, x));
-    aten_return(c, 0, select_value(c, is_0, one, y));
+    tl_value *x = aten_times(c, float_self(c), PI), *one = aten_scalar_like(c, x, 1);
+    tl_value *is_0 = aten_compare(c, TL_OP_equal, x, 0);
+    tl_value *y = aten_2(c, TL_OP_div, aten_1(c, TL_OP_sin, x), aten_where(c, is_0, one, x));
+    aten_return(c, 0, aten_where(c, is_0, one, y));
 }
 
 /* ---- rounding, signs ---- */
@@ -310,18 +303,33 @@ void aten_op_round_decimals(aten_call *c)
         aten_return(c, 0, n == 0 ? aten_1(c, TL_OP_round, x) : x);
     else if (n > 0)
         aten_return(c, 0,
-                    aten_2(c, TL_OP_div, aten_1(c, TL_OP_round, times(c, x, scale)),
+                    aten_2(c, TL_OP_div, aten_1(c, TL_OP_round, aten_times(c, x, scale)),
                            aten_scalar_like(c, x, scale)));
     else
-        aten_return(
-            c, 0,
-            times(c, aten_1(c, TL_OP_round, aten_2(c, TL_OP_div, x, aten_scalar_like(c, x, scale))),
-                  scale));
+        aten_return(c, 0,
+                    aten_times(c,
+                               aten_1(c, TL_OP_round,
+                                      aten_2(c, TL_OP_div, x, aten_scalar_like(c, x, scale))),
+                               scale));
 }
 
+/* Negative zeros count: 1 / -0 is -infinity. */
 void aten_op_signbit(aten_call *c)
 {
-    aten_return(c, 0, compared(c, TL_OP_less, aten_value(c, 0), 0));
+    tl_value *x = aten_value(c, 0);
+    if (tl_dtype_is_float(x->fact.type.dtype)) {
+        tl_value *zero = aten_compare(c, TL_OP_equal, x, 0);
+        x = aten_where(c, zero, aten_1(c, TL_OP_reciprocal, x), x);
+    }
+    if (x->fact.type.dtype == TL_BOOL)
+        x = tl_build_cast(c->b, x, TL_I32);
+    aten_return(c, 0, aten_compare(c, TL_OP_less, x, 0));
+}
+
+void aten_op_sign(aten_call *c)
+{
+    tl_value *x = aten_value(c, 0);
+    aten_return(c, 0, x->fact.type.dtype == TL_BOOL ? x : aten_1(c, TL_OP_sign, x));
 }
 
 /* heaviside(self, values): 0 below, 1 above, values at 0 */
@@ -330,16 +338,36 @@ void aten_op_heaviside(aten_call *c)
     static const size_t operands[] = {0, 1};
     tl_dtype type = aten_common_type(c, operands, 2);
     tl_value *x = aten_operand(c, 0, type), *at_0 = aten_operand(c, 1, type);
-    tl_value *above = tl_build_cast(c->b, compared(c, TL_OP_greater, x, 0), type);
-    aten_return(c, 0, select_value(c, compared(c, TL_OP_equal, x, 0), at_0, above));
+    tl_value *above = tl_build_cast(c->b, aten_compare(c, TL_OP_greater, x, 0), type);
+    aten_return(c, 0, aten_where(c, aten_compare(c, TL_OP_equal, x, 0), at_0, above));
 }
 
 /* ---- not a number, infinity ---- */
 
+static void is_infinite(aten_call *c, bool negative, bool positive)
+{
+    tl_isinf_attrs attrs = {.negative = negative, .positive = positive};
+    aten_return(c, 0, tl_build1(c->b, TL_OP_isinf, float_self(c), &attrs));
+}
+
 void aten_op_isinf(aten_call *c)
 {
-    tl_isinf_attrs attrs = {.negative = true, .positive = true};
-    aten_return(c, 0, tl_build1(c->b, TL_OP_isinf, float_self(c), &attrs));
+    is_infinite(c, true, true);
+}
+
+void aten_op_isposinf(aten_call *c)
+{
+    is_infinite(c, false, true);
+}
+
+void aten_op_isneginf(aten_call *c)
+{
+    is_infinite(c, true, false);
+}
+
+void aten_op_isnan(aten_call *c)
+{
+    aten_return(c, 0, aten_1(c, TL_OP_isnan, float_self(c)));
 }
 
 void aten_op_isfinite(aten_call *c)
@@ -371,11 +399,11 @@ void aten_op_nan_to_num(aten_call *c)
     double high = aten_float(c, 2, largest_of(dtype)), low = aten_float(c, 3, -largest_of(dtype));
     tl_isinf_attrs up = {.positive = true}, down = {.negative = true};
     tl_value *y =
-        select_value(c, aten_1(c, TL_OP_isnan, x), aten_scalar_like(c, x, aten_float(c, 1, 0)), x);
-    y = select_value(c, tl_build1(c->b, TL_OP_isinf, x, &up), aten_scalar_like(c, x, high), y);
+        aten_where(c, aten_1(c, TL_OP_isnan, x), aten_scalar_like(c, x, aten_float(c, 1, 0)), x);
+    y = aten_where(c, tl_build1(c->b, TL_OP_isinf, x, &up), aten_scalar_like(c, x, high), y);
     aten_return(
         c, 0,
-        select_value(c, tl_build1(c->b, TL_OP_isinf, x, &down), aten_scalar_like(c, x, low), y));
+        aten_where(c, tl_build1(c->b, TL_OP_isinf, x, &down), aten_scalar_like(c, x, low), y));
 }
 
 /* The other one where one is not a number. */
@@ -385,8 +413,8 @@ static void ignoring_nan(aten_call *c, tl_op op)
     tl_dtype type = aten_common_type(c, operands, 2);
     tl_value *x = aten_operand(c, 0, type), *y = aten_operand(c, 1, type);
     if (tl_dtype_is_float(type)) {
-        tl_value *x_or_y = select_value(c, aten_1(c, TL_OP_isnan, x), y, x);
-        y = select_value(c, aten_1(c, TL_OP_isnan, y), x, y);
+        tl_value *x_or_y = aten_where(c, aten_1(c, TL_OP_isnan, x), y, x);
+        y = aten_where(c, aten_1(c, TL_OP_isnan, y), x, y);
         x = x_or_y;
     }
     aten_return(c, 0, aten_2(c, op, x, y));

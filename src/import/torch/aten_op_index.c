@@ -21,8 +21,17 @@ static tl_value *scattered(aten_call *c, tl_op op, tl_value *x, tl_value *index,
 
 static tl_value *flattened(aten_call *c, tl_value *x)
 {
-    const tl_dim *all = aten_product(c, x, 0, aten_rank(x));
-    return tl_build_reshape(c->b, x, &all, 1);
+    return aten_flat(c, x);
+}
+
+/* x with one value (it broadcasts) wherever the index points, however often: what is touched is counted. ones:
+ * one per update, i32. */
+static tl_value *filled_at(aten_call *c, tl_op op, tl_value *x, tl_value *index, tl_value *ones,
+                           int axis, tl_value *value)
+{
+    tl_value *none = aten_filled(c, TL_I32, x->fact.type.dims, aten_rank(x), 0);
+    tl_value *times = scattered(c, op, none, index, ones, axis, TL_scatter_reduce_add);
+    return aten_where(c, aten_compare(c, TL_OP_greater, times, 0), value, x);
 }
 
 /* ---- x[indices]: masks and integers on some axes ---- */
@@ -216,13 +225,18 @@ void aten_op_index_put(aten_call *c)
     for (int i = 0; i < n; i++)
         dims[i] = to_python[i] < list.rank ? list.dims[to_python[i]]
                                            : aten_size(x, perm[list.n + to_python[i] - list.rank]);
-    values = tl_build_broadcast_to(c->b, values, dims, n);
+    bool one = !adds && aten_rank(values) == 0; /* the same everywhere: places may come twice */
+    tl_value *updates = one ? tl_build_scalar(c->model, TL_I32, 1) : values;
+    updates = tl_build_broadcast_to(c->b, updates, dims, n);
     for (int i = 0; i < n; i++)
         back[to_python[i]] = i;
-    values = tl_build_transpose(c->b, values, back);
-    tl_value *y =
-        scattered(c, TL_OP_scatter_nd, tl_build_transpose(c->b, x, perm), index_tuples(c, &list),
-                  values, 0, adds ? TL_scatter_reduce_add : TL_scatter_reduce_replace);
+    updates = tl_build_transpose(c->b, updates, back);
+    tl_value *at = index_tuples(c, &list), *y = tl_build_transpose(c->b, x, perm);
+    if (one)
+        y = filled_at(c, TL_OP_scatter_nd, y, at, updates, 0, values);
+    else
+        y = scattered(c, TL_OP_scatter_nd, y, at, updates, 0,
+                      adds ? TL_scatter_reduce_add : TL_scatter_reduce_replace);
     for (int i = 0; i < rank; i++)
         inverse[perm[i]] = i;
     aten_return(c, 0, tl_build_transpose(c->b, y, inverse));
@@ -270,7 +284,11 @@ void aten_op_gather(aten_call *c)
     int axis = aten_axis(c, aten_int(c, 1, 0), aten_rank(x));
     if (axis < 0)
         return;
-    if (aten_rank(x) == 0 || aten_rank(index) != aten_rank(x)) {
+    if (aten_rank(x) == 0 && aten_rank(index) <= 1) {
+        aten_return(c, 0, tl_build_broadcast_to(c->b, x, index->fact.type.dims, aten_rank(index)));
+        return;
+    }
+    if (aten_rank(index) != aten_rank(x)) {
         aten_malformed(c, "an index of rank %d for rank %d", aten_rank(index), aten_rank(x));
         return;
     }
@@ -337,18 +355,25 @@ void aten_op_index_copy(aten_call *c)
     put_rows(c, aten_operand(c, 3, aten_value(c, 0)->fact.type.dtype), TL_scatter_reduce_replace);
 }
 
-/* index_fill.int_Scalar(self, dim, index, value) */
+/* index_fill.int_Scalar(self, dim, index, value): rows that are in the index */
 void aten_op_index_fill(aten_call *c)
 {
-    tl_value *x = aten_value(c, 0), *index = aten_value(c, 2);
+    tl_value *x = aten_value(c, 0), *index = aten_flat(c, as_i64(c, aten_value(c, 2)));
     int rank = aten_rank(x), axis = aten_axis(c, aten_int(c, 1, 0), rank);
-    const tl_dim *dims[TL_MAX_RANK];
-    if (axis < 0)
+    if (axis < 0 || rank == 0)
         return;
-    for (int i = 0; i < rank; i++)
-        dims[i] = i == axis ? aten_product(c, index, 0, aten_rank(index)) : aten_size(x, i);
-    tl_value *value = aten_operand(c, 3, x->fact.type.dtype);
-    put_rows(c, tl_build_broadcast_to(c->b, value, dims, rank), TL_scatter_reduce_replace);
+    const tl_dim *size = aten_size(x, axis);
+    tl_value *limits[] = {tl_build_scalar(c->model, TL_I64, 0),
+                          tl_build_shape_expr(c->b, &size, 1, 0),
+                          tl_build_scalar(c->model, TL_I64, 1)};
+    tl_value *negative = aten_compare(c, TL_OP_less, index, 0);
+    index = aten_where(c, negative, aten_2(c, TL_OP_add, index, limits[1]), index);
+    tl_value *row = tl_build_reshape(c->b, tl_build(c->b, TL_OP_range, limits, 3, NULL), &size, 1);
+    tl_value *hit = aten_2(c, TL_OP_equal, aten_with_axis(c, row, 1), index);
+    hit = aten_reduce(c, TL_OP_reduce_any, hit, 1, false);
+    while (aten_rank(hit) < rank - axis)
+        hit = aten_with_axis(c, hit, aten_rank(hit));
+    aten_return(c, 0, aten_where(c, hit, aten_operand(c, 3, x->fact.type.dtype), x));
 }
 
 /* ---- scatter ---- */
@@ -380,6 +405,11 @@ static void scatter_with(aten_call *c, tl_scatter_reduce reduce)
     if (!scatter_operands(c, &x, &index, &axis))
         return;
     tl_value *src = aten_operand(c, 3, x->fact.type.dtype);
+    if (aten_rank(src) == 0 && reduce == TL_scatter_reduce_replace) {
+        tl_value *ones = aten_filled(c, TL_I32, index->fact.type.dims, aten_rank(index), 1);
+        aten_return(c, 0, filled_at(c, TL_OP_scatter_elements, x, index, ones, axis, src));
+        return;
+    }
     if (aten_rank(src) == 0)
         src = tl_build_broadcast_to(c->b, src, index->fact.type.dims, aten_rank(index));
     aten_return(
@@ -430,11 +460,13 @@ void aten_op_scatter_reduce(aten_call *c)
         return;
     const tl_type *at = tl_type_of(index);
     tl_dtype type = x->fact.type.dtype;
-    tl_value *src = used_source(c, aten_operand(c, 3, type), index), *start = x;
+    tl_value *src = aten_operand(c, 3, type), *start = x;
+    src = aten_rank(src) == 0 ? tl_build_broadcast_to(c->b, src, at->dims, at->rank)
+                              : used_source(c, src, index);
     if (!counts_self) {
-        tl_value *neutral = aten_filled(c, type, at->dims, at->rank, reductions[k].neutral);
-        start = scattered(c, TL_OP_scatter_elements, x, index, neutral, axis,
-                          TL_scatter_reduce_replace);
+        tl_value *ones = aten_filled(c, TL_I32, at->dims, at->rank, 1);
+        start = filled_at(c, TL_OP_scatter_elements, x, index, ones, axis,
+                          aten_scalar_like(c, x, reductions[k].neutral));
     }
     tl_value *y =
         scattered(c, TL_OP_scatter_elements, start, index, src, axis, reductions[k].reduce);
@@ -556,15 +588,47 @@ void aten_op_select_scatter(aten_call *c)
     write_copy(c, copy, aten_view_select(c->env, copy, axis, index));
 }
 
-/* ---- places in a sorted list ---- */
-
-/* How many of `sorted` (1-D) lie before each of x; right: equal ones too. */
-static void count_before(aten_call *c, tl_value *sorted, tl_value *x, bool narrow, bool right)
+/* diagonal_scatter(self, src, offset, dim1, dim2) */
+void aten_op_diagonal_scatter(aten_call *c)
 {
-    if (aten_rank(sorted) != 1) {
-        aten_refuse_as(c, TL_U005, "boundaries of rank %d, expected 1", aten_rank(sorted));
+    aten_tensor *copy = aten_tensor_new(c->env, aten_value(c, 0));
+    aten_tensor *view = aten_diagonal(c, copy, 2);
+    if (view)
+        write_copy(c, copy, view);
+}
+
+/* fill_diagonal_(self, fill_value, wrap) of a matrix */
+void aten_op_fill_diagonal(aten_call *c)
+{
+    tl_value *x = aten_value(c, 0);
+    int64_t rows, columns;
+    if (aten_rank(x) != 2 || !tl_dim_is_const(aten_size(x, 0), &rows) ||
+        !tl_dim_is_const(aten_size(x, 1), &columns)) {
+        aten_refuse_as(c, TL_U005, "anything but a matrix of known size");
         return;
     }
+    if (aten_bool(c, 2, false)) {
+        aten_refuse(c, "wrap=True");
+        return;
+    }
+    tl_value *row = aten_with_axis(c, aten_iota(c, rows), 1);
+    tl_value *on = aten_2(c, TL_OP_equal, row, aten_iota(c, columns));
+    aten_return(c, 0, aten_where(c, on, aten_operand(c, 1, x->fact.type.dtype), x));
+}
+
+/* ---- places in a sorted list ---- */
+
+/* How many of `sorted` [n] lie before each of x, or of [*b, n] before those of [*b, m]; right: equal ones
+ * too. */
+static void count_before(aten_call *c, tl_value *sorted, tl_value *x, bool narrow, bool right)
+{
+    int rank = aten_rank(sorted);
+    if (rank < 1 || (rank > 1 && rank != aten_rank(x))) {
+        aten_malformed(c, "boundaries of rank %d for rank %d", rank, aten_rank(x));
+        return;
+    }
+    if (rank > 1)
+        sorted = aten_with_axis(c, sorted, rank - 1);
     tl_dtype type = aten_promote(sorted->fact.type.dtype, x->fact.type.dtype);
     x = aten_with_axis(c, tl_build_cast(c->b, x, type), aten_rank(x));
     sorted = tl_build_cast(c->b, sorted, type);

@@ -95,12 +95,123 @@ static void return_einsum(aten_call *c, tl_str equation, tl_value *const *in, si
     aten_return(c, 0, tl_build(c->b, TL_OP_einsum, in, n, &attrs));
 }
 
+/* x with axes a < b, of the same known size, become one: their diagonal, at a. */
+static tl_value *joined_axes(aten_call *c, tl_value *x, int a, int b)
+{
+    int perm[TL_MAX_RANK], back[TL_MAX_RANK], rank = aten_rank(x), n = 0;
+    const tl_dim *dims[TL_MAX_RANK], *begin[TL_MAX_RANK], *size[TL_MAX_RANK];
+    int64_t count, stride[TL_MAX_RANK];
+    if (!tl_dim_is_const(aten_size(x, a), &count)) {
+        aten_refuse_as(c, TL_U005, "the diagonal of an open size");
+        return x;
+    }
+    for (int i = 0; i < rank; i++)
+        if (i != a && i != b) {
+            dims[n] = size[n] = aten_size(x, i);
+            begin[n] = aten_i(c, 0);
+            stride[n] = 1;
+            perm[n++] = i;
+        }
+    perm[n] = a;
+    perm[n + 1] = b;
+    dims[n] = aten_i(c, count * count);
+    begin[n] = aten_i(c, 0);
+    size[n] = aten_i(c, count);
+    stride[n] = count + 1;
+    x = tl_build_reshape(c->b, tl_build_transpose(c->b, x, perm), dims, n + 1);
+    x = tl_build_slice(c->b, x, begin, size, stride);
+    for (int i = 0; i <= n; i++)
+        back[i] = i < a ? i : i == a ? n : i - 1;
+    return tl_build_transpose(c->b, x, back);
+}
+
+/* Letters that an operand has twice stand for its diagonal: joined, and gone from the text, where NULs stay.
+ * Axes are counted from the end behind an ellipsis. */
+static tl_value *without_twins(aten_call *c, tl_value *x, char *term, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = i + 1; k < n; k++) {
+            if (term[i] != term[k] || term[i] == '.' || term[i] == ' ' || !term[i])
+                continue;
+            int at[2], letters = 0, behind[2] = {0, 0};
+            bool ellipsis_behind[2] = {false, false};
+            for (size_t j = 0; j < n; j++) {
+                bool letter = term[j] && term[j] != '.' && term[j] != ' ';
+                for (int e = 0; e < 2; e++) {
+                    size_t own = e ? k : i;
+                    behind[e] += letter && j >= own;
+                    ellipsis_behind[e] |= term[j] == '.' && j > own;
+                    at[e] = j == own ? letters : at[e];
+                }
+                letters += letter;
+            }
+            for (int e = 0; e < 2; e++)
+                if (!ellipsis_behind[e])
+                    at[e] = aten_rank(x) - behind[e];
+            if (at[0] < 0 || at[1] >= aten_rank(x) || at[0] >= at[1])
+                return x;
+            x = joined_axes(c, x, at[0], at[1]);
+            term[k--] = 0;
+        }
+    return x;
+}
+
+/* The letters that occur once in the operands, ascending, after "->". */
+static size_t implied_output(const char *text, size_t n, char *out)
+{
+    size_t length = 0;
+    out[length++] = '-';
+    out[length++] = '>';
+    for (size_t i = 0; i + 2 < n; i++)
+        if (memcmp(text + i, "...", 3) == 0) {
+            memcpy(out + length, "...", 3);
+            length += 3;
+            break;
+        }
+    for (int letter = 'A'; letter <= 'z'; letter++) {
+        size_t times = 0;
+        for (size_t i = 0; i < n; i++)
+            times += text[i] == letter;
+        if (times == 1)
+            out[length++] = (char)letter;
+    }
+    return length;
+}
+
+static bool has_arrow(tl_str s)
+{
+    for (size_t i = 0; i + 1 < s.n; i++)
+        if (s.p[i] == '-' && s.p[i + 1] == '>')
+            return true;
+    return false;
+}
+
 /* einsum(equation, tensors) */
 void aten_op_einsum(aten_call *c)
 {
-    size_t n;
+    size_t n, length, term = 0, k = 0, left = 0;
+    tl_str given = aten_string(c, 0);
     tl_value **v = aten_values(c, 1, &n);
-    return_einsum(c, aten_string(c, 0), v, n);
+    char *text = TL_NEW_ARRAY(c->arena, char, given.n + 64);
+    if (!text)
+        return;
+    memcpy(text, given.p, given.n);
+    length = given.n;
+    if (!has_arrow(given)) /* before letters go */
+        length += implied_output(given.p, given.n, text + given.n);
+    for (size_t i = 0; i <= length && k < n; i++) {
+        if (i < length && text[i] != ',' && text[i] != '-')
+            continue;
+        v[k] = without_twins(c, v[k], text + term, i - term);
+        k++;
+        term = i + 1;
+        if (i < length && text[i] == '-')
+            break;
+    }
+    for (size_t i = 0; i < length; i++)
+        if (text[i])
+            text[left++] = text[i];
+    return_einsum(c, (tl_str){text, left}, v, n);
 }
 
 /* bilinear(x[*b, i], y[*b, j], weight[o, i, j], bias) */
@@ -188,21 +299,22 @@ static tl_value *scaled_scores(aten_call *c, tl_value *q, tl_value *k, size_t sc
     return aten_2(c, TL_OP_matmul, aten_2(c, TL_OP_mul, q, factor), swapped(c, k));
 }
 
-/* scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal, scale, enable_gqa) */
-void aten_op_attention(aten_call *c)
+/* q, k, v are the first arguments; the positions of the others. */
+static void attention(aten_call *c, size_t mask_arg, size_t causal_arg, size_t scale,
+                      size_t grouped)
 {
     tl_value *q = aten_value(c, 0), *k = aten_value(c, 1), *v = aten_value(c, 2);
-    tl_value *mask = aten_optional(c, 3), *weights;
-    bool causal = aten_bool(c, 5, false);
+    tl_value *mask = aten_optional(c, mask_arg), *weights;
+    bool causal = aten_bool(c, causal_arg, false);
     if (aten_rank(q) < 2 || aten_rank(k) < 2 || aten_rank(v) < 2) {
         aten_malformed(c, "operands of less than 2 axes");
         return;
     }
-    if (aten_bool(c, 7, false)) {
+    if (aten_bool(c, grouped, false)) {
         k = repeat_heads(c, k, q);
         v = repeat_heads(c, v, q);
     }
-    tl_value *scores = scaled_scores(c, q, k, 6);
+    tl_value *scores = scaled_scores(c, q, k, scale);
     if (scores->poison)
         return;
     int last = aten_rank(scores) - 1;
@@ -219,6 +331,18 @@ void aten_op_attention(aten_call *c)
         weights = tl_build1(c->b, TL_OP_softmax, scores, &attrs);
     }
     aten_return(c, 0, aten_2(c, TL_OP_matmul, weights, v));
+}
+
+/* scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal, scale, enable_gqa) */
+void aten_op_attention(aten_call *c)
+{
+    attention(c, 3, 5, 6, 7);
+}
+
+/* _scaled_dot_product_flash_attention_for_cpu(q, k, v, dropout_p, is_causal, mask, scale) */
+void aten_op_flash_attention(aten_call *c)
+{
+    attention(c, 5, 4, 6, c->n_arg);
 }
 
 /* ---- distances ---- */

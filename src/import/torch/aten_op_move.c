@@ -81,6 +81,18 @@ void aten_op_dstack(aten_call *c)
     stack_along(c, 3, 2);
 }
 
+/* column_stack: vectors are columns */
+void aten_op_column_stack(aten_call *c)
+{
+    size_t n;
+    tl_value **v = joined_operands(c, &n);
+    for (size_t i = 0; v && i < n; i++)
+        while (aten_rank(v[i]) < 2)
+            v[i] = aten_with_axis(c, v[i], aten_rank(v[i]));
+    if (v)
+        aten_return(c, 0, n == 1 ? v[0] : tl_build_concat(c->b, v, n, 1));
+}
+
 /* ---- repetitions ---- */
 
 static void return_tiled(aten_call *c, tl_value *x, const tl_dim *const *repeats, size_t n)
@@ -141,21 +153,41 @@ void aten_op_repeat_interleave(aten_call *c)
         aten_return(c, 0, repeated(c, x, axis, aten_dim(c, 1)));
 }
 
-/* repeat_interleave.self_Tensor(self, repeats, dim?): only known numbers */
+/* Row i as often as repeats[i] says: place p takes the row whose repeats and those before it end behind p. */
+static void return_repeated_by(aten_call *c, tl_value *x, int axis, tl_value *repeats)
+{
+    tl_cumsum_attrs sum = {.axis = 0};
+    tl_gather_attrs attrs = {.axis = axis};
+    repeats = tl_build_cast(c->b, repeats, TL_I64);
+    if (aten_rank(repeats) != 1) {
+        aten_refuse_as(c, TL_U005, "repeats of rank %d computed at run time", aten_rank(repeats));
+        return;
+    }
+    tl_value *ends = tl_build1(c->b, TL_OP_cumsum, repeats, &sum);
+    tl_value *limits[] = {tl_build_scalar(c->model, TL_I64, 0),
+                          aten_reduce_all(c, TL_OP_reduce_sum, repeats),
+                          tl_build_scalar(c->model, TL_I64, 1)};
+    tl_value *place = tl_build(c->b, TL_OP_range, limits, 3, NULL);
+    tl_value *over = aten_2(c, TL_OP_less_equal, ends, aten_with_axis(c, place, 1));
+    tl_value *row = aten_reduce(c, TL_OP_reduce_sum, tl_build_cast(c->b, over, TL_I64), 1, false);
+    aten_return(c, 0, tl_build2(c->b, TL_OP_gather, x, row, &attrs));
+}
+
+/* repeat_interleave.self_Tensor(self, repeats, dim?) */
 void aten_op_repeat_interleave_by(aten_call *c)
 {
     tl_value *x = aten_value(c, 0), *known = tl_known_value(&c->env->known, aten_value(c, 1));
     const int64_t *v = known ? tl_const_load_i64(c->cx, known->constant, c->arena) : NULL;
-    if (!v) {
-        aten_refuse_as(c, TL_U005, "repeats computed at run time");
-        return;
-    }
     if (aten_is_none(c, 2))
         x = flat(c, x);
     int axis = aten_axis(c, aten_int(c, 2, 0), aten_rank(x));
-    int64_t n = tl_const_count(known->constant), total = 0, at = 0;
     if (axis < 0)
         return;
+    if (!v) {
+        return_repeated_by(c, x, axis, aten_value(c, 1));
+        return;
+    }
+    int64_t n = tl_const_count(known->constant), total = 0, at = 0;
     if (n == 1) {
         aten_return(c, 0, repeated(c, x, axis, aten_i(c, v[0])));
         return;
@@ -183,6 +215,25 @@ void aten_op_flip(aten_call *c)
         return;
     tl_axes_attrs attrs = {.axes = {axes.n, axes.v}};
     aten_return(c, 0, axes.n ? tl_build1(c->b, TL_OP_reverse, x, &attrs) : x);
+}
+
+static void return_reversed(aten_call *c, int64_t axis)
+{
+    tl_value *x = aten_value(c, 0);
+    tl_axes_attrs attrs = {.axes = {1, &axis}};
+    if (aten_rank(x) <= axis)
+        aten_malformed(c, "input of rank %d", aten_rank(x));
+    else
+        aten_return(c, 0, tl_build1(c->b, TL_OP_reverse, x, &attrs));
+}
+
+void aten_op_flipud(aten_call *c)
+{
+    return_reversed(c, 0);
+}
+void aten_op_fliplr(aten_call *c)
+{
+    return_reversed(c, 1);
 }
 
 static tl_value *rolled(aten_call *c, tl_value *x, int axis, const tl_dim *shift)

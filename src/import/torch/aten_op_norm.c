@@ -93,6 +93,21 @@ void aten_op_instance_norm(aten_call *c)
     aten_return(c, 0, aten_to_first(c, tl_build(c->b, TL_OP_instance_norm, in, 3, &attrs)));
 }
 
+/* Mean and 1 / deviation over the axes from `axis` on. */
+static void statistics(aten_call *c, tl_value *x, int axis, bool keep, double eps, tl_value **mean,
+                       tl_value **rstd)
+{
+    int64_t axes[TL_MAX_RANK];
+    size_t n = 0;
+    for (int i = axis; i < aten_rank(x); i++)
+        axes[n++] = i;
+    tl_value *centre = tl_build_reduce(c->b, TL_OP_reduce_mean, x, axes, n, true);
+    tl_value *square = aten_1(c, TL_OP_square, aten_2(c, TL_OP_sub, x, centre));
+    tl_value *variance = tl_build_reduce(c->b, TL_OP_reduce_mean, square, axes, n, keep);
+    *mean = keep ? centre : tl_build_reduce(c->b, TL_OP_reduce_mean, x, axes, n, false);
+    *rstd = aten_1(c, TL_OP_rsqrt, aten_plus(c, variance, eps));
+}
+
 static void group_norm(aten_call *c, size_t weight, int64_t groups, double eps)
 {
     tl_value *x = aten_value(c, 0);
@@ -115,7 +130,19 @@ void aten_op_group_norm(aten_call *c)
 /* native_group_norm(input, weight, bias, N, C, HxW, group, eps) -> (y, mean, rstd) */
 void aten_op_native_group_norm(aten_call *c)
 {
-    group_norm(c, 1, aten_int(c, 6, 1), aten_float(c, 7, 1e-5));
+    tl_value *x = aten_as_float(c, aten_value(c, 0));
+    int64_t groups = aten_int(c, 6, 1);
+    group_norm(c, 1, groups, aten_float(c, 7, 1e-5));
+    if (aten_rank(x) < 2 || groups < 1)
+        return;
+    const tl_dim *each =
+        tl_dim_floordiv(c->dims, aten_product(c, x, 1, aten_rank(x)), aten_i(c, groups));
+    const tl_dim *dims[] = {aten_size(x, 0), aten_i(c, groups), each};
+    tl_value *mean, *rstd;
+    statistics(c, tl_build_reshape(c->b, x, dims, 3), 2, false, aten_float(c, 7, 1e-5), &mean,
+               &rstd);
+    aten_return(c, 1, mean);
+    aten_return(c, 2, rstd);
 }
 
 /* First of the axes that normalized_shape (argument 1) stands for. */
@@ -155,18 +182,14 @@ void aten_op_layer_norm(aten_call *c)
 void aten_op_native_layer_norm(aten_call *c)
 {
     tl_value *x = aten_as_float(c, aten_value(c, 0));
-    int64_t axes[TL_MAX_RANK];
-    size_t n = 0;
+    int axis = first_norm_axis(c, x);
+    tl_value *mean, *rstd;
     layer_norm(c);
-    for (int i = first_norm_axis(c, x); i >= 0 && i < aten_rank(x); i++)
-        axes[n++] = i;
-    tl_value *mean = tl_build_reduce(c->b, TL_OP_reduce_mean, x, axes, n, true);
-    tl_value *centred = aten_2(c, TL_OP_sub, x, mean);
-    tl_value *variance =
-        tl_build_reduce(c->b, TL_OP_reduce_mean, aten_1(c, TL_OP_square, centred), axes, n, true);
-    variance = aten_2(c, TL_OP_add, variance, aten_scalar_like(c, x, aten_float(c, 4, 1e-5)));
+    if (axis < 0)
+        return;
+    statistics(c, x, axis, true, aten_float(c, 4, 1e-5), &mean, &rstd);
     aten_return(c, 1, mean);
-    aten_return(c, 2, aten_1(c, TL_OP_rsqrt, variance));
+    aten_return(c, 2, rstd);
 }
 
 /* rms_norm(input, normalized_shape, weight, eps): eps None is that of the type */

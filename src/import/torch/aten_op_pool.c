@@ -78,16 +78,100 @@ static tl_pool_attrs window_attrs(const aten_pool *p)
                            .ceil = p->ceil};
 }
 
+/* Part of x [n, *s, c] that one place of the windows sees: from `begin` on, every stride-th. */
+static tl_value *seen_through(aten_call *c, const aten_pool *p, tl_value *x, const int64_t *begin,
+                              const int64_t *count)
+{
+    const tl_dim *begins[MAX_SPATIAL + 2], *sizes[MAX_SPATIAL + 2];
+    int64_t strides[MAX_SPATIAL + 2];
+    int rank = aten_rank(x);
+    for (int i = 0; i < rank; i++) {
+        bool spatial = i > 0 && i < rank - 1;
+        begins[i] = aten_i(c, spatial ? begin[i - 1] : 0);
+        sizes[i] = spatial ? aten_i(c, count[i - 1]) : aten_size(x, i);
+        strides[i] = spatial ? p->stride[i - 1] : 1;
+    }
+    return tl_build_slice(c->b, x, begins, sizes, strides);
+}
+
+/* x with its spatial axes padded by a number: p->padding in front, `behind` behind. */
+static tl_value *padded_with(aten_call *c, const aten_pool *p, tl_value *x, const int64_t *behind,
+                             double value)
+{
+    const tl_dim *lo[MAX_SPATIAL + 2], *hi[MAX_SPATIAL + 2];
+    int rank = aten_rank(x);
+    for (int i = 0; i < rank; i++) {
+        bool spatial = i > 0 && i < rank - 1;
+        lo[i] = aten_i(c, spatial ? p->padding[i - 1] : 0);
+        hi[i] = aten_i(c, spatial ? behind[i - 1] : 0);
+    }
+    tl_pad_attrs attrs = {.lo = {(size_t)rank, lo}, .hi = {(size_t)rank, hi}};
+    return tl_build2(c->b, TL_OP_pad, x, aten_scalar_like(c, x, value), &attrs);
+}
+
+/* i64[1, *s, 1]: every element's place among the spatial ones; sizes are known. */
+static tl_value *spatial_places(aten_call *c, const aten_pool *p, const int64_t *size)
+{
+    const tl_dim *dims[MAX_SPATIAL + 2];
+    int64_t all = 1;
+    dims[0] = dims[p->n + 1] = aten_i(c, 1);
+    for (size_t i = 0; i < p->n; i++) {
+        dims[i + 1] = aten_i(c, size[i]);
+        all *= size[i];
+    }
+    return tl_build_reshape(c->b, aten_iota(c, all), dims, (int)p->n + 2);
+}
+
+/* Where the maxima y of the windows stand, first ones before equal ones: place after place of the window. What
+ * has open sizes is not computed. */
+static void return_indices(aten_call *c, const aten_pool *p, const tl_value *y)
+{
+    int64_t size[MAX_SPATIAL] = {0}, count[MAX_SPATIAL] = {0}, behind[MAX_SPATIAL] = {0}, taps = 1;
+    for (size_t i = 0; i < p->n; i++) {
+        if (!tl_dim_is_const(aten_size(p->x, (int)i + 1), &size[i]) ||
+            !tl_dim_is_const(aten_size(y, (int)i + 1), &count[i]))
+            return;
+        int64_t end = (count[i] - 1) * p->stride[i] + (p->window[i] - 1) * p->dilation[i] + 1;
+        behind[i] = TL_MAX(end - size[i] - p->padding[i], 0);
+        taps *= p->window[i];
+    }
+    if (taps > 1024)
+        return;
+    double least = tl_dtype_is_float(p->x->fact.type.dtype) ? -(double)INFINITY : -2147483648.0;
+    tl_value *x = padded_with(c, p, p->x, behind, least);
+    tl_value *places = padded_with(c, p, spatial_places(c, p, size), behind, 0), *best = NULL,
+             *at = NULL;
+    for (int64_t k = 0; k < taps; k++) {
+        int64_t begin[MAX_SPATIAL], rest = k;
+        for (size_t i = p->n; i-- > 0; rest /= p->window[i])
+            begin[i] = rest % p->window[i] * p->dilation[i];
+        tl_value *v = seen_through(c, p, x, begin, count),
+                 *i = seen_through(c, p, places, begin, count);
+        if (!best) {
+            best = v;
+            at = tl_build_broadcast_to(c->b, i, v->fact.type.dims, aten_rank(v));
+            continue;
+        }
+        tl_value *larger = aten_2(c, TL_OP_greater, v, best);
+        best = aten_2(c, TL_OP_max, best, v);
+        at = aten_where(c, larger, i, at);
+    }
+    if (at)
+        return_pooled(c, p, 1, at);
+}
+
 static void max_pool(aten_call *c, size_t n)
 {
     aten_pool p;
     if (!read_window(c, n, true, &p))
         return;
     tl_pool_attrs attrs = window_attrs(&p);
-    return_pooled(c, &p, 0, tl_build1(c->b, TL_OP_max_pool, p.x, &attrs));
+    tl_value *y = tl_build1(c->b, TL_OP_max_pool, p.x, &attrs);
+    return_pooled(c, &p, 0, y);
+    if (c->n_out > 1)
+        return_indices(c, &p, y);
 }
 
-/* The indices of *_with_indices are not computed. */
 void aten_op_max_pool1d(aten_call *c)
 {
     max_pool(c, 1);
@@ -193,6 +277,86 @@ static tl_value *adapt(aten_call *c, const aten_pool *p, const tl_dim *const *ou
     return x;
 }
 
+/* Where the maxima of one window stand: [n, 1, ..., 1, c], the window being a box of x. */
+static tl_value *place_in_box(aten_call *c, const aten_pool *p, tl_value *places,
+                              const int64_t *begin, const int64_t *count)
+{
+    tl_value *box = p->x;
+    const tl_dim *flat[3], *one[MAX_SPATIAL + 2];
+    int last = aten_rank(box) - 1;
+    for (size_t i = 0; i < p->n; i++) {
+        box = aten_cut(c, box, (int)i + 1, aten_i(c, begin[i]), aten_i(c, count[i]));
+        places = aten_cut(c, places, (int)i + 1, aten_i(c, begin[i]), aten_i(c, count[i]));
+        one[i + 1] = aten_i(c, 1);
+    }
+    one[0] = flat[0] = aten_size(box, 0);
+    one[last] = flat[2] = aten_size(box, last);
+    flat[1] = aten_product(c, box, 1, last);
+    tl_arg_attrs arg = {.axis = 1, .keep = true};
+    tl_gather_attrs gather = {.axis = 0};
+    tl_value *at = tl_build1(c->b, TL_OP_argmax, tl_build_reshape(c->b, box, flat, 3), &arg);
+    at = tl_build2(c->b, TL_OP_gather, aten_flat(c, places), at, &gather);
+    return tl_build_reshape(c->b, at, one, last + 1);
+}
+
+/* Box after box; many of them, or open sizes, are not computed. */
+static void return_adapted_indices(aten_call *c, const aten_pool *p, const tl_dim *const *out)
+{
+    enum { MAX_BOXES = 400 };
+    int64_t size[MAX_SPATIAL] = {0}, n[MAX_SPATIAL] = {0}, boxes = 1;
+    for (size_t i = 0; i < p->n; i++) {
+        if (!tl_dim_is_const(aten_size(p->x, (int)i + 1), &size[i]) ||
+            !tl_dim_is_const(out[i], &n[i]) || n[i] < 1 || n[i] > MAX_BOXES)
+            return;
+        boxes *= n[i];
+    }
+    tl_value *parts[MAX_BOXES], *places = spatial_places(c, p, size);
+    if (boxes > MAX_BOXES)
+        return;
+    for (int64_t k = 0; k < boxes; k++) {
+        int64_t begin[MAX_SPATIAL], count[MAX_SPATIAL], rest = k;
+        for (size_t i = p->n; i-- > 0; rest /= n[i]) {
+            int64_t at = rest % n[i];
+            begin[i] = at * size[i] / n[i];
+            count[i] = ((at + 1) * size[i] + n[i] - 1) / n[i] - begin[i];
+        }
+        parts[k] = place_in_box(c, p, places, begin, count);
+    }
+    const tl_dim *dims[MAX_SPATIAL + 2];
+    dims[0] = aten_size(p->x, 0);
+    dims[p->n + 1] = aten_size(p->x, (int)p->n + 1);
+    for (size_t i = 0; i < p->n; i++)
+        dims[i + 1] = out[i];
+    tl_value *all = boxes == 1 ? parts[0] : tl_build_concat(c->b, parts, (size_t)boxes, 1);
+    return_pooled(c, p, 1, tl_build_reshape(c->b, all, dims, (int)p->n + 2));
+}
+
+/* max_unpool2d(self, indices, output_size): every element to its place, 0 elsewhere */
+void aten_op_max_unpool(aten_call *c)
+{
+    tl_value *x = aten_value(c, 0), *at = tl_build_cast(c->b, aten_value(c, 1), TL_I64);
+    size_t n;
+    const tl_dim *const *size = aten_dim_list(c, 2, &n);
+    int lead = aten_rank(x) - (int)n;
+    const tl_dim *flat[TL_MAX_RANK], *from[TL_MAX_RANK], *out[TL_MAX_RANK];
+    if (n == 0 || lead < 1) {
+        aten_malformed(c, "%zu sizes for rank %d", n, aten_rank(x));
+        return;
+    }
+    for (int i = 0; i < lead; i++)
+        flat[i] = from[i] = out[i] = aten_size(x, i);
+    from[lead] = aten_product(c, x, lead, aten_rank(x));
+    flat[lead] = tl_dim_product(c->dims, size, n);
+    for (size_t i = 0; i < n; i++)
+        out[lead + (int)i] = size[i];
+    tl_scatter_attrs attrs = {.axis = lead, .reduce = TL_scatter_reduce_replace};
+    tl_value *zeros = aten_filled(c, x->fact.type.dtype, flat, lead + 1, 0);
+    tl_value *y =
+        tl_build3(c->b, TL_OP_scatter_elements, zeros, tl_build_reshape(c->b, at, from, lead + 1),
+                  tl_build_reshape(c->b, x, from, lead + 1), &attrs);
+    aten_return(c, 0, tl_build_reshape(c->b, y, out, aten_rank(x)));
+}
+
 /* (self, output_size): None keeps a size */
 static void adaptive_pool(aten_call *c, size_t n, bool max)
 {
@@ -207,10 +371,13 @@ static void adaptive_pool(aten_call *c, size_t n, bool max)
             arg->kind == ATEN_LIST && given ? &arg->items[given == 1 ? 0 : i] : arg;
         out[i] = one->kind == ATEN_INT ? one->i : aten_size(p.x, (int)i + 1);
     }
-    if (given != 1 && given != n)
+    if (given != 1 && given != n) {
         aten_malformed(c, "a list of %zu numbers for %zu axes", given, n);
-    else
-        return_pooled(c, &p, 0, adapt(c, &p, out, max));
+        return;
+    }
+    return_pooled(c, &p, 0, adapt(c, &p, out, max));
+    if (max)
+        return_adapted_indices(c, &p, out);
 }
 
 void aten_op_adaptive_avg_pool1d(aten_call *c)

@@ -62,6 +62,28 @@ static tl_value *spread_param(aten_call *c, const aten_quant *q, const tl_value 
     return tl_build_reshape(c->b, v, dims, rank);
 }
 
+/* min(max(x, lows), highs): limits along the channels' axis */
+static tl_value *clipped_channels(aten_call *c, const aten_quant *q, const tl_quant *quant,
+                                  tl_value *x)
+{
+    float *limit[2];
+    tl_value *at[2];
+    int64_t shape[TL_MAX_RANK];
+    int rank = aten_rank(x) - q->axis;
+    for (int i = 0; i < rank; i++)
+        shape[i] = i == 0 ? (int64_t)quant->n : 1;
+    for (int k = 0; k < 2; k++) {
+        limit[k] = TL_NEW_ARRAY(c->arena, float, quant->n);
+        for (size_t i = 0; limit[k] && i < quant->n; i++)
+            limit[k][i] = (float)((k ? q->hi : q->lo) - (double)quant->zero[i]) * quant->scale[i];
+        if (!limit[k])
+            return x;
+        at[k] = tl_build_f32s(c->model, limit[k], rank, shape);
+    }
+    x = aten_2(c, TL_OP_max, tl_build_cast(c->b, x, TL_F32), at[0]);
+    return aten_2(c, TL_OP_min, x, at[1]);
+}
+
 /* The numbers that integers in [lo, hi] stand for, when that is less than the type holds. */
 static tl_value *clipped_to_range(aten_call *c, const aten_quant *q, const tl_quant *quant,
                                   tl_value *x)
@@ -70,10 +92,8 @@ static tl_value *clipped_to_range(aten_call *c, const aten_quant *q, const tl_qu
     tl_dtype_range(q->dtype, &lo, &hi);
     if (q->lo <= (double)lo && q->hi >= (double)hi)
         return x;
-    if (quant->n != 1) {
-        aten_refuse(c, "a range of integers smaller than the type's, per channel");
-        return x;
-    }
+    if (quant->n != 1)
+        return clipped_channels(c, q, quant, x);
     double scale = (double)quant->scale[0], zero = (double)quant->zero[0];
     tl_clip_attrs attrs = {.lo = (q->lo - zero) * scale, .hi = (q->hi - zero) * scale};
     return tl_build1(c->b, TL_OP_clip, x, &attrs);

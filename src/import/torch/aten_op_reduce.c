@@ -114,8 +114,12 @@ void aten_op_arg(aten_call *c)
         x = tl_build_reshape(c->b, x, &all, 1);
     tl_arg_attrs attrs = {.axis = flat || rank == 0 ? 0 : aten_axis(c, aten_int(c, 1, 0), rank),
                           .keep = !flat && rank > 0 && aten_bool(c, 2, false)};
-    if (attrs.axis >= 0)
-        aten_return(c, 0, tl_build1(c->b, c->row->op, x, &attrs));
+    if (attrs.axis < 0)
+        return;
+    tl_value *y = tl_build1(c->b, c->row->op, x, &attrs);
+    for (int i = 0; flat && i < rank && aten_bool(c, 2, false); i++)
+        y = aten_with_axis(c, y, 0);
+    aten_return(c, 0, y);
 }
 
 void aten_op_is_all_true(aten_call *c)
@@ -236,23 +240,77 @@ static tl_value *norm_over(aten_call *c, tl_value *x, double p, const aten_axes 
                   aten_scalar_like(c, x, 1 / p));
 }
 
-/* linalg_vector_norm(self, ord, dim, keepdim, dtype), norm.ScalarOpt_dim(self, p, dim, keepdim),
- * linalg_norm for vectors */
-void aten_op_vector_norm(aten_call *c)
+tl_value *aten_norm(aten_call *c, tl_value *x, double p, int axis)
+{
+    aten_axes axes = {.n = 1, .v = {axis}};
+    return norm_over(c, x, p, &axes, false);
+}
+
+/* Self in the type of an argument, else as floats. */
+static tl_value *norm_operand(aten_call *c, size_t arg)
 {
     tl_value *x = aten_as_float(c, aten_value(c, 0));
     tl_dtype dtype = x->fact.type.dtype;
+    (void)aten_dtype(c, arg, &dtype);
+    return tl_build_cast(c->b, x, dtype);
+}
+
+/* linalg_vector_norm(self, ord, dim, keepdim, dtype), norm.ScalarOpt_dim(self, p, dim, keepdim) */
+void aten_op_vector_norm(aten_call *c)
+{
+    tl_value *x = norm_operand(c, 4);
     aten_axes axes;
-    (void)aten_dtype(c, 4, &dtype);
-    x = tl_build_cast(c->b, x, dtype);
     if (aten_read_axes(c, 2, aten_rank(x), true, &axes))
         aten_return(c, 0, norm_over(c, x, aten_float(c, 1, 2), &axes, aten_bool(c, 3, false)));
 }
 
-/* norm.Scalar(self, p) */
+/* Of matrices, columns along axes[0], rows along axes[1]: the largest (p < 0: smallest) sum of a column
+ * (|p| = 1) or row (infinity). False: p takes singular values. */
+static bool matrix_norm(aten_call *c, tl_value *x, double p, const int64_t *axes, bool keep)
+{
+    bool rows = p == (double)INFINITY || p == -(double)INFINITY;
+    if (!rows && p != 1 && p != -1)
+        return false;
+    int64_t summed = axes[rows], other = axes[!rows];
+    tl_op extreme = p > 0 ? TL_OP_reduce_max : TL_OP_reduce_min;
+    tl_value *sum =
+        tl_build_reduce(c->b, TL_OP_reduce_sum, aten_1(c, TL_OP_abs, x), &summed, 1, true);
+    sum = tl_build_reduce(c->b, extreme, sum, &other, 1, true);
+    int64_t both[] = {TL_MIN(summed, other), TL_MAX(summed, other)};
+    aten_return(c, 0, keep ? sum : tl_build_reduce(c->b, TL_OP_reduce_sum, sum, both, 2, false));
+    return true;
+}
+
+/* linalg_norm(self, ord?, dim?, keepdim, dtype): two axes and an order make a norm of matrices */
+void aten_op_linalg_norm(aten_call *c)
+{
+    tl_value *x = norm_operand(c, 4);
+    size_t n;
+    const int64_t *dim = aten_ints(c, 2, &n);
+    bool keep = aten_bool(c, 3, false), is_matrix = n == 2 || (!dim && aten_rank(x) == 2);
+    aten_axes axes;
+    if (!aten_read_axes(c, 2, aten_rank(x), true, &axes))
+        return;
+    if (aten_is_none(c, 1) || !is_matrix || c->arg[1].kind == ATEN_STRING) {
+        tl_str word = c->n_arg > 1 && c->arg[1].kind == ATEN_STRING ? c->arg[1].s : TL_STR("fro");
+        if (!tl_str_is(word, "fro"))
+            aten_refuse(c, "norm %.*s, which takes singular values", TL_STR_ARG(word));
+        else
+            aten_return(c, 0,
+                        norm_over(c, x, c->arg[1].kind == ATEN_STRING ? 2 : aten_float(c, 1, 2),
+                                  &axes, keep));
+        return;
+    }
+    int64_t order[] = {dim ? aten_axis(c, dim[0], aten_rank(x)) : 0,
+                       dim ? aten_axis(c, dim[1], aten_rank(x)) : 1};
+    if (order[0] >= 0 && order[1] >= 0 && !matrix_norm(c, x, aten_float(c, 1, 2), order, keep))
+        aten_refuse(c, "a norm of matrices that takes singular values");
+}
+
+/* norm.Scalar(self, p), norm.ScalarOpt_dtype(self, p, dtype) */
 void aten_op_norm_all(aten_call *c)
 {
-    tl_value *x = aten_as_float(c, aten_value(c, 0));
+    tl_value *x = norm_operand(c, 2);
     aten_axes axes = all_axes(x);
     aten_return(c, 0, norm_over(c, x, aten_float(c, 1, 2), &axes, false));
 }
@@ -307,10 +365,6 @@ static tl_value *scan_axis(aten_call *c, tl_value *x, int axis, scan_step step)
     return x;
 }
 
-static tl_value *step_product(aten_call *c, tl_value *x, tl_value *before)
-{
-    return aten_2(c, TL_OP_mul, x, before);
-}
 static tl_value *step_max(aten_call *c, tl_value *x, tl_value *before)
 {
     return aten_2(c, TL_OP_max, x, before);
@@ -329,9 +383,9 @@ static tl_value *step_log_sum(aten_call *c, tl_value *x, tl_value *before)
 void aten_op_cumprod(aten_call *c)
 {
     tl_value *x = summed_type(c, aten_value(c, 0), 2);
-    int axis = aten_axis(c, aten_int(c, 1, 0), aten_rank(x));
-    if (axis >= 0)
-        aten_return(c, 0, aten_rank(x) ? scan_axis(c, x, axis, step_product) : x);
+    tl_cumsum_attrs attrs = {.axis = aten_axis(c, aten_int(c, 1, 0), aten_rank(x))};
+    if (attrs.axis >= 0)
+        aten_return(c, 0, aten_rank(x) ? tl_build1(c->b, TL_OP_cumprod, x, &attrs) : x);
 }
 
 /* logcumsumexp(self, dim) */
@@ -451,6 +505,16 @@ void aten_op_argsort(aten_call *c)
 void aten_op_argsort_stable(aten_call *c)
 {
     return_sorted(c, 2, 3, false);
+}
+
+/* msort(self): along the first axis */
+void aten_op_msort(aten_call *c)
+{
+    int axis;
+    tl_value *x = aten_value(c, 0);
+    tl_node *node = sorted_along(c, as_op_wants(c, x), 0, false, &axis);
+    if (node)
+        return_like(c, 0, node->out[0], x);
 }
 
 /* Element k of the order along an axis, with its place. */

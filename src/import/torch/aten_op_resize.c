@@ -153,6 +153,16 @@ void aten_op_upsample_nearest(aten_call *c)
     return_nearest(c, &u, false);
 }
 
+/* _upsample_nearest_exact2d(self, output_size, scales_h?, scales_w?) */
+void aten_op_upsample_nearest_exact(aten_call *c)
+{
+    upsampling u;
+    if (!begin_upsample(c, (size_t)TL_MAX(aten_rank(aten_value(c, 0)) - 2, 0), 1, c->n_arg, &u))
+        return;
+    add_factors(c, 2, &u);
+    return_nearest(c, &u, true);
+}
+
 /* ---- linear and cubic ---- */
 
 static void set_filter(aten_call *c, size_t corners, tl_resize_mode mode, upsampling *u)
@@ -203,14 +213,37 @@ void aten_op_upsample_cubic(aten_call *c)
     return_resized(c, &u);
 }
 
+/* Antialiased filters with align_corners: PyTorch takes its step, (in - 1) / (out - 1), but places pixels as
+ * without. False: recorded. */
+static bool corner_step(aten_call *c, upsampling *u)
+{
+    for (size_t i = 0; i < u->n; i++) {
+        int64_t in, out;
+        if (!tl_dim_is_const(aten_size(u->x, (int)i + 1), &in) ||
+            !tl_dim_is_const(u->size[i], &out)) {
+            aten_refuse_as(c, TL_U005, "antialias with align_corners over open sizes");
+            return false;
+        }
+        u->scale[i] =
+            in > 1 && out > 1 ? (double)(out - 1) / (double)(in - 1) : (double)out / (double)in;
+    }
+    u->has_scales = true;
+    u->attrs.coord = TL_resize_coord_half_pixel;
+    return true;
+}
+
 /* Antialiased ones widen the filter, and leave out what lies outside; the cubic one has another
  * parameter. */
-static void antialiased(aten_call *c, tl_resize_mode mode)
+static void antialiased(aten_call *c, tl_resize_mode mode, bool sized)
 {
     upsampling u;
-    if (!begin_upsample(c, 2, 1, 3, &u))
+    if (!begin_upsample(c, 2, 1, sized ? c->n_arg : 3, &u))
         return;
+    if (sized)
+        add_factors(c, 3, &u);
     set_filter(c, 2, mode, &u);
+    if (aten_bool(c, 2, false) && !corner_step(c, &u))
+        return;
     u.attrs.antialias = u.attrs.exclude_outside = true;
     u.attrs.cubic_a = -0.5;
     return_resized(c, &u);
@@ -218,12 +251,23 @@ static void antialiased(aten_call *c, tl_resize_mode mode)
 
 void aten_op_upsample_linear_aa(aten_call *c)
 {
-    antialiased(c, TL_resize_mode_linear);
+    antialiased(c, TL_resize_mode_linear, false);
 }
 
 void aten_op_upsample_cubic_aa(aten_call *c)
 {
-    antialiased(c, TL_resize_mode_cubic);
+    antialiased(c, TL_resize_mode_cubic, false);
+}
+
+/* _upsample_bilinear2d_aa(self, output_size, align_corners, scales_h?, scales_w?) */
+void aten_op_upsample_linear_aa_sized(aten_call *c)
+{
+    antialiased(c, TL_resize_mode_linear, true);
+}
+
+void aten_op_upsample_cubic_aa_sized(aten_call *c)
+{
+    antialiased(c, TL_resize_mode_cubic, true);
 }
 
 /* ---- grid_sampler(input, grid, interpolation, padding, align_corners) ---- */

@@ -383,9 +383,9 @@ void aten_op_select(aten_call *c)
         return;
     const tl_dim *size = aten_size(aten_tensor_read(c->env, t), axis);
     tl_value *index = aten_computed(c, 2);
-    aten_tensor *row = index ? aten_view_at(c->env, t, axis, index_from_front(c, index, size))
-                             : aten_view_select(c->env, t, axis,
-                                                from_front(c, aten_dim(c, 2), size));
+    aten_tensor *row = index
+                           ? aten_view_at(c->env, t, axis, index_from_front(c, index, size))
+                           : aten_view_select(c->env, t, axis, from_front(c, aten_dim(c, 2), size));
     aten_return_tensor(c, 0, row);
 }
 
@@ -510,19 +510,19 @@ void aten_op_unbind(aten_call *c)
 /* ---- diagonals, windows, strides ---- */
 
 /* The two axes last and merged; then every (m + 1)-th element from the diagonal's first. */
-void aten_op_diagonal(aten_call *c)
+aten_tensor *aten_diagonal(aten_call *c, aten_tensor *t, size_t first_arg)
 {
-    aten_tensor *t = aten_handle(c, 0);
     const tl_value *x = aten_tensor_read(c->env, t);
     int rank = rank_of_tensor(c, t), perm[TL_MAX_RANK], n = 0;
-    int64_t offset = aten_int(c, 1, 0), rows, columns;
-    int a = aten_axis(c, aten_int(c, 2, 0), rank), b = aten_axis(c, aten_int(c, 3, 1), rank);
+    int64_t offset = aten_int(c, first_arg, 0), rows, columns;
+    int a = aten_axis(c, aten_int(c, first_arg + 1, 0), rank);
+    int b = aten_axis(c, aten_int(c, first_arg + 2, 1), rank);
     const tl_dim *dims[TL_MAX_RANK];
     if (a < 0 || b < 0 || a == b)
-        return;
+        return NULL;
     if (!tl_dim_is_const(aten_size(x, a), &rows) || !tl_dim_is_const(aten_size(x, b), &columns)) {
         aten_refuse_as(c, TL_U005, "the diagonal of open sizes");
-        return;
+        return NULL;
     }
     for (int i = 0; i < rank; i++)
         if (i != a && i != b) {
@@ -537,9 +537,48 @@ void aten_op_diagonal(aten_call *c)
     aten_tensor *merged =
         aten_view_reshape(c->env, aten_view_permute(c->env, t, perm), dims, n + 1);
     count = TL_MAX(count, 0);
-    aten_return_tensor(c, 0,
-                       aten_view_slice(c->env, merged, n, aten_i(c, count ? first : 0),
-                                       aten_i(c, count), columns + 1));
+    return aten_view_slice(c->env, merged, n, aten_i(c, count ? first : 0), aten_i(c, count),
+                           columns + 1);
+}
+
+/* diagonal(self, offset, dim1, dim2) */
+void aten_op_diagonal(aten_call *c)
+{
+    aten_tensor *view = aten_diagonal(c, aten_handle(c, 0), 1);
+    if (view)
+        aten_return_tensor(c, 0, view);
+}
+
+/* ---- axes that are missing ---- */
+
+/* atleast_1d, atleast_2d, atleast_3d: [n] becomes [1, n], [1, n, 1]; [n, m] becomes [n, m, 1] */
+static void at_least(aten_call *c, int least)
+{
+    aten_tensor *t = aten_handle(c, 0);
+    const tl_value *x = aten_tensor_read(c->env, t);
+    int rank = rank_of_tensor(c, t), n = 0;
+    const tl_dim *dims[TL_MAX_RANK];
+    if (rank < least && (rank <= 1 && least > 1))
+        dims[n++] = aten_i(c, 1);
+    for (int i = 0; i < rank; i++)
+        dims[n++] = aten_size(x, i);
+    while (n < least)
+        dims[n++] = aten_i(c, 1);
+    aten_return_tensor(
+        c, 0, n == rank ? aten_view_same(c->env, t) : aten_view_reshape(c->env, t, dims, n));
+}
+
+void aten_op_atleast_1d(aten_call *c)
+{
+    at_least(c, 1);
+}
+void aten_op_atleast_2d(aten_call *c)
+{
+    at_least(c, 2);
+}
+void aten_op_atleast_3d(aten_call *c)
+{
+    at_least(c, 3);
 }
 
 /* unfold(dimension, size, step): windows along an axis, their elements in a new last one */
@@ -561,14 +600,16 @@ void aten_op_unfold(aten_call *c)
         index[i] = i / size * step + i % size;
     if (!index)
         return;
-    int64_t shape[2] = {n, size};
-    tl_value *at = tl_build_const(
-        c->model, tl_const_bytes(c->model->arena, TL_I64, 2, shape, index), TL_STR(""));
-    tl_gather_attrs attrs = {.axis = axis};
-    x = tl_build2(c->b, TL_OP_gather, x, at, &attrs); /* [..., n, size, ...] */
-    for (int i = 0; i <= rank; i++)
+    const tl_dim *dims[TL_MAX_RANK]; /* [..., n, size, ...] */
+    for (int i = 0; i <= rank; i++) {
+        dims[i] = i == axis       ? aten_i(c, n)
+                  : i == axis + 1 ? aten_i(c, size)
+                                  : aten_size(x, i - (i > axis));
         perm[i] = i <= axis ? i : i < rank ? i + 1 : axis + 1;
-    aten_return_tensor(c, 0, aten_view_opaque(c->env, t, tl_build_transpose(c->b, x, perm)));
+    }
+    t = aten_view_pick(c->env, t, axis, index, (size_t)(n * size));
+    t = aten_view_reshape(c->env, t, dims, rank + 1);
+    aten_return_tensor(c, 0, aten_view_permute(c->env, t, perm));
 }
 
 /* as_strided addresses the storage: elements of the base, one by one. */
@@ -603,13 +644,13 @@ void aten_op_as_strided(aten_call *c)
     }
     if (!index)
         return;
-    tl_value *flat = tl_build_reshape_i(c->b, x, &all, 1);
-    tl_gather_attrs attrs = {.axis = 0};
+    const tl_dim *flat = aten_i(c, all), *dims[TL_MAX_RANK];
+    for (size_t i = 0; i < n; i++)
+        dims[i] = aten_i(c, shape[i]);
+    aten_tensor *picked = aten_view_reshape(c->env, &base, &flat, 1);
     if (!plain)
-        flat = tl_build2(c->b, TL_OP_gather, flat, tl_build_i64s(c->model, index, (size_t)count),
-                         &attrs);
-    aten_return_tensor(
-        c, 0, aten_view_opaque(c->env, &base, tl_build_reshape_i(c->b, flat, shape, (int)n)));
+        picked = aten_view_pick(c->env, picked, 0, index, (size_t)count);
+    aten_return_tensor(c, 0, aten_view_reshape(c->env, picked, dims, (int)n));
 }
 
 /* ---- the same tensor ---- */

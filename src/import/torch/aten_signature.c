@@ -36,7 +36,7 @@ static size_t find_char(tl_str s, size_t from, char c)
 }
 
 /* Defaults that are names. */
-static bool named_default(tl_str text, aten_arg *out)
+static bool named_default(aten_env *env, tl_str text, aten_arg *out)
 {
     static const struct {
         const char *word;
@@ -51,6 +51,8 @@ static bool named_default(tl_str text, aten_arg *out)
         *out = (aten_arg){.kind = names[i].kind};
         if (out->kind == ATEN_BOOL)
             out->b = names[i].value;
+        if (out->kind == ATEN_INT)
+            out->i = tl_dim_const(env->dims, names[i].value);
         if (out->kind == ATEN_DTYPE)
             out->dtype = (tl_dtype)names[i].value;
         return true;
@@ -87,7 +89,7 @@ static aten_arg read_default(aten_env *env, const aten_param *p, tl_str text)
         return list_default(env, text);
     if (text.n >= 2 && (text.p[0] == '"' || text.p[0] == '\''))
         return (aten_arg){.kind = ATEN_STRING, .s = sub_text(text, 1, text.n - 1)};
-    if (p->type == PARAM_IGNORED || named_default(text, &arg))
+    if (p->type == PARAM_IGNORED || named_default(env, text, &arg))
         return arg;
     if (tl_str_to_i64(text, &i))
         return p->type == PARAM_FLOAT ? (aten_arg){.kind = ATEN_FLOAT, .f = (double)i}

@@ -91,6 +91,18 @@ static aten_arg string_argument(pt2_reader *r, const tl_json_node *node)
     return (aten_arg){.kind = ATEN_STRING, .s = tl_json_as_text(node)};
 }
 
+/* {real, imag} */
+static aten_arg complex_argument(pt2_reader *r, const tl_json_node *node)
+{
+    float parts[2] = {(float)tl_json_as_float(tl_json_member(node, "real"), 0),
+                      (float)tl_json_as_float(tl_json_member(node, "imag"), 0)};
+    int64_t two = 2;
+    tl_value *value = tl_build_f32s(r->model, parts, 1, &two);
+    aten_tensor *t = aten_tensor_new(&r->env, value);
+    t->is_complex = t->is_number = true;
+    return (aten_arg){.kind = ATEN_TENSOR, .t = t};
+}
+
 /* {as_name}, or the number itself under as_int, as_float, as_bool */
 static aten_arg symbolic_argument(pt2_reader *r, const tl_json_node *node)
 {
@@ -167,6 +179,7 @@ static const struct {
     {"as_int", int_argument, false},
     {"as_ints", int_argument, true},
     {"as_int_lists", int_list_argument, true},
+    {"as_complex", complex_argument, false},
     {"as_float", float_argument, false},
     {"as_floats", float_argument, true},
     {"as_float_lists", float_list_argument, true},

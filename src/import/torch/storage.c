@@ -6,8 +6,8 @@ typedef enum view_kind {
     VIEW_PERMUTE,
     VIEW_EXPAND,
     VIEW_SLICE,
-    VIEW_AT, /* one element along axis, at a computed index */
-    VIEW_OPAQUE
+    VIEW_AT,  /* one element along axis, at a computed index */
+    VIEW_PICK /* elements along axis, in any order */
 } view_kind;
 
 struct aten_view {
@@ -17,10 +17,12 @@ struct aten_view {
     const tl_dim *const *dims; /* of the result: RESHAPE, EXPAND */
     int rank;
     int perm[TL_MAX_RANK];
-    int axis; /* SLICE, AT */
+    int axis; /* SLICE, AT, PICK */
     const tl_dim *begin, *size;
     int64_t stride;
-    tl_value *index; /* AT */
+    tl_value *index;   /* AT */
+    const int64_t *at; /* PICK */
+    size_t n_at;
     /* what was read last: valid while the storage has this version, in the graph of the value */
     tl_value *seen;
     uint32_t seen_version;
@@ -127,8 +129,11 @@ static tl_value *apply_view(aten_env *env, const aten_view *view, tl_value *x)
         tl_dynamic_slice_attrs attrs = {.size = {(size_t)view->of.rank, size}};
         return tl_build2(b, TL_OP_dynamic_slice, x, start_of(env, view), &attrs);
     }
-    case VIEW_OPAQUE:
-        break;
+    case VIEW_PICK: {
+        tl_gather_attrs attrs = {.axis = view->axis};
+        tl_value *at = tl_build_i64s(env->model, view->at, view->n_at);
+        return tl_build2(b, TL_OP_gather, x, at, &attrs);
+    }
     }
     return x;
 }
@@ -141,24 +146,12 @@ static bool is_open(const aten_env *env, const tl_graph *graph)
     return !graph; /* constants */
 }
 
-static tl_value *read_view(aten_env *env, const aten_storage *storage, const aten_view *view);
-
-static tl_value *stale_opaque(aten_env *env)
-{
-    tl_where where = tl_origin_where(env->model, env->scope->b.origin);
-    (void)tl_fail(env->cx, TL_U006, &where,
-                  "a view of overlapping elements is read after its tensor was written to");
-    return tl_build_poison(&env->scope->b, 1)->out[0];
-}
-
 static tl_value *read_view(aten_env *env, const aten_storage *storage, const aten_view *view)
 {
     if (!view)
         return aten_see(env, storage->value);
     if (view->seen && view->seen_version == storage->version && is_open(env, view->seen->graph))
         return aten_see(env, view->seen);
-    if (view->kind == VIEW_OPAQUE)
-        return stale_opaque(env);
     tl_value *before = read_view(env, storage, view->before);
     tl_value *value = before->poison ? before : apply_view(env, view, before);
     union { /* what was seen is a cache beside the view, which does not change */
@@ -212,7 +205,22 @@ static tl_value *replace_run(aten_env *env, const aten_view *view, tl_value *bef
     return n == 1 ? part : tl_build_concat(&env->scope->b, parts, n, view->axis);
 }
 
-/* Every stride-th element: picked, one by one, from before and part side by side. */
+/* before with elements along the view's axis from part: i becomes part[taken[i]], -1 stays. */
+static tl_value *replace_some(aten_env *env, const aten_view *view, tl_value *before,
+                              tl_value *part, const int64_t *taken, int64_t all)
+{
+    int64_t *from = TL_NEW_ARRAY(env->arena, int64_t, all + 1);
+    if (!from)
+        return before;
+    for (int64_t i = 0; i < all; i++)
+        from[i] = taken[i] < 0 ? i : all + taken[i];
+    tl_value *both = tl_build_concat(&env->scope->b, (tl_value *[]){before, part}, 2, view->axis);
+    tl_gather_attrs attrs = {.axis = view->axis};
+    return tl_build2(&env->scope->b, TL_OP_gather, both,
+                     tl_build_i64s(env->model, from, (size_t)all), &attrs);
+}
+
+/* Every stride-th element. */
 static tl_value *replace_comb(aten_env *env, const aten_view *view, tl_value *before,
                               tl_value *part)
 {
@@ -220,19 +228,30 @@ static tl_value *replace_comb(aten_env *env, const aten_view *view, tl_value *be
     if (!tl_dim_is_const(view->begin, &begin) || !tl_dim_is_const(view->size, &size) ||
         !tl_dim_is_const(before->fact.type.dims[view->axis], &all))
         return refuse_write(env, "a slice with steps over a size that is not known");
-    int64_t *from = TL_NEW_ARRAY(env->arena, int64_t, all + 1);
-    for (int64_t i = 0; from && i < all; i++) {
+    int64_t *taken = TL_NEW_ARRAY(env->arena, int64_t, all + 1);
+    for (int64_t i = 0; taken && i < all; i++) {
         int64_t k = (i - begin) / view->stride;
-        bool replaced = i >= begin && (i - begin) % view->stride == 0 && k < size;
-        from[i] = replaced ? all + k : i;
+        taken[i] = i >= begin && (i - begin) % view->stride == 0 && k < size ? k : -1;
     }
-    if (!from)
-        return before;
-    tl_builder *b = &env->scope->b;
-    tl_value *both = tl_build_concat(b, (tl_value *[]){before, part}, 2, view->axis);
-    tl_value *index = tl_build_i64s(env->model, from, (size_t)all);
-    tl_gather_attrs attrs = {.axis = view->axis};
-    return tl_build2(b, TL_OP_gather, both, index, &attrs);
+    return taken ? replace_some(env, view, before, part, taken, all) : before;
+}
+
+/* Elements in any order, each once. */
+static tl_value *replace_picked(aten_env *env, const aten_view *view, tl_value *before,
+                                tl_value *part)
+{
+    int64_t all;
+    if (!tl_dim_is_const(before->fact.type.dims[view->axis], &all))
+        return refuse_write(env, "elements of a size that is not known");
+    int64_t *taken = TL_NEW_ARRAY(env->arena, int64_t, all + 1);
+    for (int64_t i = 0; taken && i < all; i++)
+        taken[i] = -1;
+    for (size_t k = 0; taken && k < view->n_at; k++) {
+        if (taken[view->at[k]] >= 0)
+            return refuse_write(env, "a view of overlapping elements");
+        taken[view->at[k]] = (int64_t)k;
+    }
+    return taken ? replace_some(env, view, before, part, taken, all) : before;
 }
 
 /* What was viewed, after the view became value. */
@@ -266,10 +285,12 @@ static tl_value *undo_view(aten_env *env, const aten_view *view, const aten_stor
         tl_value *start = start_of(env, view);
         return tl_build3(b, TL_OP_dynamic_update_slice, before, value, start, NULL);
     }
-    case VIEW_OPAQUE:
-        break;
+    case VIEW_PICK: {
+        tl_value *before = read_view(env, storage, view->before);
+        return before->poison ? before : replace_picked(env, view, before, value);
     }
-    return refuse_write(env, "a view of overlapping elements");
+    }
+    return value;
 }
 
 void aten_tensor_write(aten_env *env, aten_tensor *t, tl_value *value)
@@ -397,14 +418,15 @@ aten_tensor *aten_view_at(aten_env *env, aten_tensor *t, int axis, tl_value *ind
     return drop_axis(env, t, out, axis);
 }
 
-aten_tensor *aten_view_opaque(aten_env *env, aten_tensor *t, tl_value *value)
+aten_tensor *aten_view_pick(aten_env *env, aten_tensor *t, int axis, const int64_t *at, size_t n)
 {
     aten_tensor *out;
-    aten_view *view = add_view(env, t, VIEW_OPAQUE, &out);
+    aten_view *view = add_view(env, t, VIEW_PICK, &out);
     if (!view)
         return out;
-    view->seen = value;
-    view->seen_version = t->storage->version;
+    view->axis = axis;
+    view->at = tl_arena_copy(env->arena, at, n * sizeof(*at));
+    view->n_at = view->at ? n : 0;
     return out;
 }
 
@@ -479,7 +501,7 @@ static bool known_strides(const aten_view *view, const tl_type *type, int64_t *s
     case VIEW_AT:
         memcpy(stride, inner, (size_t)type->rank * sizeof(stride[0]));
         return true;
-    case VIEW_OPAQUE:
+    case VIEW_PICK:
         break;
     }
     return false;

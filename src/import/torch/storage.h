@@ -90,8 +90,8 @@ aten_tensor *aten_view_slice(aten_env *env, aten_tensor *t, int axis, const tl_d
 aten_tensor *aten_view_select(aten_env *env, aten_tensor *t, int axis, const tl_dim *index);
 /* The same at an index in [0, size) that the model computes (scalar i64). */
 aten_tensor *aten_view_at(aten_env *env, aten_tensor *t, int axis, tl_value *index);
-/* A view computed by other means, that cannot be written through: value was built from t's. */
-aten_tensor *aten_view_opaque(aten_env *env, aten_tensor *t, tl_value *value);
+/* The elements at[0 .. n) along axis, in that order; at is copied. Not written through where one comes twice. */
+aten_tensor *aten_view_pick(aten_env *env, aten_tensor *t, int axis, const int64_t *at, size_t n);
 
 /* True when the elements of t, in the order of the shape, lie in memory such that another shape needs no copy
  * (where sizes are open: when nothing but reshapes leads to t). */
