@@ -294,14 +294,15 @@ def write_io(path, inputs, outputs):
     path.write_bytes(zlib.compress(text + b"".join(data), 9))
 
 
-def write(path, cases):
-    """One file of cases {name: case}; all of one kind."""
+def write(path, cases, decomposed=False):
+    """One file of cases {name: case}; all of one kind. decomposed: as run_decompositions leaves them."""
     inputs, outputs = {}, {}
     tensors = {name: tensors_of(case, k) for k, (name, case) in enumerate(cases.items())}
     if callable(next(iter(cases.values())).call):
         flat = [t for args, _ in tensors.values() for t in args]
         with torch.no_grad():
             exported = torch.export.export(Functions(cases), tuple(flat), strict=False)
+            exported = exported.run_decompositions() if decomposed else exported
         inputs = {f"{name}_{k}": t for name, (args, _) in tensors.items() for k, t in enumerate(args)}
     else:
         builder = Builder()
@@ -343,14 +344,14 @@ def main():
         for old in options.to.glob(f"{name}-*"):
             old.unlink()
         size = 1 if options.each else PER_FILE
-        for kind in (False, True):
-            chosen = [c for c in cases if callable(c.call) == kind]
+        for kind in ("", "p", "d"):  # operators, programs, decomposed programs
+            chosen = [c for c in cases if callable(c.call) == bool(kind)]
             for part, k in enumerate(range(0, len(chosen), size)):
-                tag = f"{name}-{'p' if kind else ''}{part + 1:02}"
+                tag = f"{name}-{kind}{part + 1:02}"
                 if options.each:
                     tag += "-" + chosen[k].name.replace("::", "_")
                 try:
-                    write(options.to / f"{tag}.pt2", named(chosen[k:k + size]))
+                    write(options.to / f"{tag}.pt2", named(chosen[k:k + size]), kind == "d")
                 except Exception as error:  # one case must not hide the others
                     failed += 1
                     print(f"{tag}: {type(error).__name__}: {str(error)[:300]}", file=sys.stderr)

@@ -115,6 +115,11 @@ def where_lists(mask):
     return torch.where(mask)
 
 
+@programs(b(3, 4))
+def nonzero_numpy(mask):
+    return torch.ops.aten.nonzero_numpy(mask)
+
+
 @programs(f(5, 2), b(5))
 def mask_of_rows(x, mask):
     return x[mask]

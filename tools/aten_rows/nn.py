@@ -1,5 +1,6 @@
 """Layers: products, convolutions, pools, norms, attention, recurrent layers, resizing, losses, quantisation."""
 import torch
+import torch.ao.quantization.fx._decomposed  # declares operators
 
 from aten_cases import b, case, f, group, half, i, i32, programs, v, w
 
@@ -341,13 +342,32 @@ case("binary_cross_entropy", f(3, 4, lo=0.05, hi=0.95), f(3, 4, lo=0, hi=1), f(4
 case("nll_loss", f(3, 4), LABELS)
 case("nll_loss_nd", f(4), v(2))
 case("nll_loss_nd", f(2, 3, 2, 2), i(2, 2, 2, lo=0, hi=3))
+case("nll_loss2d_forward", f(2, 3, 2, 2), i(2, 2, 2, lo=0, hi=3), None, 1, -100)
 case("nll_loss2d", f(2, 3, 2, 2), i(2, 2, 2, lo=0, hi=3))
 case("cross_entropy_loss", f(3, 4), LABELS, None, 1, -100, 0.1)
 case("cross_entropy_loss", f(3, 4), LABELS, w(f(4, lo=0.2, hi=2)), 1, -100, 0.1)
 case("cross_entropy_loss", f(3, 4), f(3, 4, lo=0, hi=1))
 case("cross_entropy_loss", f(2, 3, 4), i(2, 4, lo=0, hi=3))
 
+@programs(f(4, 2, 5), f(1, 2, 3), f(1, 2, 3), f(12, 5, lo=-1, hi=1), f(12, 3, lo=-1, hi=1), f(12), f(12))
+def lstm_with_weights_as_inputs(x, h, c, w_ih, w_hh, b_ih, b_hh):
+    return torch.ops.aten.lstm.input(x, [h, c], [w_ih, w_hh, b_ih, b_hh], True, 1, 0.0, False, False, False)
+
+
 group("quant")
+
+PAIR = "quantized_decomposed::{}_per_tensor"
+CODES = i(3, 4, lo=-90, hi=90, dtype=torch.int8)
+case(PAIR.format("quantize"), f(3, 4), 0.05, 3, -128, 127, torch.int8)
+case(PAIR.format("quantize"), f(3, 4), 0.02, 128, 0, 255, torch.uint8)
+case(PAIR.format("dequantize"), CODES, 0.05, 3, -128, 127, torch.int8)
+for overload in ("tensor", "tensor2"):
+    limits = (-128, 127) if overload == "tensor" else (w(v(-128)), w(v(127)))
+    case(PAIR.format("quantize") + "." + overload, f(3, 4), w(v(0.05)), w(v(3)), *limits, torch.int8)
+    case(PAIR.format("dequantize") + "." + overload, CODES, w(v(0.05)), w(v(3)), *limits, torch.int8)
+case("quantized_decomposed::quantize_per_channel", f(3, 4), w(v([0.1, 0.05, 0.02])), w(v([0, 3, -4])), 0, -128, 127, torch.int8)
+case("quantized_decomposed::dequantize_per_channel", CODES, w(v([0.1, 0.05, 0.02])), w(v([0, 3, -4])), 0, -128, 127, torch.int8)
+case("quantized_decomposed::choose_qparams.tensor", f(3, 4), -128, 127, 1e-6, torch.int8)
 case("fake_quantize_per_tensor_affine", f(3, 4), 0.1, 3, -128, 127)
 case("fake_quantize_per_tensor_affine", f(3, 4), 0.02, 128, 0, 255)
 case("fake_quantize_per_tensor_affine.tensor_qparams", f(3, 4), w(v([0.1])), w(v([3], torch.int32)), -128, 127)

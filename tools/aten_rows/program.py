@@ -267,6 +267,18 @@ def where_and_fill(x, y):
     return z
 
 
+@programs(f(2, 3))
+def memory_before_it_is_filled(x):
+    a = torch.empty(2, 3)
+    c = x.new_empty(2, 3)
+    d = torch.empty_strided((2, 3), (1, 2))
+    e = torch.ops.aten.empty_permuted([2, 3], [1, 0])
+    for t in (a, c, d, e):
+        t.copy_(x)
+        t[0] = 1
+    return a, c, d, e
+
+
 @programs(f(3, 4))
 def out_of_one_into_another(x):
     a = torch.zeros(3, 8)

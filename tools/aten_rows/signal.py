@@ -41,7 +41,8 @@ def fft2(x):
 
 @programs(f(3, 4, 6))
 def fftn(x):
-    return real(torch.fft.fftn(x)), real(torch.fft.rfftn(x)), real(torch.fft.ifftn(torch.fft.fftn(x)))
+    z = torch.fft.fftn(x)
+    return real(z), real(torch.fft.rfftn(x)), real(torch.fft.ifftn(z)), real(torch.fft.ifft2(z)), torch.fft.irfftn(z)
 
 
 @programs(f(2, 20))
@@ -54,6 +55,11 @@ def stft(x):
 @programs(f(20))
 def stft_two_sided(x):
     return real(torch.stft(x, 6, 3, win_length=4, window=torch.ones(4), onesided=False, return_complex=True))
+
+
+@programs(f(2, 20))
+def stft_centred(x):
+    return real(torch.ops.aten.stft.center(x, 8, 4, 8, torch.ones(8), True, "reflect", False, True, True))
 
 
 @programs(f(1, 32))

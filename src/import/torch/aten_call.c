@@ -214,6 +214,15 @@ static const tl_dim *known_dim(aten_call *c, const aten_arg *arg)
     return v && n == 1 ? v[0] : NULL;
 }
 
+static bool is_single(const tl_value *x)
+{
+    const tl_type *type = tl_type_of(x);
+    for (int i = 0; i < type->rank; i++)
+        if (!tl_dim_is(type->dims[i], 1))
+            return false;
+    return true;
+}
+
 static bool known_float(aten_call *c, const aten_arg *arg, double *out)
 {
     int64_t i;
@@ -222,8 +231,9 @@ static bool known_float(aten_call *c, const aten_arg *arg, double *out)
         *out = arg->f;
     else if (d && tl_dim_is_const(d, &i))
         *out = (double)i;
-    else if (arg->kind == ATEN_NUMBER) {
-        tl_value *known = tl_known_value(&c->env->known, arg->v);
+    else if (arg->kind == ATEN_NUMBER || arg->kind == ATEN_TENSOR) {
+        tl_value *x = arg->kind == ATEN_NUMBER ? arg->v : aten_tensor_read(c->env, arg->t);
+        tl_value *known = is_single(x) ? tl_known_value(&c->env->known, x) : NULL;
         const double *v = known ? tl_const_load_f64(c->cx, known->constant, c->arena) : NULL;
         if (v)
             *out = v[0];

@@ -316,6 +316,7 @@ static const struct {
     {"fft_ifftn", NULL},
     {"fft_irfftn", NULL},
     {"istft", NULL},
+    {"_to_copy", NULL},
     {"view", NULL},
     {"reshape", NULL},
     {"flatten", NULL},

@@ -79,6 +79,8 @@ tl_value *aten_without_axis(aten_call *c, tl_value *x, int axis); /* whose size 
 tl_value *aten_cut(aten_call *c, tl_value *x, int axis, const tl_dim *begin, const tl_dim *size);
 /* The view of t's diagonal by three arguments: offset, dim1, dim2. NULL: recorded. */
 aten_tensor *aten_diagonal(aten_call *c, aten_tensor *t, size_t first_arg);
+/* The same for as_strided: size, stride, storage_offset. */
+aten_tensor *aten_strided(aten_call *c, aten_tensor *t, size_t first_arg);
 /* Product of x's dims in [from, to). */
 const tl_dim *aten_product(const aten_call *c, const tl_value *x, int from, int to);
 /* A value filled with a number. */

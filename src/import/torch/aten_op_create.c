@@ -461,8 +461,25 @@ void aten_op_to_copy(aten_call *c)
 {
     tl_value *x = aten_value(c, 0);
     tl_dtype type = x->fact.type.dtype;
-    (void)aten_dtype(c, 1, &type);
-    aten_return(c, 0, tl_build_cast(c->b, x, type));
+    bool to_complex = c->arg[1].kind == ATEN_DTYPE && c->arg[1].is_complex;
+    bool is_complex = aten_handle(c, 0)->is_complex;
+    if (to_complex)
+        type = c->arg[1].dtype;
+    else
+        (void)aten_dtype(c, 1, &type);
+    x = tl_build_cast(c->b, x, type);
+    if (to_complex && !is_complex) { /* [..., 2] */
+        int rank = aten_rank(x);
+        tl_value *parts[] = {aten_with_axis(c, x, rank),
+                             aten_with_axis(c, aten_times(c, x, 0), rank)};
+        x = tl_build_concat(c->b, parts, 2, rank);
+    }
+    if (is_complex && !to_complex && !aten_is_none(c, 1))
+        aten_refuse(c, "complex numbers as real ones");
+    else if (to_complex || is_complex)
+        aten_return_complex(c, 0, x);
+    else
+        aten_return(c, 0, x);
 }
 
 /* copy(self, src): src in the type and shape of self */

@@ -597,6 +597,15 @@ void aten_op_diagonal_scatter(aten_call *c)
         write_copy(c, copy, view);
 }
 
+/* as_strided_scatter(self, src, size, stride, storage_offset) */
+void aten_op_as_strided_scatter(aten_call *c)
+{
+    aten_tensor *copy = aten_tensor_new(c->env, aten_value(c, 0));
+    aten_tensor *view = aten_strided(c, copy, 2);
+    if (view)
+        write_copy(c, copy, view);
+}
+
 /* fill_diagonal_(self, fill_value, wrap) of a matrix */
 void aten_op_fill_diagonal(aten_call *c)
 {

@@ -153,24 +153,33 @@ void aten_op_repeat_interleave(aten_call *c)
         aten_return(c, 0, repeated(c, x, axis, aten_dim(c, 1)));
 }
 
-/* Row i as often as repeats[i] says: place p takes the row whose repeats and those before it end behind p. */
-static void return_repeated_by(aten_call *c, tl_value *x, int axis, tl_value *repeats)
+/* Row i as often as repeats[i] says, i64: place p takes the row whose repeats and those before it end behind p. */
+static tl_value *repeated_rows(aten_call *c, tl_value *repeats)
 {
     tl_cumsum_attrs sum = {.axis = 0};
-    tl_gather_attrs attrs = {.axis = axis};
     repeats = tl_build_cast(c->b, repeats, TL_I64);
-    if (aten_rank(repeats) != 1) {
-        aten_refuse_as(c, TL_U005, "repeats of rank %d computed at run time", aten_rank(repeats));
-        return;
-    }
     tl_value *ends = tl_build1(c->b, TL_OP_cumsum, repeats, &sum);
     tl_value *limits[] = {tl_build_scalar(c->model, TL_I64, 0),
                           aten_reduce_all(c, TL_OP_reduce_sum, repeats),
                           tl_build_scalar(c->model, TL_I64, 1)};
     tl_value *place = tl_build(c->b, TL_OP_range, limits, 3, NULL);
     tl_value *over = aten_2(c, TL_OP_less_equal, ends, aten_with_axis(c, place, 1));
-    tl_value *row = aten_reduce(c, TL_OP_reduce_sum, tl_build_cast(c->b, over, TL_I64), 1, false);
-    aten_return(c, 0, tl_build2(c->b, TL_OP_gather, x, row, &attrs));
+    return aten_reduce(c, TL_OP_reduce_sum, tl_build_cast(c->b, over, TL_I64), 1, false);
+}
+
+static void return_repeated_by(aten_call *c, tl_value *x, int axis, tl_value *repeats)
+{
+    tl_gather_attrs attrs = {.axis = axis};
+    if (aten_rank(repeats) != 1)
+        aten_refuse_as(c, TL_U005, "repeats of rank %d computed at run time", aten_rank(repeats));
+    else
+        aten_return(c, 0, tl_build2(c->b, TL_OP_gather, x, repeated_rows(c, repeats), &attrs));
+}
+
+/* repeat_interleave.Tensor(repeats, output_size?): the numbers of the rows */
+void aten_op_repeated_rows(aten_call *c)
+{
+    aten_return(c, 0, repeated_rows(c, aten_value(c, 0)));
 }
 
 /* repeat_interleave.self_Tensor(self, repeats, dim?) */

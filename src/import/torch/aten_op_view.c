@@ -613,17 +613,18 @@ void aten_op_unfold(aten_call *c)
 }
 
 /* as_strided addresses the storage: elements of the base, one by one. */
-void aten_op_as_strided(aten_call *c)
+aten_tensor *aten_strided(aten_call *c, aten_tensor *t, size_t first_arg)
 {
-    aten_tensor *t = aten_handle(c, 0), base = {.storage = t->storage};
+    aten_tensor base = {.storage = t->storage};
     tl_value *x = aten_tensor_read(c->env, &base);
     size_t n, n_strides;
-    const int64_t *shape = aten_ints(c, 1, &n), *stride = aten_ints(c, 2, &n_strides);
-    int64_t offset = aten_int(c, 3, 0), count = 1, all, last = offset;
+    const int64_t *shape = aten_ints(c, first_arg, &n),
+                  *stride = aten_ints(c, first_arg + 1, &n_strides);
+    int64_t offset = aten_int(c, first_arg + 2, 0), count = 1, all, last = offset;
     if (t->is_complex || n != n_strides || n > TL_MAX_RANK ||
         !tl_dim_is_const(aten_product(c, x, 0, aten_rank(x)), &all)) {
         aten_refuse_as(c, TL_U005, "strides over open sizes");
-        return;
+        return NULL;
     }
     for (size_t i = 0; i < n; i++) {
         count *= shape[i];
@@ -631,7 +632,7 @@ void aten_op_as_strided(aten_call *c)
     }
     if (count < 0 || count > (1 << 24) || offset < 0 || (count && last >= all)) {
         aten_refuse_as(c, TL_U005, "strides that reach outside of the tensor, or too many of them");
-        return;
+        return NULL;
     }
     bool plain = count == all;
     int64_t *index = TL_NEW_ARRAY(c->arena, int64_t, count + 1);
@@ -643,14 +644,22 @@ void aten_op_as_strided(aten_call *c)
         plain = plain && at == i;
     }
     if (!index)
-        return;
+        return NULL;
     const tl_dim *flat = aten_i(c, all), *dims[TL_MAX_RANK];
     for (size_t i = 0; i < n; i++)
         dims[i] = aten_i(c, shape[i]);
     aten_tensor *picked = aten_view_reshape(c->env, &base, &flat, 1);
     if (!plain)
         picked = aten_view_pick(c->env, picked, 0, index, (size_t)count);
-    aten_return_tensor(c, 0, aten_view_reshape(c->env, picked, dims, (int)n));
+    return aten_view_reshape(c->env, picked, dims, (int)n);
+}
+
+/* as_strided(self, size, stride, storage_offset) */
+void aten_op_as_strided(aten_call *c)
+{
+    aten_tensor *view = aten_strided(c, aten_handle(c, 0), 1);
+    if (view)
+        aten_return_tensor(c, 0, view);
 }
 
 /* ---- the same tensor ---- */

@@ -440,6 +440,24 @@ static void higher_wrap(higher_call *c)
     set_outputs(c, results, n_results < 0 ? 0 : (size_t)n_results);
 }
 
+/* wrap_with_autocast(device, dtype?, enabled, cache?, graph, ...) */
+static void higher_autocast(higher_call *c)
+{
+    bool outer = c->r->autocast;
+    tl_dtype outer_type = c->r->autocast_type;
+    const aten_arg *dtype = &c->args[1], *enabled = &c->args[2];
+    if (c->n_args < 3 || enabled->kind != ATEN_BOOL) {
+        refuse_higher(c->r, "a block of autocast of an unexpected form");
+        set_outputs(c, NULL, 0);
+        return;
+    }
+    c->r->autocast = enabled->b;
+    c->r->autocast_type = dtype->kind == ATEN_DTYPE ? dtype->dtype : TL_BF16;
+    higher_wrap(c);
+    c->r->autocast = outer;
+    c->r->autocast_type = outer_type;
+}
+
 static const struct {
     const char *name;
     void (*import)(higher_call *c);
@@ -450,7 +468,7 @@ static const struct {
     {"map_impl", higher_map},
     {"map", higher_map},
     {"wrap_with_set_grad_enabled", higher_wrap},
-    {"wrap_with_autocast", higher_wrap},
+    {"wrap_with_autocast", higher_autocast},
     {"wrap", higher_wrap},
     {"tag_activation_checkpoint", higher_wrap},
     {"invoke_subgraph", higher_wrap},

@@ -131,6 +131,7 @@ static void import_table_op(pt2_reader *r, const tl_json_node *node, const aten_
         (void)tl_fail(r->cx, TL_M003, &where, "%.*s: %s",
                       TL_STR_ARG(tl_json_as_text(tl_json_member(node, "target"))), why);
     }
+    args = pt2_autocast_arguments(r, row, args);
     if (args && results)
         aten_apply(&r->env, row, in_place, args, results);
     bind_outputs(r, node, results, args && results ? n_results : 0);

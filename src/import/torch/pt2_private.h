@@ -40,6 +40,8 @@ typedef struct pt2_reader {
     tl_map buffers;  /* name -> aten_storage, of buffers that the program holds */
     const tl_map *states; /* names of buffers that it writes to, known after a first attempt */
     pt2_names *scope;
+    bool autocast; /* inside of a block of torch.autocast, which computes in this type: */
+    tl_dtype autocast_type;
 } pt2_reader;
 
 /* ---- pt2_archive.c: members, weights ---- */
@@ -72,6 +74,10 @@ void pt2_bind_output(pt2_reader *r, const tl_json_node *argument, const aten_arg
 /* ---- pt2_nodes.c: operators ---- */
 void pt2_import_nodes(pt2_reader *r, const tl_json_node *graph);
 tl_where pt2_where(pt2_reader *r, const char *kind, tl_str name);
+
+/* ---- pt2_autocast.c: types inside of torch.autocast ---- */
+/* args as the operator takes them there. */
+const aten_arg *pt2_autocast_arguments(pt2_reader *r, const aten_row *row, const aten_arg *args);
 
 /* ---- pt2_python.c: operators on sizes and truth values of Python ---- */
 /* False: target is none of them. */
