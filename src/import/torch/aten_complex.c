@@ -24,9 +24,10 @@ static complex_value parts_of(aten_call *c, size_t i)
 {
     tl_value *x = aten_value(c, i);
     bool is_complex = c->arg[i].kind == ATEN_TENSOR && c->arg[i].t->is_complex;
-    if (is_complex)
-        return (complex_value){part_at(c, x, 0), part_at(c, x, 1)};
-    return (complex_value){aten_as_float(c, x), NULL};
+    complex_value z = {0};
+    z.re = is_complex ? part_at(c, x, 0) : aten_as_float(c, x);
+    z.im = is_complex ? part_at(c, x, 1) : NULL;
+    return z;
 }
 
 static tl_value *joined(aten_call *c, complex_value z)
@@ -34,13 +35,34 @@ static tl_value *joined(aten_call *c, complex_value z)
     if (!z.im)
         z.im = aten_2(c, TL_OP_mul, z.re, aten_scalar_like(c, z.re, 0));
     int rank = aten_rank(z.re);
-    tl_value *parts[] = {aten_with_axis(c, z.re, rank), aten_with_axis(c, z.im, rank)};
-    return tl_build_concat(c->b, parts, 2, rank);
+    tl_value *re = aten_with_axis(c, z.re, rank), *im = aten_with_axis(c, z.im, rank);
+    return tl_build_concat(c->b, (tl_value *[]){re, im}, 2, rank);
 }
 
 static void return_joined(aten_call *c, complex_value z)
 {
     aten_return_complex(c, 0, joined(c, z));
+}
+
+/* The parts with a real number each: op is mul or div. */
+static complex_value scaled_parts(aten_call *c, tl_op op, complex_value z, tl_value *by)
+{
+    tl_value *re = aten_2(c, op, z.re, by), *im = aten_2(c, op, z.im, by);
+    return (complex_value){re, im};
+}
+
+static tl_value *size_squared(aten_call *c, complex_value z)
+{
+    tl_value *re = aten_1(c, TL_OP_square, z.re), *im = aten_1(c, TL_OP_square, z.im);
+    return aten_2(c, TL_OP_add, re, im);
+}
+
+/* size e^(i angle) */
+static complex_value from_polar(aten_call *c, tl_value *size, tl_value *angle)
+{
+    tl_value *re = aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_cos, angle));
+    tl_value *im = aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_sin, angle));
+    return (complex_value){re, im};
 }
 
 /* ---- arithmetic ---- */
@@ -64,24 +86,23 @@ static void complex_sum(aten_call *c)
     return_joined(c, (complex_value){re, im});
 }
 
-static complex_value product_of(aten_call *c, complex_value x, complex_value y)
+/* By parts; op is mul or matmul. */
+static complex_value product_of(aten_call *c, tl_op op, complex_value x, complex_value y)
 {
-    tl_value *re = aten_2(c, TL_OP_mul, x.re, y.re), *im = NULL;
-    if (x.im && y.im) {
-        re = aten_2(c, TL_OP_sub, re, aten_2(c, TL_OP_mul, x.im, y.im));
-        im = aten_2(c, TL_OP_add, aten_2(c, TL_OP_mul, x.re, y.im),
-                    aten_2(c, TL_OP_mul, x.im, y.re));
-    } else if (x.im) {
-        im = aten_2(c, TL_OP_mul, x.im, y.re);
-    } else if (y.im) {
-        im = aten_2(c, TL_OP_mul, x.re, y.im);
-    }
-    return (complex_value){re, im};
+    tl_value *re = aten_2(c, op, x.re, y.re);
+    tl_value *left = x.im ? aten_2(c, op, x.im, y.re) : NULL;
+    tl_value *right = y.im ? aten_2(c, op, x.re, y.im) : NULL;
+    if (x.im && y.im)
+        re = aten_2(c, TL_OP_sub, re, aten_2(c, op, x.im, y.im));
+    return (complex_value){re, left && right ? aten_2(c, TL_OP_add, left, right)
+                               : left        ? left
+                                             : right};
 }
 
 static void complex_product(aten_call *c)
 {
-    return_joined(c, product_of(c, parts_of(c, 0), parts_of(c, 1)));
+    complex_value x = parts_of(c, 0), y = parts_of(c, 1);
+    return_joined(c, product_of(c, TL_OP_mul, x, y));
 }
 
 /* x / y = x conj(y) / |y|² */
@@ -89,15 +110,13 @@ static void complex_quotient(aten_call *c)
 {
     complex_value x = parts_of(c, 0), y = parts_of(c, 1);
     if (!y.im) {
-        return_joined(
-            c, (complex_value){aten_2(c, TL_OP_div, x.re, y.re), aten_2(c, TL_OP_div, x.im, y.re)});
+        return_joined(c, scaled_parts(c, TL_OP_div, x, y.re));
         return;
     }
-    tl_value *size =
-        aten_2(c, TL_OP_add, aten_1(c, TL_OP_square, y.re), aten_1(c, TL_OP_square, y.im));
-    complex_value conjugate = {y.re, aten_1(c, TL_OP_neg, y.im)}, z = product_of(c, x, conjugate);
-    return_joined(
-        c, (complex_value){aten_2(c, TL_OP_div, z.re, size), aten_2(c, TL_OP_div, z.im, size)});
+    tl_value *size = size_squared(c, y);
+    complex_value conjugate = {y.re, aten_1(c, TL_OP_neg, y.im)};
+    complex_value z = product_of(c, TL_OP_mul, x, conjugate);
+    return_joined(c, scaled_parts(c, TL_OP_div, z, size));
 }
 
 static void complex_neg(aten_call *c)
@@ -116,10 +135,7 @@ static void complex_conj(aten_call *c)
 static void complex_abs(aten_call *c)
 {
     complex_value z = parts_of(c, 0);
-    aten_return(
-        c, 0,
-        aten_1(c, TL_OP_sqrt,
-               aten_2(c, TL_OP_add, aten_1(c, TL_OP_square, z.re), aten_1(c, TL_OP_square, z.im))));
+    aten_return(c, 0, aten_1(c, TL_OP_sqrt, size_squared(c, z)));
 }
 
 static void complex_angle(aten_call *c)
@@ -131,31 +147,19 @@ static void complex_angle(aten_call *c)
 static void complex_exp(aten_call *c)
 {
     complex_value z = parts_of(c, 0);
-    tl_value *size = aten_1(c, TL_OP_exp, z.re);
-    return_joined(c, (complex_value){aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_cos, z.im)),
-                                     aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_sin, z.im))});
+    return_joined(c, from_polar(c, aten_1(c, TL_OP_exp, z.re), z.im));
 }
 
 static void complex_square(aten_call *c)
 {
     complex_value z = parts_of(c, 0);
-    return_joined(c, product_of(c, z, z));
+    return_joined(c, product_of(c, TL_OP_mul, z, z));
 }
 
-/* matmul by parts */
 static void complex_matmul(aten_call *c)
 {
-    complex_value x = parts_of(c, 0), y = parts_of(c, 1), z;
-    z.re = aten_2(c, TL_OP_matmul, x.re, y.re);
-    z.im = NULL;
-    if (x.im && y.im) {
-        z.re = aten_2(c, TL_OP_sub, z.re, aten_2(c, TL_OP_matmul, x.im, y.im));
-        z.im = aten_2(c, TL_OP_add, aten_2(c, TL_OP_matmul, x.re, y.im),
-                      aten_2(c, TL_OP_matmul, x.im, y.re));
-    } else {
-        z.im = x.im ? aten_2(c, TL_OP_matmul, x.im, y.re) : aten_2(c, TL_OP_matmul, x.re, y.im);
-    }
-    return_joined(c, z);
+    complex_value x = parts_of(c, 0), y = parts_of(c, 1);
+    return_joined(c, product_of(c, TL_OP_matmul, x, y));
 }
 
 /* sum.dim_IntList, mean.dim: the axes are those of the numbers */
@@ -218,25 +222,24 @@ static void complex_imag(aten_call *c)
 /* complex(real, imag) */
 void aten_op_complex(aten_call *c)
 {
-    return_joined(c, (complex_value){aten_value(c, 0), aten_value(c, 1)});
+    tl_value *re = aten_value(c, 0), *im = aten_value(c, 1);
+    return_joined(c, (complex_value){re, im});
 }
 
 /* polar(abs, angle) */
 void aten_op_polar(aten_call *c)
 {
     tl_value *size = aten_value(c, 0), *angle = aten_value(c, 1);
-    return_joined(c, (complex_value){aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_cos, angle)),
-                                     aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_sin, angle))});
+    return_joined(c, from_polar(c, size, angle));
 }
 
 /* The angle of a real number is 0 or π. */
 void aten_op_angle(aten_call *c)
 {
     tl_value *x = aten_as_float(c, aten_value(c, 0));
-    tl_value *below = aten_2(c, TL_OP_less, x, aten_scalar_like(c, x, 0));
-    aten_return(c, 0,
-                tl_build3(c->b, TL_OP_where, below, aten_scalar_like(c, x, TWO_PI / 2),
-                          aten_scalar_like(c, x, 0), NULL));
+    tl_value *zero = aten_scalar_like(c, x, 0), *pi = aten_scalar_like(c, x, TWO_PI / 2);
+    tl_value *below = aten_2(c, TL_OP_less, x, zero);
+    aten_return(c, 0, tl_build3(c->b, TL_OP_where, below, pi, zero, NULL));
 }
 
 /* ---- Fourier transforms ---- */
@@ -312,8 +315,9 @@ static complex_value fourier_of_real(aten_call *c, tl_value *x, int axis, double
     if (!known_length(c, x, axis, &n))
         return (complex_value){x, NULL};
     int64_t m = onesided ? n / 2 + 1 : n;
-    return (complex_value){transformed(c, x, axis, waves(c, n, m, n, false, scale, false)),
-                           transformed(c, x, axis, waves(c, n, m, n, true, -scale, false))};
+    tl_value *re = transformed(c, x, axis, waves(c, n, m, n, false, scale, false));
+    tl_value *im = transformed(c, x, axis, waves(c, n, m, n, true, -scale, false));
+    return (complex_value){re, im};
 }
 
 static complex_value fourier(aten_call *c, complex_value z, int axis, double scale, bool forward)
@@ -323,10 +327,13 @@ static complex_value fourier(aten_call *c, complex_value z, int axis, double sca
         return z;
     tl_value *cosines = waves(c, n, n, n, false, scale, false);
     tl_value *sines = waves(c, n, n, n, true, forward ? -scale : scale, false);
-    return (complex_value){aten_2(c, TL_OP_sub, transformed(c, z.re, axis, cosines),
-                                  transformed(c, z.im, axis, sines)),
-                           aten_2(c, TL_OP_add, transformed(c, z.re, axis, sines),
-                                  transformed(c, z.im, axis, cosines))};
+    tl_value *re_cos = transformed(c, z.re, axis, cosines);
+    tl_value *re_sin = transformed(c, z.re, axis, sines);
+    tl_value *im_cos = transformed(c, z.im, axis, cosines);
+    tl_value *im_sin = transformed(c, z.im, axis, sines);
+    z.re = aten_2(c, TL_OP_sub, re_cos, im_sin);
+    z.im = aten_2(c, TL_OP_add, re_sin, im_cos);
+    return z;
 }
 
 /* The real signal of n samples behind a half spectrum. */
@@ -335,8 +342,9 @@ static tl_value *fourier_to_real(aten_call *c, complex_value z, int axis, int64_
     int64_t m = n / 2 + 1;
     z.re = of_length(c, z.re, axis, m);
     z.im = of_length(c, z.im, axis, m);
-    return aten_2(c, TL_OP_sub, transformed(c, z.re, axis, waves(c, m, n, n, false, scale, true)),
-                  transformed(c, z.im, axis, waves(c, m, n, n, true, scale, true)));
+    tl_value *of_re = transformed(c, z.re, axis, waves(c, m, n, n, false, scale, true));
+    tl_value *of_im = transformed(c, z.im, axis, waves(c, m, n, n, true, scale, true));
+    return aten_2(c, TL_OP_sub, of_re, of_im);
 }
 
 /* fft's norm: None divides the inverse by n, "ortho" both by √n, "forward" the transform by n */
@@ -477,8 +485,7 @@ static void complex_fft_c2c(aten_call *c)
         z = fourier(c, z, axis, 1, forward);
     }
     tl_value *factor = aten_scalar_like(c, z.re, core_factor(c, 2, count));
-    return_joined(
-        c, (complex_value){aten_2(c, TL_OP_mul, z.re, factor), aten_2(c, TL_OP_mul, z.im, factor)});
+    return_joined(c, scaled_parts(c, TL_OP_mul, z, factor));
 }
 
 void aten_op_needs_complex(aten_call *c)

@@ -191,8 +191,9 @@ static tl_value *rolled(aten_call *c, tl_value *x, int axis, const tl_dim *shift
     if (tl_dim_is(size, 0) || tl_dim_is(by, 0))
         return x;
     const tl_dim *rest = tl_dim_sub(c->dims, size, by);
-    tl_value *parts[] = {aten_cut(c, x, axis, rest, by), aten_cut(c, x, axis, aten_i(c, 0), rest)};
-    return tl_build_concat(c->b, parts, 2, axis);
+    tl_value *end = aten_cut(c, x, axis, rest, by);
+    tl_value *begin = aten_cut(c, x, axis, aten_i(c, 0), rest);
+    return tl_build_concat(c->b, (tl_value *[]){end, begin}, 2, axis);
 }
 
 /* roll(self, shifts, dims): without dims over all elements */
