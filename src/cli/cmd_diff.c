@@ -182,7 +182,7 @@ tl_status cmd_diff(cli *c)
         status = cli_open(c, path_b, &b);
     if (status == TL_OK)
         status = diff_networks(c, a, b ? b : a);
-    cli_diagnostics(c, true);
+    cli_diagnostics(c, status, true);
     tl_close(b);
     tl_close(a);
     return status;

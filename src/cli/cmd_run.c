@@ -215,7 +215,7 @@ tl_status cmd_run(cli *c)
     if (status != TL_OK)
         return status;
     status = run_network(c, network);
-    cli_diagnostics(c, true);
+    cli_diagnostics(c, status, true);
     tl_close(network);
     return status;
 }
