@@ -213,7 +213,7 @@ static const script_expr *parse_atom(parser *p)
 
 static const script_expr *parse_call(parser *p, const script_expr *base)
 {
-    script_expr *call = new_expr(p, SCRIPT_EXPR_CALL, base->offset);
+    script_expr *call = new_expr(p, SCRIPT_EXPR_CALL, p->token.offset);
     expr_list items = {0};
     TL_VEC(tl_str) keywords = {0};
     call->base = base;
