@@ -250,10 +250,16 @@ static bool is_unknown(script_eval *ev, script_value x)
 {
     if (x.kind == SCRIPT_UNKNOWN && x.why)
         script_fail(ev, TL_U006, "%s", x.why);
-    if (x.kind == SCRIPT_LIST || x.kind == SCRIPT_TUPLE)
-        for (size_t i = 0; i < x.list->items.n; i++)
-            if (is_unknown(ev, x.list->items.v[i]))
-                return true;
+    if (x.kind == SCRIPT_LIST || x.kind == SCRIPT_TUPLE) {
+        bool found = false;
+        if (!script_enter(ev))
+            return true;
+        for (size_t i = 0; i < x.list->items.n && !found; i++)
+            found = is_unknown(ev, x.list->items.v[i]);
+        script_leave(ev);
+        if (found)
+            return true;
+    }
     return x.kind == SCRIPT_UNKNOWN || x.kind == SCRIPT_UNSET ||
            (x.kind == SCRIPT_TENSOR && x.t->storage->value->poison);
 }

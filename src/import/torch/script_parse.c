@@ -275,8 +275,10 @@ static const script_expr *parse_expr(parser *p)
     if (++p->nesting > MAX_NESTING)
         syntax_error(p, "expressions nested too deeply");
     const script_expr *expr = parse_atom(p);
-    while (!p->failed) {
-        if (at_op(p, "."))
+    for (int chain = 0; !p->failed; chain++) {
+        if (chain > MAX_NESTING)
+            syntax_error(p, "expressions nested too deeply");
+        else if (at_op(p, "."))
             expr = parse_attr(p, expr);
         else if (at_op(p, "("))
             expr = parse_call(p, expr);
