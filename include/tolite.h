@@ -259,6 +259,21 @@ void tl_diff_options_init(tl_diff_options *options);
 /* Runs both on the same inputs; TL_OK or TL_DIFFERS. report: JSON, lives as long as a. */
 tl_status tl_diff(tl_runner *a, tl_runner *b, const tl_arrays *inputs, const tl_diff_options *options,
                   const char **report);
+typedef struct tl_bisect_options {
+    size_t struct_size;
+    const tl_convert_options *convert; /* of the stages; may be NULL */
+    double atol, rtol, min_sqnr;
+    /* Where the smallest piece that shows the difference is written: a graph in text form, and an npz with its
+     * inputs and what its outputs ought to be (out_K_NAME). NULL: nowhere. */
+    const char *graph_path, *arrays_path;
+} tl_bisect_options;
+
+void tl_bisect_options_init(tl_bisect_options *options);
+/* Finds the first stage of a's conversion whose outputs part from the source (on reference kernels), and the op there;
+ * with b, the op of b alone. Outputs recorded in inputs (out_K_NAME, output_K) are compared first: where the source parts
+ * from them, the stage is "import". TL_OK: nothing parts; else TL_DIFFERS. report: JSON, lives as long as a. */
+tl_status tl_bisect(tl_network *a, tl_network *b, const tl_arrays *inputs, const tl_bisect_options *options,
+                    const char **report);
 /* Compares two sets of tensors by name or position. */
 tl_status tl_diff_arrays(tl_context *cx, const tl_arrays *a, const tl_arrays *b,
                          const tl_diff_options *options, const char **report);

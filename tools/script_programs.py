@@ -641,6 +641,55 @@ class SharedState(torch.nn.Module):
         return x + self.b(x)
 
 
+# ---- what no table has: the file alone is written, into tests/torch/errors ----
+
+ERRORS = FOLDER.parent / "errors"
+library = torch.library.Library("mylib", "DEF")
+library.define("mystery(Tensor x, int k) -> Tensor")
+
+
+def mystify(x: Tensor, k: int) -> Tensor:
+    y = x + 1
+    return torch.ops.mylib.mystery(y, k)
+
+
+class Block(torch.nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        z = x * 2
+        return mystify(z, 3)
+
+
+class CustomOp(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block = Block()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.block(x)
+        return torch.linalg.eigvals(x)
+
+
+class Cached(torch.nn.Module):
+    """State that has no type before the first run."""
+    last: Optional[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.last = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = self.last
+        y = x if last is None else x + last
+        self.last = x
+        return y
+
+
+class Methods(torch.nn.Module):
+    @torch.jit.export
+    def encode(self, x: Tensor) -> Tensor:
+        return x * 2
+
+
 def record(name):
     module, specs, dynamic, steps = PROGRAMS[name]
     torch.manual_seed(7)
@@ -684,5 +733,8 @@ def flat(x):
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
+    ERRORS.mkdir(parents=True, exist_ok=True)
+    for wrong in (CustomOp, Cached, Methods):
+        torch.jit.script(wrong().eval()).save(str(ERRORS / f"{wrong.__name__}.pt"))
     for chosen in sys.argv[1:] or PROGRAMS:
         record(chosen)

@@ -141,36 +141,25 @@ bool diff_values_agree(const diff_values *d)
 
 /* ---- single nodes ---- */
 
-typedef struct local_search {
-    diff_values *d;
-    const tl_runner *b;
-    const tl_arrays *inputs;
-    int64_t part;
-    int64_t *symbols;
-    tl_map expected; /* id + 1 -> tl_tensor: what a value of b is when the first run is right */
-    tl_map records;  /* id + 1 -> diff_record */
-    size_t position; /* of the node at hand */
-} local_search;
-
 /* The input that b was fed. */
-static bool find_input(local_search *s, const tl_value *value, tl_tensor *t)
+static bool find_input(diff_values *d, const tl_value *value, tl_tensor *t)
 {
-    const tl_entry *entry = s->b->entry;
+    const tl_entry *entry = d->b->entry;
     if (value->def || value->graph != entry->graph || value->def_index >= entry->n_in)
         return false;
-    const tl_array *array = api_find_input(s->inputs, entry, value->def_index);
-    if (!array || (s->part >= 0 && array->rank == 0))
+    const tl_array *array = api_find_input(d->inputs, entry, value->def_index);
+    if (!array || (d->part >= 0 && array->rank == 0))
         return false;
-    tl_array part = s->part >= 0 ? api_part(array, s->part) : *array;
+    tl_array part = d->part >= 0 ? api_part(array, d->part) : *array;
     *t = api_tensor(&part);
     t->quant = tl_type_of(value)->quant;
     return true;
 }
 
-static bool find_constant(local_search *s, const tl_value *value, tl_tensor *t)
+static bool find_constant(diff_values *d, const tl_value *value, tl_tensor *t)
 {
     const tl_const *c = value->constant;
-    const void *data = tl_const_load(s->d->cx, c, &s->d->arena);
+    const void *data = tl_const_load(d->cx, c, &d->arena);
     union {
         const void *in;
         void *out;
@@ -184,55 +173,55 @@ static bool find_constant(local_search *s, const tl_value *value, tl_tensor *t)
 }
 
 /* An operand as it is in b (own) or as it ought to be. */
-static bool find_operand(local_search *s, const tl_value *value, bool own, tl_tensor *t)
+static bool find_operand(diff_values *d, const tl_value *value, bool own, tl_tensor *t)
 {
     *t = (tl_tensor){0};
     if (!value)
         return true;
     if (value->constant)
-        return find_constant(s, value, t);
-    const diff_own *computed = tl_map_find_id(&s->d->own, value->id + 1);
-    const tl_tensor *found = own ? NULL : tl_map_find_id(&s->expected, value->id + 1);
+        return find_constant(d, value, t);
+    const diff_own *computed = tl_map_find_id(&d->own, value->id + 1);
+    const tl_tensor *found = own ? NULL : tl_map_find_id(&d->expected, value->id + 1);
     if (own && computed)
         found = &computed->tensor;
     if (found)
         *t = *found;
-    return found != NULL || find_input(s, value, t);
+    return found != NULL || find_input(d, value, t);
 }
 
 /* Runs the node on its operands as they are, or as they ought to be. */
-static bool run_alone(local_search *s, const tl_node *node, bool own, tl_tensor *out)
+static bool run_alone(diff_values *d, const tl_node *node, bool own, tl_tensor *out)
 {
-    tl_tensor *in = TL_NEW_ARRAY(&s->d->arena, tl_tensor, node->n_in + 1);
+    tl_tensor *in = TL_NEW_ARRAY(&d->arena, tl_tensor, node->n_in + 1);
     bool good = in != NULL && node->n_graphs == 0;
     for (uint32_t i = 0; good && i < node->n_in; i++)
-        good = find_operand(s, node->in[i].value, own, &in[i]);
+        good = find_operand(d, node->in[i].value, own, &in[i]);
     for (uint32_t i = 0; good && i < node->n_out; i++) {
-        const diff_own *computed = tl_map_find_id(&s->d->own, node->out[i]->id + 1);
+        const diff_own *computed = tl_map_find_id(&d->own, node->out[i]->id + 1);
         good = computed != NULL;
         if (good)
             out[i] = computed->tensor;
     }
-    return good && tl_verify_run_node(node, in, out, s->symbols, &s->d->arena);
+    return good && tl_verify_run_node(node, in, out, d->symbols, &d->arena);
 }
 
 /* The value that b would have if it had the first run's; false when that does not have it. */
-static bool expect_from_source(local_search *s, const tl_value *value, tl_tensor *t)
+static bool expect_from_source(diff_values *d, const tl_value *value, tl_tensor *t)
 {
     const int *perm;
-    const diff_seen *seen = tl_map_find(&s->d->seen, source_name(value, &perm));
-    const diff_own *own = tl_map_find_id(&s->d->own, value->id + 1);
+    const diff_seen *seen = tl_map_find(&d->seen, source_name(value, &perm));
+    const diff_own *own = tl_map_find_id(&d->own, value->id + 1);
     tl_tensor ordered;
     return seen && own && seen->tensor.rank == own->tensor.rank &&
-           tl_verify_from_source(&s->d->arena, &seen->tensor, perm, &ordered) &&
-           tl_verify_convert(&s->d->arena, &ordered, own->tensor.dtype, own->tensor.quant, t);
+           tl_verify_from_source(&d->arena, &seen->tensor, perm, &ordered) &&
+           tl_verify_convert(&d->arena, &ordered, own->tensor.dtype, own->tensor.quant, t);
 }
 
-static void expect(local_search *s, const tl_value *value, const tl_tensor *t)
+static void expect(diff_values *d, const tl_value *value, const tl_tensor *t)
 {
-    tl_tensor *copy = tl_arena_copy(&s->d->arena, t, sizeof *t);
+    tl_tensor *copy = tl_arena_copy(&d->arena, t, sizeof *t);
     if (copy)
-        (void)tl_map_put_id(&s->expected, value->id + 1, copy);
+        (void)tl_map_put_id(&d->expected, value->id + 1, copy);
 }
 
 static bool is_worse(const tl_comparison *a, const tl_comparison *b)
@@ -242,74 +231,87 @@ static bool is_worse(const tl_comparison *a, const tl_comparison *b)
 
 /* Notes an error of a node at one of its results; a kernel that agrees is not worth a record of its
  * own. */
-static void note_local(local_search *s, const tl_value *value, const char *cause,
+static void note_local(diff_values *d, const tl_value *value, const char *cause,
                        const tl_comparison *c)
 {
-    diff_record *record = tl_map_find_id(&s->records, value->id + 1);
+    diff_record *record = tl_map_find_id(&d->by_value, value->id + 1);
     const int *perm;
     if (!record && !c->agree) {
-        record = add_record(s->d, value, source_name(value, &perm));
+        record = add_record(d, value, source_name(value, &perm));
         if (record)
-            (void)tl_map_put_id(&s->records, value->id + 1, record);
+            (void)tl_map_put_id(&d->by_value, value->id + 1, record);
     }
     if (record && (!record->cause || is_worse(c, &record->local))) {
         record->local = *c;
         record->cause = cause;
-        record->position = s->position;
+        record->position = d->position;
     }
 }
 
-static void search_node(local_search *s, const tl_node *node)
+static void search_node(diff_values *d, const tl_node *node)
 {
-    tl_arena *arena = &s->d->arena;
+    tl_arena *arena = &d->arena;
     tl_tensor *ideal = TL_NEW_ARRAY(arena, tl_tensor, node->n_out + 1);
     tl_tensor *again = TL_NEW_ARRAY(arena, tl_tensor, node->n_out + 1);
     if (!ideal || !again)
         return;
-    bool has_ideal = run_alone(s, node, false, ideal), has_again = run_alone(s, node, true, again);
+    bool has_ideal = run_alone(d, node, false, ideal), has_again = run_alone(d, node, true, again);
     for (uint32_t i = 0; i < node->n_out; i++) {
         const tl_value *value = node->out[i];
-        const diff_own *own = tl_map_find_id(&s->d->own, value->id + 1);
+        const diff_own *own = tl_map_find_id(&d->own, value->id + 1);
         tl_tensor t;
-        bool known = expect_from_source(s, value, &t);
+        bool known = expect_from_source(d, value, &t);
         if (known && has_ideal) {
-            tl_comparison c = tl_compare(&ideal[i], &t, &s->d->tolerance);
-            note_local(s, value, "op", &c);
+            tl_comparison c = tl_compare(&ideal[i], &t, &d->tolerance);
+            note_local(d, value, "op", &c);
         }
         if (own && has_again) {
-            tl_comparison c = tl_compare(&own->tensor, &again[i], &s->d->tolerance);
-            note_local(s, value, "kernel", &c);
+            tl_comparison c = tl_compare(&own->tensor, &again[i], &d->tolerance);
+            note_local(d, value, "kernel", &c);
         }
-        if (known)
-            expect(s, value, &t);
-        else if (has_ideal)
-            expect(s, value, &ideal[i]);
+        if (known) {
+            (void)tl_map_put_id(&d->known, value->id + 1, d);
+            expect(d, value, &t);
+        } else if (has_ideal)
+            expect(d, value, &ideal[i]);
         else if (own)
-            expect(s, value, &own->tensor);
+            expect(d, value, &own->tensor);
     }
 }
 
 tl_status diff_find_local(diff_values *d, const tl_runner *b, const tl_arrays *inputs, int64_t part)
 {
     const tl_model *model = b->model;
-    local_search s = {.d = d, .b = b, .inputs = inputs, .part = part};
-    tl_map_init(&s.expected, &d->arena);
-    tl_map_init(&s.records, &d->arena);
+    d->b = b;
+    d->inputs = inputs;
+    d->part = part;
+    tl_map_init(&d->expected, &d->arena);
+    tl_map_init(&d->known, &d->arena);
+    tl_map_init(&d->by_value, &d->arena);
     size_t n_symbols = tl_dims_n_symbols(model->dims);
-    s.symbols = TL_NEW_ARRAY(&d->arena, int64_t, n_symbols + 1);
-    if (!s.symbols)
+    d->symbols = TL_NEW_ARRAY(&d->arena, int64_t, n_symbols + 1);
+    if (!d->symbols)
         return tl_context_status(d->cx);
     for (size_t i = 0; i < n_symbols; i++)
-        s.symbols[i] = tl_session_symbol(b->session, i);
+        d->symbols[i] = tl_session_symbol(b->session, i);
     for (size_t i = 0; i < d->records.n; i++)
-        (void)tl_map_put_id(&s.records, d->records.v[i]->value->id + 1, d->records.v[i]);
-    TL_EACH_NODE(node, b->entry->graph)
-    {
+        (void)tl_map_put_id(&d->by_value, d->records.v[i]->value->id + 1, d->records.v[i]);
+    TL_EACH_NODE (node, b->entry->graph) {
         TRY(tl_check_cancel(d->cx));
-        search_node(&s, node);
-        s.position++;
+        search_node(d, node);
+        d->position++;
     }
     return d->cx->out_of_memory ? TL_ENVIRONMENT : TL_OK;
+}
+
+bool diff_find_tensor(diff_values *d, const tl_value *value, bool own, tl_tensor *t)
+{
+    return find_operand(d, value, own, t);
+}
+
+bool diff_is_known(const diff_values *d, const tl_value *value)
+{
+    return tl_map_find_id(&d->known, value->id + 1) != NULL;
 }
 
 /* ---- the report ---- */
@@ -332,10 +334,9 @@ static const diff_record *first_record(const diff_values *d, const char **by)
     return first;
 }
 
-static void report_record(const diff_record *r, bool first, tl_json *json)
+static void report_fields(const diff_record *r, tl_json *json)
 {
     const tl_node *node = r->value->def;
-    tl_json_open(json, NULL, '{');
     tl_json_str(json, "value", r->name.n ? r->name : r->value->name);
     if (node) {
         tl_json_text(json, "op", api_op_title(node->op));
@@ -349,9 +350,39 @@ static void report_record(const diff_record *r, bool first, tl_json *json)
         api_json_comparison(json, &r->local);
         tl_json_close(json, '}');
     }
+}
+
+static void report_record(const diff_record *r, bool first, tl_json *json)
+{
+    tl_json_open(json, NULL, '{');
+    report_fields(r, json);
     if (first)
         tl_json_bool(json, "first", true);
     tl_json_close(json, '}');
+}
+
+const tl_value *diff_first(const diff_values *d, bool *kernel)
+{
+    const char *by;
+    const diff_record *first = first_record(d, &by);
+    *kernel = first && first->cause && !strcmp(first->cause, "kernel");
+    return first ? first->value : NULL;
+}
+
+bool diff_first_is_local(const diff_values *d)
+{
+    const char *by;
+    return first_record(d, &by) && !strcmp(by, "local");
+}
+
+void diff_first_report(const diff_values *d, tl_json *json)
+{
+    const char *by;
+    const diff_record *first = first_record(d, &by);
+    if (!first)
+        return;
+    report_fields(first, json);
+    tl_json_text(json, "first_by", by);
 }
 
 void diff_values_report(const diff_values *d, tl_json *json)

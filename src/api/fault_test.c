@@ -18,9 +18,10 @@
 
 #include "tolite.h"
 
-#define DIGITS  TEST_DATA "/../examples/digits/"
-#define SEEDS   TEST_DATA "/../fuzz/corpus/onnx/"
-#define CONTROL TEST_DATA "/faults/control.txt"
+#define DIGITS   TEST_DATA "/../examples/digits/"
+#define SEEDS    TEST_DATA "/../fuzz/corpus/onnx/"
+#define CONTROL  TEST_DATA "/faults/control.txt"
+#define PROGRAMS TEST_DATA "/torch/programs/"
 
 /* ---- failing allocations ---- */
 
@@ -330,6 +331,7 @@ typedef struct job {
     const char *name, *path;
     tl_status (*work)(work *w, tl_network *network);
     bool writes;
+    const char *input; /* what --input says; NULL: nothing */
 } job;
 
 static const job jobs[] = {
@@ -343,6 +345,12 @@ static const job jobs[] = {
     {"print control flow", CONTROL, print_stages, false},
     {"convert small", SEEDS "conv.onnx", convert_to_file, true},
     {"run control flow", CONTROL, run_random, false},
+    {"convert a script", PROGRAMS "Window.pt", convert_to_memory, false, "x=f32:n,3"},
+    {"print lists and texts", PROGRAMS "Lists.pt", print_stages, false, "x=f32:2,3"},
+    {"print branches", PROGRAMS "Picked.pt", print_stages, false, "x=f32:n,3"},
+    {"print state", PROGRAMS "History.pt", print_stages, false, "x=f32:4"},
+    {"print a state set by the program", PROGRAMS "SetState.pt", print_stages, false, "x=f32:3,4"},
+    {"print a loop", PROGRAMS "EarlyReturn.pt", print_stages, false, "x=f32:5,3"},
 };
 
 /* ---- one try ---- */
@@ -392,7 +400,11 @@ typedef struct outcome {
 static tl_status open_and_work(work *w, const job *j)
 {
     tl_network *network;
-    TRY(tl_open(w->cx, j->path, NULL, &network));
+    tl_open_options options;
+    tl_open_options_init(&options);
+    options.inputs = &j->input;
+    options.n_inputs = j->input != NULL;
+    TRY(tl_open(w->cx, j->path, &options, &network));
     tl_status status = j->work(w, network);
     tl_close(network);
     return status;

@@ -30,13 +30,11 @@ static tl_status rounding_named(tl_context *cx, const char *name, tl_rounding *r
                 : TL_OK;
 }
 
-static tl_status prepare_runner(tl_runner *runner)
+static tl_status new_session(tl_runner *runner)
 {
     tl_context *cx = runner->cx;
     tl_rounding rounding;
     TRY(rounding_named(cx, runner->options.rounding, &rounding));
-    TRY(api_stage(runner->network, runner->options.stage, runner->options.convert, &runner->arena,
-                  &runner->model));
     TRY(api_entry(cx, runner->model, runner->options.signature, &runner->entry));
     tl_session_options options = {.n_threads = cx->n_threads,
                                   .reference = runner->options.reference,
@@ -45,6 +43,26 @@ static tl_status prepare_runner(tl_runner *runner)
                                   .profile = runner->options.profile,
                                   .rounding = rounding};
     return tl_session_new(cx, runner->model, runner->entry, &options, &runner->session);
+}
+
+static tl_status prepare_runner(tl_runner *runner)
+{
+    TRY(api_stage(runner->network, runner->options.stage, runner->options.convert, &runner->arena,
+                  &runner->model));
+    return new_session(runner);
+}
+
+tl_status api_runner_own_model(tl_runner *runner)
+{
+    if (runner->model != runner->network->model)
+        return TL_OK;
+    tl_model *copy = tl_model_copy(runner->model, &runner->arena);
+    if (!copy)
+        return tl_context_status(runner->cx);
+    tl_session_free(runner->session);
+    runner->session = NULL;
+    runner->model = copy;
+    return new_session(runner);
 }
 
 tl_status tl_runner_new(tl_network *network, const tl_run_options *options, tl_runner **out)

@@ -31,8 +31,9 @@ typedef struct cli_args {
 typedef struct cli {
     tl_context *cx;
     cli_args args;
-    bool color; /* stderr is a terminal that wants it */
-    bool bar;   /* ... and shows progress */
+    bool color;    /* stderr is a terminal that wants it */
+    bool bar;      /* ... and shows progress */
+    bool answered; /* the document of --json is printed, although the command may fail */
 } cli;
 
 /* TL_USAGE after saying why; *help when help was asked for (the text is printed). */
@@ -55,8 +56,9 @@ tl_status cli_int(const cli *c, cli_option option, long lo, long hi, long *value
 tl_status cli_double(const cli *c, cli_option option, double *value);
 /* For humans: to stdout, or to stderr when a document goes there; silent with --quiet. */
 void cli_say(const cli *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Prints what the context recorded since last time and forgets it. */
-void cli_diagnostics(cli *c, bool warnings);
+/* Prints what the context recorded since last time and forgets it; where --json wants a document and the command
+ * fails with status, that document, too. */
+void cli_diagnostics(cli *c, tl_status status, bool warnings);
 
 /* ---- shared between commands ---- */
 tl_status cli_open(cli *c, const char *path, tl_network **out);

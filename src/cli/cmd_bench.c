@@ -341,7 +341,7 @@ tl_status cmd_bench(cli *c)
         status = profile_file(&files[i]);
     if (status == TL_OK)
         show_bench(c, files, n);
-    cli_diagnostics(c, cli_has(c, OPT_verbose));
+    cli_diagnostics(c, status, cli_has(c, OPT_verbose));
     for (size_t i = 0; i < n; i++) {
         tl_runner_free(files[i].runner);
         tl_arrays_free(files[i].inputs);

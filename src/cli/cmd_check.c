@@ -85,6 +85,7 @@ tl_status cmd_check(cli *c)
     tl_status status = tl_check(c->cx, c->args.operands[0], &options, &report);
     if (!report)
         return status;
+    c->answered = true;
     if (cli_has(c, OPT_json))
         puts(report);
     else

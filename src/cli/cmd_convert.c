@@ -110,7 +110,7 @@ static tl_status convert_file(cli *c, tl_network *network, const tl_convert_opti
 {
     const char *report = NULL;
     tl_status status = tl_convert(network, options, out, &report);
-    cli_diagnostics(c, true);
+    cli_diagnostics(c, status, true);
     if (status > TL_DIFFERS || !report)
         return status;
     const char *file = cli_value(c, OPT_report);

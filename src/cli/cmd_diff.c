@@ -1,7 +1,9 @@
 /* tolite diff */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void show_comparison(const json_value *v)
 {
@@ -137,6 +139,92 @@ static tl_status diff_networks(cli *c, tl_network *a, tl_network *b)
     return status;
 }
 
+/* ---- --bisect ---- */
+
+/* DIR: DIR/graph.txt and DIR/io.npz; NAME.txt: that and NAME.npz. */
+static tl_status repro_paths(const char *repro, const char **graph, const char **arrays)
+{
+    size_t n = strlen(repro);
+    bool is_file = n > 4 && !strcmp(repro + n - 4, ".txt");
+    if (!is_file && mkdir(repro, 0777) != 0 && errno != EEXIST) {
+        fprintf(stderr, "tolite: cannot make the folder %s: %s\n", repro, strerror(errno));
+        return TL_ENVIRONMENT;
+    }
+    char *text = cli_alloc(2 * (n + sizeof "/graph.txt"));
+    *graph = text;
+    int used = snprintf(text, n + sizeof "/graph.txt", is_file ? "%s" : "%s/graph.txt", repro);
+    *arrays = text + used + 1;
+    snprintf(text + used + 1, n + sizeof "/io.npz", is_file ? "%.*s.npz" : "%.*s/io.npz",
+             (int)(is_file ? n - 4 : n), repro);
+    return TL_OK;
+}
+
+static void show_bisection(cli *c, const char *text)
+{
+    const json_value *report = json_parse(text);
+    if (!report)
+        return;
+    JSON_EACH(stage, json_get(report, "stages"))
+    {
+        printf("  %s: ", json_text(stage, "stage"));
+        show_comparison(stage);
+    }
+    if (json_true(report, "agree")) {
+        puts("nothing parts");
+        return;
+    }
+    const char *stage = json_text(report, "stage");
+    if (!strcmp(stage, "import")) {
+        puts("the source, as it was read, parts from the recorded outputs: an importer row or a "
+             "reference kernel is wrong, or the records are of another model");
+        return;
+    }
+    printf("the numbers part at %s, behind %s", stage, json_text(report, "before"));
+    if (json_text(report, "value")[0]) {
+        printf(", at");
+        show_value(c, report);
+        if (!strcmp(json_text(report, "first_by"), "all"))
+            puts("    no node errs by itself: the errors of several add up");
+    } else {
+        puts("; not when every value inside is kept, so by nodes that are run as one");
+    }
+    if (json_text(report, "graph")[0])
+        printf("written: %s, and %s with its inputs and right outputs; to see it fail:\n"
+               "  tolite diff %s --bisect --in %s\n",
+               json_text(report, "graph"), json_text(report, "arrays"), json_text(report, "graph"),
+               json_text(report, "arrays"));
+}
+
+static tl_status bisect_networks(cli *c, tl_network *a, tl_network *b)
+{
+    tl_convert_options convert;
+    tl_bisect_options options;
+    tl_arrays *inputs = NULL;
+    bool samples;
+    const char *report = NULL;
+    tl_bisect_options_init(&options);
+    tl_status status = cli_convert_options(c, &convert);
+    options.convert = &convert;
+    options.atol = convert.atol;
+    options.rtol = convert.rtol;
+    options.min_sqnr = convert.min_sqnr;
+    if (status == TL_OK && cli_has(c, OPT_repro))
+        status = repro_paths(cli_value(c, OPT_repro), &options.graph_path, &options.arrays_path);
+    if (status == TL_OK)
+        status = cli_inputs(c, a, &inputs, &samples);
+    if (status == TL_OK)
+        status = tl_bisect(a, b, inputs, &options, &report);
+    if (report && cli_has(c, OPT_report) &&
+        cli_write_text(cli_value(c, OPT_report), report) != TL_OK)
+        status = TL_ENVIRONMENT;
+    if (report && cli_has(c, OPT_json))
+        puts(report);
+    else if (report)
+        show_bisection(c, report);
+    tl_arrays_free(inputs);
+    return status;
+}
+
 static bool is_arrays(const char *path)
 {
     size_t n = strlen(path);
@@ -174,15 +262,18 @@ tl_status cmd_diff(cli *c)
     const char *path_a = c->args.operands[0], *path_b = c->args.operands[1];
     if (path_b && is_arrays(path_a) && is_arrays(path_b))
         return diff_arrays(c, path_a, path_b);
-    if (!path_b && !cli_has(c, OPT_stage) && !cli_has(c, OPT_after))
-        return cli_usage("diff of one model needs --stage A,B or --after PASS");
+    bool bisect = cli_has(c, OPT_bisect);
+    if (!path_b && !cli_has(c, OPT_stage) && !cli_has(c, OPT_after) && !bisect)
+        return cli_usage("diff of one model needs --stage A,B, --after PASS or --bisect");
+    if (cli_has(c, OPT_repro) && !bisect)
+        return cli_usage("--repro needs --bisect");
     tl_network *a = NULL, *b = NULL;
     tl_status status = cli_open(c, path_a, &a);
     if (status == TL_OK && path_b)
         status = cli_open(c, path_b, &b);
     if (status == TL_OK)
-        status = diff_networks(c, a, b ? b : a);
-    cli_diagnostics(c, true);
+        status = bisect ? bisect_networks(c, a, b) : diff_networks(c, a, b ? b : a);
+    cli_diagnostics(c, status, true);
     tl_close(b);
     tl_close(a);
     return status;

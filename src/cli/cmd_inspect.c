@@ -124,7 +124,7 @@ tl_status cmd_inspect(cli *c)
     if (status != TL_OK)
         return status;
     status = inspect_network(c, network);
-    cli_diagnostics(c, cli_has(c, OPT_verbose));
+    cli_diagnostics(c, status, cli_has(c, OPT_verbose));
     tl_close(network);
     return status;
 }

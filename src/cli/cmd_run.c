@@ -1,6 +1,7 @@
 /* tolite run */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@ static const char **read_labels(const char *path, size_t *n)
     char *text = cli_alloc(cap + 1);
     *n = 0;
     if (!f) {
-        fprintf(stderr, "tolite: cannot read %s\n", path);
+        fprintf(stderr, "tolite: %s: cannot read the labels: %s\n", path, strerror(errno));
         return NULL;
     }
     for (size_t got; (got = fread(text + size, 1, cap - size, f)) > 0;) {
@@ -215,7 +216,7 @@ tl_status cmd_run(cli *c)
     if (status != TL_OK)
         return status;
     status = run_network(c, network);
-    cli_diagnostics(c, true);
+    cli_diagnostics(c, status, true);
     tl_close(network);
     return status;
 }

@@ -60,8 +60,30 @@ void cli_say(const cli *c, const char *format, ...)
     va_end(args);
 }
 
-void cli_diagnostics(cli *c, bool warnings)
+/* What stands in the way of the document that --json asks for. */
+static void print_error_document(cli *c, tl_status status)
 {
+    c->answered = true;
+    printf("{\"error\":{\"status\":%d,\"diagnostics\":[", (int)status);
+    bool first = true;
+    for (size_t i = 0; i < tl_diagnostics_count(c->cx); i++) {
+        tl_diagnostic d = tl_diagnostics_get(c->cx, i);
+        if (d.status == TL_OK)
+            continue;
+        printf("%s{\"code\":", first ? "" : ",");
+        cli_json_string(d.code);
+        printf(",\"text\":");
+        cli_json_string(d.text);
+        putchar('}');
+        first = false;
+    }
+    puts("]}}");
+}
+
+void cli_diagnostics(cli *c, tl_status status, bool warnings)
+{
+    if (cli_has(c, OPT_json) && status >= TL_USAGE && !c->answered)
+        print_error_document(c, status);
     for (size_t i = 0; i < tl_diagnostics_count(c->cx); i++) {
         tl_diagnostic d = tl_diagnostics_get(c->cx, i);
         if (d.status == TL_OK && (!warnings || cli_has(c, OPT_quiet)))
@@ -187,7 +209,7 @@ static tl_status run_program(int argc, char **argv)
     }
     status = run_command(&c);
     end_progress(&bar);
-    cli_diagnostics(&c, true);
+    cli_diagnostics(&c, status, true);
     if (status == TL_BUG)
         fputs("  this is a bug in tolite: please report it with the command and the model\n",
               stderr);

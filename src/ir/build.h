@@ -114,6 +114,8 @@ tl_status tl_node_set_attrs(tl_node *node, const void *attrs);
 /* Another type for an input of a graph. Symbols that were born on it move with the axes they stand on;
  * symbols not yet attached are born here. */
 tl_status tl_graph_set_input_type(tl_graph *graph, size_t i, tl_type type);
+/* Of an entry's graph; without a use. Entries that name it are to be made anew. */
+void tl_graph_remove_input(tl_graph *graph, size_t i);
 /* Symbols of entries' inputs are numbers from now on, everywhere; all is inferred anew. */
 tl_status tl_model_substitute(tl_model *model, const tl_substitutions *symbols);
 /* Runs inference again over a graph (and its children) from its inputs, after their types changed. */

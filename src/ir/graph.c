@@ -397,6 +397,12 @@ static void remove_graph_input(tl_graph *graph, size_t i)
     }
 }
 
+void tl_graph_remove_input(tl_graph *graph, size_t i)
+{
+    TL_ASSERT(!graph->owner);
+    remove_graph_input(graph, i);
+}
+
 void tl_node_remove_input(tl_node *node, size_t i)
 {
     ptrdiff_t input = graph_input_of(node, i);

@@ -243,6 +243,16 @@ tl_status infer_cast(tl_infer *x)
     return tl_infer_cast_to(x, TL_INFER_ATTRS(x, cast)->to);
 }
 
+tl_status infer_bitcast(tl_infer *x)
+{
+    tl_dtype from = tl_infer_type(x, 0)->dtype, to = TL_INFER_ATTRS(x, cast)->to;
+    TRY(tl_infer_need_plain(x));
+    if (tl_dtype_bits(from) != tl_dtype_bits(to))
+        return tl_infer_fail(x, TL_M008, "to %s: expected the width of %s", tl_dtype_name(to),
+                             tl_dtype_name(from));
+    return tl_infer_result_like(x, 0, 0, to);
+}
+
 static tl_status broadcast_two(tl_infer *x, tl_dtype dtype)
 {
     tl_type type;

@@ -43,6 +43,11 @@ tl_status infer_tfl_cast(tl_infer *x)
     return TL_OK;
 }
 
+tl_status infer_tfl_bitcast(tl_infer *x)
+{
+    return infer_bitcast(x);
+}
+
 tl_status infer_tfl_quantize(tl_infer *x)
 {
     const tl_tfl_quantize_attrs *attrs = TL_INFER_ATTRS(x, tfl_quantize);

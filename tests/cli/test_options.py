@@ -176,3 +176,13 @@ def test_a_word_misspelt_is_answered_with_the_one_meant():
                          (["help", "inspekt"], "perhaps inspect;"), (["diff", "--randon"], "perhaps --random;")):
         assert meant in support.tolite(*words, status=2).stderr
     assert "perhaps" not in support.tolite("convert", "--nothing-like-it", status=2).stderr
+
+
+def test_a_failure_is_a_document_too(tmp_path):
+    for words in (["inspect", "missing.onnx"], ["convert", "missing.onnx"], ["bench", "missing.onnx"],
+                  ["diff", MODEL, "missing.onnx", "--random"], ["run", MODEL, "--in", "missing.npz"]):
+        error = json.loads(support.tolite(*words, "--json", status=5).stdout)["error"]
+        assert error["status"] == 5 and error["diagnostics"][0]["code"] == "E001", words
+    (tmp_path / "x.onnx").write_bytes(b"nothing")
+    shown = json.loads(support.tolite("inspect", tmp_path / "x.onnx", "--json", status=3).stdout)
+    assert [d["code"] for d in shown["error"]["diagnostics"]] == ["M001"]

@@ -42,3 +42,47 @@ def test_program(name, tmp_path):
                 continue
             for _ in range(2):
                 support.assert_agree(runner(list(inputs.values())), outputs, what)
+
+
+# ---- messages ----
+
+ERRORS = support.ROOT / "tests" / "torch" / "errors"
+SOURCE = support.ROOT / "tools" / "script_programs.py"
+
+
+def refusal(name, *options):
+    done = support.tolite("convert", ERRORS / f"{name}.pt", "-n", *options, status=4)
+    return done.stderr.replace(str(ERRORS) + "/", "")
+
+
+def line_of(code):
+    """tools/script_programs.py:N of a line that stands there once."""
+    lines = [i for i, line in enumerate(SOURCE.read_text().splitlines(), 1) if line.strip() == code]
+    assert len(lines) == 1, code
+    return f"tools/script_programs.py:{lines[0]}"
+
+
+def test_an_unknown_operator_is_named_at_its_line_and_those_of_its_callers():
+    said = refusal("CustomOp", "-i", "x=f32:4,4").splitlines()
+    operator, caller = "return torch.ops.mylib.mystery(y, k)", "return mystify(z, 3)"
+    root = "x = self.block(x)"
+    assert said[0] == f"CustomOp.pt: {line_of(operator)}, in mystify: {operator}: operator mylib::mystery"
+    assert said[1] == f"  {line_of(caller)}, in Block.forward: {caller}"
+    assert said[2] == f"  {line_of(root)}, in CustomOp.forward: {root}"
+    behind = "return torch.linalg.eigvals(x)"
+    said = "\n".join(said)
+    assert f"{line_of(behind)}, in CustomOp.forward: {behind}: operator aten::linalg_eigvals" in said
+
+
+def test_state_that_begins_as_none_is_refused():
+    assert "last is kept from one run to the next, but begins as None and becomes Tensor" in refusal(
+        "Cached", "-i", "x=f32:2")
+
+
+def test_a_module_without_forward_names_its_methods():
+    assert "has no method forward; it has: encode" in refusal("Methods")
+
+
+def test_missing_sizes_are_asked_for_with_the_line_to_type():
+    done = support.tolite("convert", FOLDER / "Shapes.pt", "-n", status=None)
+    assert "TorchScript stores no shapes" in done.stderr and "--input x=f32:1," in done.stderr

@@ -276,7 +276,7 @@ static void call_row(onnx_importer *imp, const onnx_node *node, const onnx_row *
                       .n_in = n_in,
                       .out = out,
                       .n_out = n_out};
-    if (onnx_has_inputs(&call))
+    if (onnx_has_inputs(&call) && !onnx_import_choices(&call))
         row->import(&call);
 }
 

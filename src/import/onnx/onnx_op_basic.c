@@ -158,6 +158,17 @@ void onnx_import_cast(onnx_call *c)
     c->out[0] = cast_to(c, onnx_in(c, 0), to);
 }
 
+void onnx_import_bit_cast(onnx_call *c)
+{
+    tl_cast_attrs attrs;
+    tl_value *x = onnx_need(c, 0);
+    int64_t code = onnx_attr_i(c, "to", ONNX_UNDEFINED);
+    if (x && onnx_dtype(code, &attrs.to))
+        c->out[0] = tl_build1(c->b, TL_OP_bitcast, x, &attrs);
+    else if (x)
+        onnx_refuse(c, "to %s", onnx_type_name(code));
+}
+
 void onnx_import_cast_like(onnx_call *c)
 {
     if (onnx_in(c, 0) && onnx_in(c, 1))

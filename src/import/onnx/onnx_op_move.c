@@ -232,6 +232,58 @@ static bool slice_bounds(onnx_call *c, const tl_value *x, const tl_dim *const **
     return true;
 }
 
+/* Element i of an input as an i64 scalar. */
+static tl_value *wide_element(onnx_call *c, size_t input, int64_t i)
+{
+    tl_value *v = onnx_part(c, c->in[input], 0, onnx_int(c, i), onnx_int(c, 1));
+    return tl_build_cast(c->b, tl_build_reshape(c->b, v, NULL, 0), TL_I64);
+}
+
+/* at, counted from the end when negative, in lo .. hi. */
+static tl_value *computed_bound(onnx_call *c, tl_value *at, tl_value *n, tl_value *lo, tl_value *hi)
+{
+    tl_value *negative = onnx_build(c, TL_OP_less, at, onnx_scalar_like(c, at, 0));
+    at = tl_build3(c->b, TL_OP_where, negative, onnx_build(c, TL_OP_add, at, n), at, NULL);
+    return onnx_build(c, TL_OP_min, onnx_build(c, TL_OP_max, at, lo), hi);
+}
+
+/* Elements start, start + step, ... of one axis, whichever way they go. */
+static tl_value *stepped(onnx_call *c, tl_value *x, int axis, size_t i)
+{
+    tl_value *start = wide_element(c, 1, (int64_t)i), *end = wide_element(c, 2, (int64_t)i);
+    tl_value *step = wide_element(c, 4, (int64_t)i), *n = onnx_dim_value(c, onnx_size(x, axis));
+    tl_value *zero = onnx_scalar_like(c, n, 0), *minus = onnx_scalar_like(c, n, -1);
+    tl_value *forward = onnx_build(c, TL_OP_greater, step, zero);
+    tl_value *last = onnx_build(c, TL_OP_add, n, minus);
+    tl_value *hi = tl_build3(c->b, TL_OP_where, forward, n, last, NULL);
+    tl_value *lo = tl_build3(c->b, TL_OP_where, forward, zero, minus, NULL);
+    start = computed_bound(c, start, n, zero, hi);
+    end = computed_bound(c, end, n, lo, hi);
+    tl_gather_attrs attrs = {.axis = axis, .may_be_negative = false};
+    tl_value *at = tl_build3(c->b, TL_OP_range, start, end, step, NULL);
+    return tl_build2(c->b, TL_OP_gather, x, at, &attrs);
+}
+
+static void slice_by_computed_steps(onnx_call *c, tl_value *x, size_t n)
+{
+    const int64_t *axes = NULL;
+    if (!slice_ints(c, 3, "axes", n, &axes))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        int axis = onnx_axis(c, axes ? axes[i] : (int64_t)i, onnx_rank(x));
+        for (size_t k = 1; k < 5; k++) {
+            if (k == 3 ||
+                (onnx_rank(c->in[k]) == 1 && tl_dim_is(onnx_size(c->in[k], 0), (int64_t)n)))
+                continue;
+            onnx_malformed(c, "starts, ends and steps: expected lists of one length");
+            return;
+        }
+        if (axis < 0 || (x = stepped(c, x, axis, i))->poison)
+            return;
+    }
+    c->out[0] = x;
+}
+
 void onnx_import_slice(onnx_call *c)
 {
     tl_value *x = onnx_need(c, 0);
@@ -239,6 +291,10 @@ void onnx_import_slice(onnx_call *c)
     int64_t stride[TL_MAX_RANK];
     bool seen[TL_MAX_RANK] = {false};
     size_t n = 0, n_axes = 0;
+    if (x && onnx_is_computed_list(c, 4, &n)) {
+        slice_by_computed_steps(c, x, n);
+        return;
+    }
     if (!x || !slice_bounds(c, x, &starts, &ends, &n))
         return;
     const int64_t *axes = onnx_attr_ints(c, "axes", &n_axes), *steps = NULL;

@@ -42,8 +42,8 @@ void onnx_import_dft(onnx_call *c)
             onnx_refuse_as(c, TL_U005, "a signal of open length; fix it, or give dft_length");
             return;
         }
-        if (attrs.inverse && attrs.onesided)
-            attrs.length = 2 * (attrs.length - 1);
+        if (attrs.inverse && attrs.onesided) /* one number is its own transform */
+            attrs.length = TL_MAX(2 * (attrs.length - 1), 1);
     }
     for (int i = 0; i < rank; i++)
         perm[i] = i;

@@ -115,6 +115,12 @@ bool onnx_is_user_input(const onnx_importer *imp, tl_str name);
 /* True when all inputs are there that the operator cannot do without. False: recorded. */
 bool onnx_has_inputs(onnx_call *c);
 
+/* ---- axes that are computed: onnx_choice.c ---- */
+
+/* Imports a node whose axes are known at run time alone, as branches. False: it has none, or they are too many, and
+ * its handler is to say so. */
+bool onnx_import_choices(onnx_call *c);
+
 /* ---- nodes: onnx_nodes.c ---- */
 
 /* Constants and nodes of a graph in the current scope; skip (one flag per node, or NULL) leaves some out. */

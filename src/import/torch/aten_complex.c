@@ -18,9 +18,10 @@ aten_complex aten_parts(aten_call *c, size_t i)
 {
     tl_value *x = aten_value(c, i);
     bool is_complex = c->arg[i].kind == ATEN_TENSOR && c->arg[i].t->is_complex;
-    if (is_complex)
-        return (aten_complex){part_at(c, x, 0), part_at(c, x, 1)};
-    return (aten_complex){aten_as_float(c, x), NULL};
+    aten_complex z = {0};
+    z.re = is_complex ? part_at(c, x, 0) : aten_as_float(c, x);
+    z.im = is_complex ? part_at(c, x, 1) : NULL;
+    return z;
 }
 
 tl_value *aten_joined(aten_call *c, aten_complex z)
@@ -28,13 +29,34 @@ tl_value *aten_joined(aten_call *c, aten_complex z)
     if (!z.im)
         z.im = aten_2(c, TL_OP_mul, z.re, aten_scalar_like(c, z.re, 0));
     int rank = aten_rank(z.re);
-    tl_value *parts[] = {aten_with_axis(c, z.re, rank), aten_with_axis(c, z.im, rank)};
-    return tl_build_concat(c->b, parts, 2, rank);
+    tl_value *re = aten_with_axis(c, z.re, rank), *im = aten_with_axis(c, z.im, rank);
+    return tl_build_concat(c->b, (tl_value *[]){re, im}, 2, rank);
 }
 
 void aten_return_joined(aten_call *c, aten_complex z)
 {
     aten_return_complex(c, 0, aten_joined(c, z));
+}
+
+/* The parts with a real number each: op is mul or div. */
+static aten_complex scaled_parts(aten_call *c, tl_op op, aten_complex z, tl_value *by)
+{
+    tl_value *re = aten_2(c, op, z.re, by), *im = aten_2(c, op, z.im, by);
+    return (aten_complex){re, im};
+}
+
+static tl_value *size_squared(aten_call *c, aten_complex z)
+{
+    tl_value *re = aten_1(c, TL_OP_square, z.re), *im = aten_1(c, TL_OP_square, z.im);
+    return aten_2(c, TL_OP_add, re, im);
+}
+
+/* size e^(i angle) */
+static aten_complex from_polar(aten_call *c, tl_value *size, tl_value *angle)
+{
+    tl_value *re = aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_cos, angle));
+    tl_value *im = aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_sin, angle));
+    return (aten_complex){re, im};
 }
 
 /* ---- arithmetic ---- */
@@ -58,24 +80,22 @@ static void complex_sum(aten_call *c)
     aten_return_joined(c, (aten_complex){re, im});
 }
 
-static aten_complex product_of(aten_call *c, aten_complex x, aten_complex y)
+static aten_complex product_of(aten_call *c, tl_op op, aten_complex x, aten_complex y)
 {
-    tl_value *re = aten_2(c, TL_OP_mul, x.re, y.re), *im = NULL;
-    if (x.im && y.im) {
-        re = aten_2(c, TL_OP_sub, re, aten_2(c, TL_OP_mul, x.im, y.im));
-        im = aten_2(c, TL_OP_add, aten_2(c, TL_OP_mul, x.re, y.im),
-                    aten_2(c, TL_OP_mul, x.im, y.re));
-    } else if (x.im) {
-        im = aten_2(c, TL_OP_mul, x.im, y.re);
-    } else if (y.im) {
-        im = aten_2(c, TL_OP_mul, x.re, y.im);
-    }
-    return (aten_complex){re, im};
+    tl_value *re = aten_2(c, op, x.re, y.re);
+    tl_value *left = x.im ? aten_2(c, op, x.im, y.re) : NULL;
+    tl_value *right = y.im ? aten_2(c, op, x.re, y.im) : NULL;
+    if (x.im && y.im)
+        re = aten_2(c, TL_OP_sub, re, aten_2(c, op, x.im, y.im));
+    return (aten_complex){re, left && right ? aten_2(c, TL_OP_add, left, right)
+                              : left        ? left
+                                            : right};
 }
 
 static void complex_product(aten_call *c)
 {
-    aten_return_joined(c, product_of(c, aten_parts(c, 0), aten_parts(c, 1)));
+    aten_complex x = aten_parts(c, 0), y = aten_parts(c, 1);
+    aten_return_joined(c, product_of(c, TL_OP_mul, x, y));
 }
 
 /* x / y = x conj(y) / |y|² */
@@ -83,15 +103,13 @@ static void complex_quotient(aten_call *c)
 {
     aten_complex x = aten_parts(c, 0), y = aten_parts(c, 1);
     if (!y.im) {
-        aten_return_joined(
-            c, (aten_complex){aten_2(c, TL_OP_div, x.re, y.re), aten_2(c, TL_OP_div, x.im, y.re)});
+        aten_return_joined(c, scaled_parts(c, TL_OP_div, x, y.re));
         return;
     }
-    tl_value *size =
-        aten_2(c, TL_OP_add, aten_1(c, TL_OP_square, y.re), aten_1(c, TL_OP_square, y.im));
-    aten_complex conjugate = {y.re, aten_1(c, TL_OP_neg, y.im)}, z = product_of(c, x, conjugate);
-    aten_return_joined(
-        c, (aten_complex){aten_2(c, TL_OP_div, z.re, size), aten_2(c, TL_OP_div, z.im, size)});
+    tl_value *size = size_squared(c, y);
+    aten_complex conjugate = {y.re, aten_1(c, TL_OP_neg, y.im)};
+    aten_complex z = product_of(c, TL_OP_mul, x, conjugate);
+    aten_return_joined(c, scaled_parts(c, TL_OP_div, z, size));
 }
 
 static void complex_neg(aten_call *c)
@@ -110,10 +128,7 @@ static void complex_conj(aten_call *c)
 static void complex_abs(aten_call *c)
 {
     aten_complex z = aten_parts(c, 0);
-    aten_return(
-        c, 0,
-        aten_1(c, TL_OP_sqrt,
-               aten_2(c, TL_OP_add, aten_1(c, TL_OP_square, z.re), aten_1(c, TL_OP_square, z.im))));
+    aten_return(c, 0, aten_1(c, TL_OP_sqrt, size_squared(c, z)));
 }
 
 static void complex_angle(aten_call *c)
@@ -125,31 +140,20 @@ static void complex_angle(aten_call *c)
 static void complex_exp(aten_call *c)
 {
     aten_complex z = aten_parts(c, 0);
-    tl_value *size = aten_1(c, TL_OP_exp, z.re);
-    aten_return_joined(c, (aten_complex){aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_cos, z.im)),
-                                         aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_sin, z.im))});
+    aten_return_joined(c, from_polar(c, aten_1(c, TL_OP_exp, z.re), z.im));
 }
 
 static void complex_square(aten_call *c)
 {
     aten_complex z = aten_parts(c, 0);
-    aten_return_joined(c, product_of(c, z, z));
+    aten_return_joined(c, product_of(c, TL_OP_mul, z, z));
 }
 
 /* matmul by parts */
 static void complex_matmul(aten_call *c)
 {
-    aten_complex x = aten_parts(c, 0), y = aten_parts(c, 1), z;
-    z.re = aten_2(c, TL_OP_matmul, x.re, y.re);
-    z.im = NULL;
-    if (x.im && y.im) {
-        z.re = aten_2(c, TL_OP_sub, z.re, aten_2(c, TL_OP_matmul, x.im, y.im));
-        z.im = aten_2(c, TL_OP_add, aten_2(c, TL_OP_matmul, x.re, y.im),
-                      aten_2(c, TL_OP_matmul, x.im, y.re));
-    } else {
-        z.im = x.im ? aten_2(c, TL_OP_matmul, x.im, y.re) : aten_2(c, TL_OP_matmul, x.re, y.im);
-    }
-    aten_return_joined(c, z);
+    aten_complex x = aten_parts(c, 0), y = aten_parts(c, 1);
+    aten_return_joined(c, product_of(c, TL_OP_matmul, x, y));
 }
 
 /* sum.dim_IntList, mean.dim: the axes are those of the numbers */
@@ -176,11 +180,9 @@ static void complex_cat(aten_call *c)
 static void complex_reciprocal(aten_call *c)
 {
     aten_complex z = aten_parts(c, 0);
-    tl_value *re = aten_1(c, TL_OP_square, z.re), *im = aten_1(c, TL_OP_square, z.im);
-    tl_value *size = aten_2(c, TL_OP_add, re, im);
-    re = aten_2(c, TL_OP_div, z.re, size);
-    im = aten_2(c, TL_OP_div, aten_1(c, TL_OP_neg, z.im), size);
-    aten_return_joined(c, (aten_complex){re, im});
+    tl_value *size = size_squared(c, z);
+    z.im = aten_1(c, TL_OP_neg, z.im);
+    aten_return_joined(c, scaled_parts(c, TL_OP_div, z, size));
 }
 
 /* pow.Tensor_Scalar for whole exponents: by squares */
@@ -194,8 +196,8 @@ static void complex_pow(aten_call *c)
     }
     for (int64_t p = (int64_t)exponent; p; p >>= 1) {
         if (p & 1)
-            y = y.re ? product_of(c, y, z) : z;
-        z = p > 1 ? product_of(c, z, z) : z;
+            y = y.re ? product_of(c, TL_OP_mul, y, z) : z;
+        z = p > 1 ? product_of(c, TL_OP_mul, z, z) : z;
     }
     aten_return_joined(c, y);
 }
@@ -251,25 +253,24 @@ static void complex_imag(aten_call *c)
 /* complex(real, imag) */
 void aten_op_complex(aten_call *c)
 {
-    aten_return_joined(c, (aten_complex){aten_value(c, 0), aten_value(c, 1)});
+    tl_value *re = aten_value(c, 0), *im = aten_value(c, 1);
+    aten_return_joined(c, (aten_complex){re, im});
 }
 
 /* polar(abs, angle) */
 void aten_op_polar(aten_call *c)
 {
     tl_value *size = aten_value(c, 0), *angle = aten_value(c, 1);
-    aten_return_joined(c, (aten_complex){aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_cos, angle)),
-                                         aten_2(c, TL_OP_mul, size, aten_1(c, TL_OP_sin, angle))});
+    aten_return_joined(c, from_polar(c, size, angle));
 }
 
 /* The angle of a real number is 0 or π. */
 void aten_op_angle(aten_call *c)
 {
     tl_value *x = aten_as_float(c, aten_value(c, 0));
-    tl_value *below = aten_2(c, TL_OP_less, x, aten_scalar_like(c, x, 0));
-    aten_return(c, 0,
-                tl_build3(c->b, TL_OP_where, below, aten_scalar_like(c, x, PI),
-                          aten_scalar_like(c, x, 0), NULL));
+    tl_value *zero = aten_scalar_like(c, x, 0), *pi = aten_scalar_like(c, x, PI);
+    tl_value *below = aten_2(c, TL_OP_less, x, zero);
+    aten_return(c, 0, tl_build3(c->b, TL_OP_where, below, pi, zero, NULL));
 }
 
 /* ---- which handlers serve complex operands ---- */

@@ -75,8 +75,9 @@ static aten_complex fourier_of_real(aten_call *c, tl_value *x, int axis, double 
     if (!known_length(c, x, axis, &n))
         return (aten_complex){x, NULL};
     int64_t m = onesided ? n / 2 + 1 : n;
-    return (aten_complex){transformed(c, x, axis, waves(c, n, m, n, false, scale, false)),
-                          transformed(c, x, axis, waves(c, n, m, n, true, -scale, false))};
+    tl_value *re = transformed(c, x, axis, waves(c, n, m, n, false, scale, false));
+    tl_value *im = transformed(c, x, axis, waves(c, n, m, n, true, -scale, false));
+    return (aten_complex){re, im};
 }
 
 static aten_complex fourier(aten_call *c, aten_complex z, int axis, double scale, bool forward)
@@ -86,10 +87,13 @@ static aten_complex fourier(aten_call *c, aten_complex z, int axis, double scale
         return z;
     tl_value *cosines = waves(c, n, n, n, false, scale, false);
     tl_value *sines = waves(c, n, n, n, true, forward ? -scale : scale, false);
-    return (aten_complex){aten_2(c, TL_OP_sub, transformed(c, z.re, axis, cosines),
-                                 transformed(c, z.im, axis, sines)),
-                          aten_2(c, TL_OP_add, transformed(c, z.re, axis, sines),
-                                 transformed(c, z.im, axis, cosines))};
+    tl_value *re_cos = transformed(c, z.re, axis, cosines);
+    tl_value *re_sin = transformed(c, z.re, axis, sines);
+    tl_value *im_cos = transformed(c, z.im, axis, cosines);
+    tl_value *im_sin = transformed(c, z.im, axis, sines);
+    z.re = aten_2(c, TL_OP_sub, re_cos, im_sin);
+    z.im = aten_2(c, TL_OP_add, re_sin, im_cos);
+    return z;
 }
 
 /* The real signal of n samples behind a half spectrum. */
@@ -98,8 +102,9 @@ static tl_value *fourier_to_real(aten_call *c, aten_complex z, int axis, int64_t
     int64_t m = n / 2 + 1;
     z.re = of_length(c, z.re, axis, m);
     z.im = of_length(c, z.im, axis, m);
-    return aten_2(c, TL_OP_sub, transformed(c, z.re, axis, waves(c, m, n, n, false, scale, true)),
-                  transformed(c, z.im, axis, waves(c, m, n, n, true, scale, true)));
+    tl_value *of_re = transformed(c, z.re, axis, waves(c, m, n, n, false, scale, true));
+    tl_value *of_im = transformed(c, z.im, axis, waves(c, m, n, n, true, scale, true));
+    return aten_2(c, TL_OP_sub, of_re, of_im);
 }
 
 /* fft's norm: None divides the inverse by n, "ortho" both by √n, "forward" the transform by n */
@@ -240,8 +245,9 @@ void aten_complex_fft_c2c(aten_call *c)
         z = fourier(c, z, axis, 1, forward);
     }
     tl_value *factor = aten_scalar_like(c, z.re, core_factor(c, 2, count));
-    aten_return_joined(
-        c, (aten_complex){aten_2(c, TL_OP_mul, z.re, factor), aten_2(c, TL_OP_mul, z.im, factor)});
+    z.re = aten_2(c, TL_OP_mul, z.re, factor);
+    z.im = aten_2(c, TL_OP_mul, z.im, factor);
+    aten_return_joined(c, z);
 }
 
 void aten_op_needs_complex(aten_call *c)

@@ -68,6 +68,8 @@ tl_value *aten_reduce(aten_call *c, tl_op op, tl_value *x, int axis, bool keep);
 /* The p-norm along an axis, which goes away. */
 tl_value *aten_norm(aten_call *c, tl_value *x, double p, int axis);
 tl_value *aten_flat(aten_call *c, tl_value *x);
+/* i64: 0, 1, ... before a scalar */
+tl_value *aten_range(aten_call *c, tl_value *limit);
 /* i64[n]: 0, 1, ... */
 tl_value *aten_iota(aten_call *c, int64_t n);
 /* [n, c, *s] to [n, *s, c] and back; fixed: spatial axes, the batch may be missing ([c, *s]) and is added. */

@@ -215,6 +215,13 @@ tl_value *aten_flat(aten_call *c, tl_value *x)
     return tl_build_reshape(c->b, x, &all, 1);
 }
 
+tl_value *aten_range(aten_call *c, tl_value *limit)
+{
+    tl_value *zero = tl_build_scalar(c->model, TL_I64, 0),
+             *one = tl_build_scalar(c->model, TL_I64, 1);
+    return tl_build3(c->b, TL_OP_range, zero, limit, one, NULL);
+}
+
 tl_value *aten_iota(aten_call *c, int64_t n)
 {
     return tl_build_const(c->model, tl_const_iota(c->model->arena, TL_I64, n, 0, 1), TL_STR(""));

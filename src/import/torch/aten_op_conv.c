@@ -17,7 +17,10 @@ typedef struct aten_conv {
 
 static bool read_operands(aten_call *c, size_t n, aten_conv *v)
 {
-    *v = (aten_conv){.x = aten_value(c, 0), .w = aten_value(c, 1), .bias = aten_optional(c, 2)};
+    *v = (aten_conv){0};
+    v->x = aten_value(c, 0);
+    v->w = aten_value(c, 1);
+    v->bias = aten_optional(c, 2);
     v->n = n ? n : (size_t)aten_rank(v->w) - 2;
     v->groups = 1;
     if (v->n < 1 || v->n > MAX_SPATIAL || aten_rank(v->w) != (int)v->n + 2) {
@@ -131,7 +134,8 @@ static void build_transposed(aten_call *c, aten_conv *v)
                                      .pad_hi = {v->n, v->hi},
                                      .out_pad = {v->n, v->out_pad},
                                      .groups = v->groups};
-    tl_value *in[] = {aten_to_last(c, v->x), transposed_weights(c, v->w, v->groups), v->bias};
+    tl_value *x = aten_to_last(c, v->x), *w = transposed_weights(c, v->w, v->groups);
+    tl_value *in[] = {x, w, v->bias};
     tl_value *y = tl_build(c->b, TL_OP_conv_transpose, in, v->bias ? 3 : 2, &attrs);
     aten_return(c, 0, finish_conv(c, v, y));
 }

@@ -29,7 +29,8 @@ static run_list runs_of(aten_call *c, tl_value *s)
     tl_cumsum_attrs sum = {.axis = 0};
     static const int64_t one = 1;
     tl_value *yes = tl_build_cast(c->b, tl_build_i64s(c->model, &one, 1), TL_BOOL);
-    tl_value *differs = aten_2(c, TL_OP_not_equal, without_first(c, s), without_last(c, s));
+    tl_value *here = without_first(c, s), *before = without_last(c, s);
+    tl_value *differs = aten_2(c, TL_OP_not_equal, here, before);
     tl_value *begins = joined_rows(c, yes, differs);
     tl_value *at = aten_without_axis(c, aten_1(c, TL_OP_nonzero, begins), 1);
     run_list r;
@@ -37,7 +38,8 @@ static run_list runs_of(aten_call *c, tl_value *s)
     r.run = tl_build1(c->b, TL_OP_cumsum, tl_build_cast(c->b, begins, TL_I64), &sum);
     r.run = aten_plus(c, r.run, -1);
     const tl_dim *n = aten_size(s, 0);
-    tl_value *ends = joined_rows(c, without_first(c, at), tl_build_shape_expr(c->b, &n, 1, 1));
+    tl_value *ends = without_first(c, at);
+    ends = joined_rows(c, ends, tl_build_shape_expr(c->b, &n, 1, 1));
     r.length = aten_2(c, TL_OP_sub, ends, at);
     return r;
 }
@@ -141,10 +143,7 @@ void aten_op_bincount(aten_call *c)
     const tl_dim *least = aten_dim(c, 2);
     tl_value *n = aten_plus(c, aten_reduce_all(c, TL_OP_reduce_max, x), 1);
     n = aten_2(c, TL_OP_max, n, tl_build_shape_expr(c->b, &least, 1, 0));
-    tl_value *limits[] = {tl_build_scalar(c->model, TL_I64, 0), n,
-                          tl_build_scalar(c->model, TL_I64, 1)};
-    tl_value *bins = tl_build(c->b, TL_OP_range, limits, 3, NULL);
-    aten_return(c, 0, counted(c, x, bins, weights, TL_I64));
+    aten_return(c, 0, counted(c, x, aten_range(c, n), weights, TL_I64));
 }
 
 /* histc(self, bins, min, max): bins of equal width, the last one closed; what lies outside does not count */
@@ -207,8 +206,8 @@ void aten_op_mode(aten_call *c)
         back[perm[i]] = i;
     x = tl_build_transpose(c->b, x, perm);
     tl_value *s = ascending(c, x, rank - 1)->out[0];
-    tl_value *same =
-        aten_2(c, TL_OP_equal, aten_with_axis(c, s, rank), aten_with_axis(c, s, rank - 1));
+    tl_value *column = aten_with_axis(c, s, rank), *row = aten_with_axis(c, s, rank - 1);
+    tl_value *same = aten_2(c, TL_OP_equal, column, row);
     tl_value *count =
         aten_reduce(c, TL_OP_reduce_sum, tl_build_cast(c->b, same, TL_I32), -1, false);
     tl_arg_attrs first = {.axis = rank - 1, .keep = true};
@@ -284,9 +283,7 @@ void aten_op_embedding_bag(aten_call *c)
     if (aten_bool(c, 7, false))
         offsets = without_last(c, offsets);
     const tl_dim *n = aten_size(index, 0), *bags = aten_size(offsets, 0);
-    tl_value *limits[] = {tl_build_scalar(c->model, TL_I64, 0), tl_build_shape_expr(c->b, &n, 1, 0),
-                          tl_build_scalar(c->model, TL_I64, 1)};
-    tl_value *place = tl_build(c->b, TL_OP_range, limits, 3, NULL);
+    tl_value *place = aten_range(c, tl_build_shape_expr(c->b, &n, 1, 0));
     place = tl_build_reshape(c->b, place, &n, 1);
     tl_value *begun =
         aten_2(c, TL_OP_less_equal, offsets, aten_with_axis(c, place, 1)); /* [n, bags] */
@@ -300,9 +297,10 @@ void aten_op_embedding_bag(aten_call *c)
     tl_value *counts = padding < 0 ? NULL
                                    : aten_2(c, TL_OP_not_equal, index,
                                             tl_build_scalar(c->model, TL_I64, (double)padding));
-    if (counts)
-        rows =
-            aten_where(c, aten_with_axis(c, counts, 1), rows, aten_scalar_like(c, rows, nothing));
+    if (counts) {
+        tl_value *mask = aten_with_axis(c, counts, 1);
+        rows = aten_where(c, mask, rows, aten_scalar_like(c, rows, nothing));
+    }
     const tl_dim *shape[] = {bags, aten_size(weight, 1)}, *column[] = {bags, aten_i(c, 1)};
     const tl_dim *single[] = {n, aten_i(c, 1)};
     tl_scatter_attrs into = {.reduce = mode == 2 ? TL_scatter_reduce_max : TL_scatter_reduce_add};
@@ -313,9 +311,10 @@ void aten_op_embedding_bag(aten_call *c)
                            : aten_filled(c, type, single, 2, 1);
     tl_value *of =
         tl_build3(c->b, TL_OP_scatter_nd, aten_filled(c, type, column, 2, 0), bag, one, &add);
+    tl_value *is_empty = aten_compare(c, TL_OP_equal, of, 0);
     if (mode == 1)
         sum = aten_2(c, TL_OP_div, sum, aten_2(c, TL_OP_max, of, aten_scalar_like(c, of, 1)));
     else if (mode == 2)
-        sum = aten_where(c, aten_compare(c, TL_OP_equal, of, 0), aten_scalar_like(c, sum, 0), sum);
+        sum = aten_where(c, is_empty, aten_scalar_like(c, sum, 0), sum);
     aten_return(c, 0, sum);
 }

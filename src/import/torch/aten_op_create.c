@@ -470,9 +470,8 @@ void aten_op_to_copy(aten_call *c)
     x = tl_build_cast(c->b, x, type);
     if (to_complex && !is_complex) { /* [..., 2] */
         int rank = aten_rank(x);
-        tl_value *parts[] = {aten_with_axis(c, x, rank),
-                             aten_with_axis(c, aten_times(c, x, 0), rank)};
-        x = tl_build_concat(c->b, parts, 2, rank);
+        tl_value *re = aten_with_axis(c, x, rank), *im = aten_times(c, re, 0);
+        x = tl_build_concat(c->b, (tl_value *[]){re, im}, 2, rank);
     }
     if (is_complex && !to_complex && !aten_is_none(c, 1))
         aten_refuse(c, "complex numbers as real ones");

@@ -133,8 +133,8 @@ static tl_value *rounded_quotient(aten_call *c, tl_value *x, tl_value *y, tl_dty
 {
     if (!floors && tl_dtype_is_float(type)) { /* towards 0 */
         tl_value *q = aten_2(c, TL_OP_div, x, y);
-        return aten_2(c, TL_OP_mul, aten_1(c, TL_OP_sign, q),
-                      aten_1(c, TL_OP_floor, aten_1(c, TL_OP_abs, q)));
+        tl_value *sign = aten_1(c, TL_OP_sign, q);
+        return aten_2(c, TL_OP_mul, sign, aten_1(c, TL_OP_floor, aten_1(c, TL_OP_abs, q)));
     }
     return aten_2(c, floors ? TL_OP_floordiv : TL_OP_div, x, y);
 }
@@ -158,8 +158,8 @@ void aten_op_floor_divide(aten_call *c)
 {
     static const size_t operands[] = {0, 1};
     tl_dtype type = aten_common_type(c, operands, 2);
-    aten_return(
-        c, 0, rounded_quotient(c, aten_operand(c, 0, type), aten_operand(c, 1, type), type, true));
+    tl_value *x = aten_operand(c, 0, type), *y = aten_operand(c, 1, type);
+    aten_return(c, 0, rounded_quotient(c, x, y, type, true));
 }
 
 /* ---- powers ---- */
@@ -260,9 +260,8 @@ void aten_op_where(aten_call *c)
     static const size_t operands[] = {1, 2};
     tl_dtype type = aten_common_type(c, operands, 2);
     tl_value *condition = tl_build_cast(c->b, aten_value(c, 0), TL_BOOL);
-    aten_return(c, 0,
-                tl_build3(c->b, TL_OP_where, condition, aten_operand(c, 1, type),
-                          aten_operand(c, 2, type), NULL));
+    tl_value *yes = aten_operand(c, 1, type), *no = aten_operand(c, 2, type);
+    aten_return(c, 0, tl_build3(c->b, TL_OP_where, condition, yes, no, NULL));
 }
 
 /* (self, mask, value), in the type of self */

@@ -29,9 +29,9 @@ void aten_op_elu(aten_call *c)
         return;
     }
     tl_value *low = aten_plus(c, aten_1(c, TL_OP_exp, aten_times(c, x, inner)), -1);
-    aten_return(c, 0,
-                aten_where(c, aten_compare(c, TL_OP_greater, x, 0), aten_times(c, x, scale),
-                           aten_times(c, low, alpha * scale)));
+    low = aten_times(c, low, alpha * scale);
+    tl_value *high = aten_times(c, x, scale), *above = aten_compare(c, TL_OP_greater, x, 0);
+    aten_return(c, 0, aten_where(c, above, high, low));
 }
 
 void aten_op_selu(aten_call *c)
@@ -72,8 +72,8 @@ void aten_op_log_sigmoid(aten_call *c)
 void aten_op_hardshrink(aten_call *c)
 {
     tl_value *x = float_self(c);
-    tl_value *near_0 =
-        aten_compare(c, TL_OP_less_equal, aten_1(c, TL_OP_abs, x), aten_float(c, 1, 0.5));
+    double lambda = aten_float(c, 1, 0.5);
+    tl_value *near_0 = aten_compare(c, TL_OP_less_equal, aten_1(c, TL_OP_abs, x), lambda);
     aten_return(c, 0, aten_where(c, near_0, aten_scalar_like(c, x, 0), x));
 }
 
@@ -211,8 +211,8 @@ void aten_op_logaddexp(aten_call *c)
     tl_value *x, *y;
     (void)two_floats(c, &x, &y);
     tl_value *apart = aten_1(c, TL_OP_neg, aten_1(c, TL_OP_abs, aten_2(c, TL_OP_sub, x, y)));
-    aten_return(c, 0,
-                aten_2(c, TL_OP_add, aten_2(c, TL_OP_max, x, y), aten_1(c, TL_OP_softplus, apart)));
+    tl_value *larger = aten_2(c, TL_OP_max, x, y);
+    aten_return(c, 0, aten_2(c, TL_OP_add, larger, aten_1(c, TL_OP_softplus, apart)));
 }
 
 /* The same with powers of 2. */
@@ -222,8 +222,8 @@ void aten_op_logaddexp2(aten_call *c)
     (void)two_floats(c, &x, &y);
     tl_value *apart = aten_1(c, TL_OP_neg, aten_1(c, TL_OP_abs, aten_2(c, TL_OP_sub, x, y)));
     tl_value *rest = aten_1(c, TL_OP_softplus, aten_times(c, apart, LN_2));
-    aten_return(c, 0,
-                aten_2(c, TL_OP_add, aten_2(c, TL_OP_max, x, y), aten_times(c, rest, 1 / LN_2)));
+    tl_value *larger = aten_2(c, TL_OP_max, x, y);
+    aten_return(c, 0, aten_2(c, TL_OP_add, larger, aten_times(c, rest, 1 / LN_2)));
 }
 
 /* x = 0 ? 0 : x ln y */
@@ -232,9 +232,8 @@ void aten_op_xlogy(aten_call *c)
     tl_value *x, *y;
     (void)two_floats(c, &x, &y);
     tl_value *product = aten_2(c, TL_OP_mul, x, aten_1(c, TL_OP_log, y));
-    aten_return(
-        c, 0,
-        aten_where(c, aten_compare(c, TL_OP_equal, x, 0), aten_scalar_like(c, x, 0), product));
+    tl_value *is_0 = aten_compare(c, TL_OP_equal, x, 0), *zero = aten_scalar_like(c, x, 0);
+    aten_return(c, 0, aten_where(c, is_0, zero, product));
 }
 
 /* The larger times √(1 + (smaller / larger)²): squares alone would overflow. */
@@ -267,7 +266,8 @@ void aten_op_sinc(aten_call *c)
 {
     tl_value *x = aten_times(c, float_self(c), PI), *one = aten_scalar_like(c, x, 1);
     tl_value *is_0 = aten_compare(c, TL_OP_equal, x, 0);
-    tl_value *y = aten_2(c, TL_OP_div, aten_1(c, TL_OP_sin, x), aten_where(c, is_0, one, x));
+    tl_value *sine = aten_1(c, TL_OP_sin, x);
+    tl_value *y = aten_2(c, TL_OP_div, sine, aten_where(c, is_0, one, x));
     aten_return(c, 0, aten_where(c, is_0, one, y));
 }
 
@@ -299,18 +299,14 @@ void aten_op_round_decimals(aten_call *c)
     int64_t n = aten_int(c, 1, 0);
     for (int64_t i = 0; i < (n < 0 ? -n : n) && i < 40; i++)
         scale *= 10;
-    if (!tl_dtype_is_float(x->fact.type.dtype) || n == 0)
+    if (!tl_dtype_is_float(x->fact.type.dtype) || n == 0) {
         aten_return(c, 0, n == 0 ? aten_1(c, TL_OP_round, x) : x);
-    else if (n > 0)
-        aten_return(c, 0,
-                    aten_2(c, TL_OP_div, aten_1(c, TL_OP_round, aten_times(c, x, scale)),
-                           aten_scalar_like(c, x, scale)));
-    else
-        aten_return(c, 0,
-                    aten_times(c,
-                               aten_1(c, TL_OP_round,
-                                      aten_2(c, TL_OP_div, x, aten_scalar_like(c, x, scale))),
-                               scale));
+        return;
+    }
+    tl_value *factor = aten_scalar_like(c, x, scale);
+    tl_op before = n > 0 ? TL_OP_mul : TL_OP_div, after = n > 0 ? TL_OP_div : TL_OP_mul;
+    x = aten_1(c, TL_OP_round, aten_2(c, before, x, factor));
+    aten_return(c, 0, aten_2(c, after, x, factor));
 }
 
 /* Negative zeros count: 1 / -0 is -infinity. */
@@ -374,9 +370,8 @@ void aten_op_isfinite(aten_call *c)
 {
     tl_value *x = float_self(c);
     tl_isinf_attrs attrs = {.negative = true, .positive = true};
-    tl_value *bad =
-        aten_2(c, TL_OP_or, aten_1(c, TL_OP_isnan, x), tl_build1(c->b, TL_OP_isinf, x, &attrs));
-    aten_return(c, 0, aten_1(c, TL_OP_not, bad));
+    tl_value *nan = aten_1(c, TL_OP_isnan, x), *inf = tl_build1(c->b, TL_OP_isinf, x, &attrs);
+    aten_return(c, 0, aten_1(c, TL_OP_not, aten_2(c, TL_OP_or, nan, inf)));
 }
 
 static double largest_of(tl_dtype dtype)
@@ -385,6 +380,11 @@ static double largest_of(tl_dtype dtype)
            : dtype == TL_BF16 ? 3.3895313892515355e38
            : dtype == TL_F64  ? 1.7976931348623157e308
                               : 3.4028234663852886e38;
+}
+
+static tl_value *replaced(aten_call *c, tl_value *where, double by, tl_value *x)
+{
+    return aten_where(c, where, aten_scalar_like(c, x, by), x);
 }
 
 /* nan_to_num(self, nan?, posinf?, neginf?) */
@@ -398,12 +398,12 @@ void aten_op_nan_to_num(aten_call *c)
     }
     double high = aten_float(c, 2, largest_of(dtype)), low = aten_float(c, 3, -largest_of(dtype));
     tl_isinf_attrs up = {.positive = true}, down = {.negative = true};
-    tl_value *y =
-        aten_where(c, aten_1(c, TL_OP_isnan, x), aten_scalar_like(c, x, aten_float(c, 1, 0)), x);
-    y = aten_where(c, tl_build1(c->b, TL_OP_isinf, x, &up), aten_scalar_like(c, x, high), y);
-    aten_return(
-        c, 0,
-        aten_where(c, tl_build1(c->b, TL_OP_isinf, x, &down), aten_scalar_like(c, x, low), y));
+    double nan = aten_float(c, 1, 0);
+    tl_value *y = x;
+    y = replaced(c, aten_1(c, TL_OP_isnan, x), nan, y);
+    y = replaced(c, tl_build1(c->b, TL_OP_isinf, x, &up), high, y);
+    y = replaced(c, tl_build1(c->b, TL_OP_isinf, x, &down), low, y);
+    aten_return(c, 0, y);
 }
 
 /* The other one where one is not a number. */
@@ -433,7 +433,8 @@ void aten_op_lerp(aten_call *c)
     static const size_t operands[] = {0, 1, 2};
     tl_dtype type = aten_float_type(aten_common_type(c, operands, 3));
     tl_value *x = aten_operand(c, 0, type), *end = aten_operand(c, 1, type);
-    tl_value *step = aten_2(c, TL_OP_mul, aten_operand(c, 2, type), aten_2(c, TL_OP_sub, end, x));
+    tl_value *weight = aten_operand(c, 2, type), *apart = aten_2(c, TL_OP_sub, end, x);
+    tl_value *step = aten_2(c, TL_OP_mul, weight, apart);
     aten_return(c, 0, aten_2(c, TL_OP_add, x, step));
 }
 
@@ -444,7 +445,8 @@ void aten_op_add_with(aten_call *c)
     tl_dtype type = aten_common_type(c, operands, 3);
     if (c->row->op == TL_OP_div)
         type = aten_float_type(type);
-    tl_value *x = aten_2(c, c->row->op, aten_operand(c, 1, type), aten_operand(c, 2, type));
+    tl_value *a = aten_operand(c, 1, type), *b = aten_operand(c, 2, type);
+    tl_value *x = aten_2(c, c->row->op, a, b);
     if (aten_float(c, 3, 1) != 1)
         x = aten_2(c, TL_OP_mul, x, aten_operand(c, 3, type));
     aten_return(c, 0, aten_2(c, TL_OP_add, aten_operand(c, 0, type), x));

@@ -170,8 +170,8 @@ void aten_op_index(aten_call *c)
         return;
     }
     indexed_first(&list, aten_rank(x), perm);
-    tl_value *y =
-        along(c, TL_OP_gather_nd, tl_build_transpose(c->b, x, perm), index_tuples(c, &list), 0);
+    tl_value *moved = tl_build_transpose(c->b, x, perm), *at = index_tuples(c, &list);
+    tl_value *y = along(c, TL_OP_gather_nd, moved, at, 0);
     to_python_order(&list, aten_rank(y), perm);
     aten_return(c, 0, tl_build_transpose(c->b, y, perm));
 }
@@ -248,8 +248,8 @@ void aten_op_index_put(aten_call *c)
 void aten_op_embedding(aten_call *c)
 {
     tl_gather_attrs attrs = {.axis = 0, .may_be_negative = false};
-    aten_return(
-        c, 0, tl_build2(c->b, TL_OP_gather, aten_value(c, 0), as_i64(c, aten_value(c, 1)), &attrs));
+    tl_value *weight = aten_value(c, 0), *indices = as_i64(c, aten_value(c, 1));
+    aten_return(c, 0, tl_build2(c->b, TL_OP_gather, weight, indices, &attrs));
 }
 
 /* index_select(self, dim, index) */
@@ -297,9 +297,8 @@ void aten_op_gather(aten_call *c)
 
 void aten_op_take(aten_call *c)
 {
-    aten_return(
-        c, 0,
-        along(c, TL_OP_gather, flattened(c, aten_value(c, 0)), as_i64(c, aten_value(c, 1)), 0));
+    tl_value *x = flattened(c, aten_value(c, 0)), *index = as_i64(c, aten_value(c, 1));
+    aten_return(c, 0, along(c, TL_OP_gather, x, index, 0));
 }
 
 /* take_along_dim(self, indices, dim?) */
@@ -307,7 +306,9 @@ void aten_op_take_along(aten_call *c)
 {
     tl_value *x = aten_value(c, 0), *index = as_i64(c, aten_value(c, 1));
     if (aten_is_none(c, 2)) {
-        aten_return(c, 0, along(c, TL_OP_gather, flattened(c, x), flattened(c, index), 0));
+        x = flattened(c, x);
+        index = flattened(c, index);
+        aten_return(c, 0, along(c, TL_OP_gather, x, index, 0));
         return;
     }
     int rank = aten_rank(x), axis = aten_axis(c, aten_int(c, 2, 0), rank);
@@ -319,9 +320,9 @@ void aten_op_take_along(aten_call *c)
         a[i] = i == axis ? aten_size(x, i) : d;
         b[i] = i == axis ? aten_size(index, i) : d;
     }
-    aten_return(c, 0,
-                along(c, TL_OP_gather_elements, tl_build_broadcast_to(c->b, x, a, rank),
-                      tl_build_broadcast_to(c->b, index, b, rank), axis));
+    x = tl_build_broadcast_to(c->b, x, a, rank);
+    index = tl_build_broadcast_to(c->b, index, b, rank);
+    aten_return(c, 0, along(c, TL_OP_gather_elements, x, index, axis));
 }
 
 /* index_add(self, dim, index, source, alpha), index_copy(self, dim, index, source) */
@@ -335,9 +336,10 @@ static void put_rows(aten_call *c, tl_value *source, tl_scatter_reduce reduce)
         perm[i] = i == 0 ? axis : i == axis ? 0 : i;
     if (aten_rank(index) == 0)
         index = aten_with_axis(c, index, 0);
-    tl_value *y =
-        scattered(c, TL_OP_scatter_nd, tl_build_transpose(c->b, x, perm),
-                  aten_with_axis(c, index, 1), tl_build_transpose(c->b, source, perm), 0, reduce);
+    x = tl_build_transpose(c->b, x, perm);
+    index = aten_with_axis(c, index, 1);
+    source = tl_build_transpose(c->b, source, perm);
+    tl_value *y = scattered(c, TL_OP_scatter_nd, x, index, source, 0, reduce);
     aten_return(c, 0, tl_build_transpose(c->b, y, perm));
 }
 
@@ -363,12 +365,10 @@ void aten_op_index_fill(aten_call *c)
     if (axis < 0 || rank == 0)
         return;
     const tl_dim *size = aten_size(x, axis);
-    tl_value *limits[] = {tl_build_scalar(c->model, TL_I64, 0),
-                          tl_build_shape_expr(c->b, &size, 1, 0),
-                          tl_build_scalar(c->model, TL_I64, 1)};
+    tl_value *all = tl_build_shape_expr(c->b, &size, 1, 0);
     tl_value *negative = aten_compare(c, TL_OP_less, index, 0);
-    index = aten_where(c, negative, aten_2(c, TL_OP_add, index, limits[1]), index);
-    tl_value *row = tl_build_reshape(c->b, tl_build(c->b, TL_OP_range, limits, 3, NULL), &size, 1);
+    index = aten_where(c, negative, aten_2(c, TL_OP_add, index, all), index);
+    tl_value *row = tl_build_reshape(c->b, aten_range(c, all), &size, 1);
     tl_value *hit = aten_2(c, TL_OP_equal, aten_with_axis(c, row, 1), index);
     hit = aten_reduce(c, TL_OP_reduce_any, hit, 1, false);
     while (aten_rank(hit) < rank - axis)
@@ -544,9 +544,9 @@ void aten_op_one_hot(aten_call *c)
         return;
     }
     tl_one_hot_attrs attrs = {.axis = aten_rank(index), .depth = {1, &depth}};
-    tl_value *in[] = {index, tl_build_scalar(c->model, TL_I64, 1),
-                      tl_build_scalar(c->model, TL_I64, 0)};
-    aten_return(c, 0, tl_build(c->b, TL_OP_one_hot, in, 3, &attrs));
+    tl_value *on = tl_build_scalar(c->model, TL_I64, 1);
+    tl_value *off = tl_build_scalar(c->model, TL_I64, 0);
+    aten_return(c, 0, tl_build3(c->b, TL_OP_one_hot, index, on, off, &attrs));
 }
 
 /* ---- functional writes through views ---- */
@@ -568,9 +568,8 @@ void aten_op_slice_scatter(aten_call *c)
     tl_value *x = aten_tensor_read(c->env, copy);
     int axis = aten_axis(c, aten_int(c, 2, 0), aten_rank(x));
     int64_t step = aten_int(c, 5, 1);
-    const tl_dim *first, *count;
-    if (axis >= 0 && aten_read_slice(c, aten_size(x, axis), aten_dim(c, 3), aten_dim(c, 4), step,
-                                     &first, &count))
+    const tl_dim *begin = aten_dim(c, 3), *end = aten_dim(c, 4), *first, *count;
+    if (axis >= 0 && aten_read_slice(c, aten_size(x, axis), begin, end, step, &first, &count))
         write_copy(c, copy, aten_view_slice(c->env, copy, axis, first, count, step));
 }
 
@@ -651,12 +650,13 @@ static void count_before(aten_call *c, tl_value *sorted, tl_value *x, bool narro
 void aten_op_searchsorted(aten_call *c)
 {
     bool right = aten_bool(c, 3, false) || tl_str_is(aten_string(c, 4), "right");
-    count_before(c, aten_value(c, 0), aten_value(c, 1), aten_bool(c, 2, false), right);
+    tl_value *sorted = aten_value(c, 0), *values = aten_value(c, 1);
+    count_before(c, sorted, values, aten_bool(c, 2, false), right);
 }
 
 /* bucketize.Tensor(self, boundaries, out_int32, right) */
 void aten_op_bucketize(aten_call *c)
 {
-    count_before(c, aten_value(c, 1), aten_value(c, 0), aten_bool(c, 2, false),
-                 aten_bool(c, 3, false));
+    tl_value *values = aten_value(c, 0), *sorted = aten_value(c, 1);
+    count_before(c, sorted, values, aten_bool(c, 2, false), aten_bool(c, 3, false));
 }

@@ -164,8 +164,8 @@ static tl_value *embedded(aten_call *c, tl_value *x, int64_t n, int64_t offset)
     dims[last] = dims[last + 1] = aten_i(c, size);
     x = tl_build_broadcast_to(c->b, x, dims, last + 2);
     tl_value *row = aten_with_axis(c, aten_iota(c, size), 1), *column = aten_iota(c, size);
-    tl_value *on = aten_2(c, TL_OP_equal, aten_2(c, TL_OP_sub, column, row),
-                          tl_build_scalar(c->model, TL_I64, (double)offset));
+    tl_value *right = aten_2(c, TL_OP_sub, column, row);
+    tl_value *on = aten_compare(c, TL_OP_equal, right, (double)offset);
     return aten_where(c, on, x, aten_scalar_like(c, x, 0));
 }
 

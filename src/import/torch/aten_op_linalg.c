@@ -97,7 +97,8 @@ static tl_value *pivoted(aten_call *c, tl_value *m, int64_t n, int64_t k, tl_val
     tl_value *zero = aten_scalar_like(c, m, 0), *one = aten_scalar_like(c, m, 1);
     *pivot = aten_reduce(c, TL_OP_reduce_sum, aten_where(c, chosen, m, zero), -2, true);
     tl_value *swapped = aten_where(c, chosen, rows_of(c, m, k, 1), m);
-    *sign = aten_where(c, aten_without_axis(c, stays, rank - 2), one, aten_scalar_like(c, m, -1));
+    stays = aten_without_axis(c, stays, rank - 2);
+    *sign = aten_where(c, stays, one, aten_scalar_like(c, m, -1));
     return swapped;
 }
 
@@ -119,7 +120,8 @@ static eliminated eliminate(aten_call *c, tl_value *m, int64_t n)
         e.determinant = e.determinant ? aten_2(c, TL_OP_mul, e.determinant, factor) : factor;
         pivot = aten_2(c, TL_OP_div, pivot, p);
         tl_value *down = aten_2(c, TL_OP_mul, columns_of(c, rest, k, 1), pivot);
-        e.m = aten_where(c, is_row(c, n, k), pivot, aten_2(c, TL_OP_sub, rest, down));
+        rest = aten_2(c, TL_OP_sub, rest, down);
+        e.m = aten_where(c, is_row(c, n, k), pivot, rest);
     }
     return e;
 }
@@ -196,8 +198,12 @@ static void return_solution(aten_call *c, tl_value *a, size_t i, bool left)
                        aten_rank(a));
         return;
     }
-    tl_value *x = left ? solved(c, a, b, n)
-                       : swapped_axes(c, solved(c, swapped_axes(c, a), swapped_axes(c, b), n));
+    if (!left) {
+        a = swapped_axes(c, a);
+        b = swapped_axes(c, b);
+    }
+    tl_value *x = solved(c, a, b, n);
+    x = left ? x : swapped_axes(c, x);
     aten_return(c, 0, vector ? aten_without_axis(c, x, aten_rank(x) - 1) : x);
 }
 
@@ -277,21 +283,22 @@ void aten_op_cholesky_solve(aten_call *c)
         return;
     l = triangle(c, l, upper);
     l = upper ? swapped_axes(c, l) : l;
-    aten_return(c, 0, solved(c, swapped_axes(c, l), solved(c, l, b, n), n));
+    b = solved(c, l, b, n);
+    aten_return(c, 0, solved(c, swapped_axes(c, l), b, n));
 }
 
 /* One reflection of Householder's that clears r[k + 1.., k]: r and q turned by it. */
 static void reflect(aten_call *c, tl_value **q, tl_value **r, int64_t rows, int64_t k)
 {
-    tl_value *below = aten_2(c, TL_OP_greater_equal, aten_with_axis(c, aten_iota(c, rows), 1),
-                             tl_build_scalar(c->model, TL_I64, (double)k));
+    tl_value *number = aten_with_axis(c, aten_iota(c, rows), 1);
+    tl_value *below = aten_compare(c, TL_OP_greater_equal, number, (double)k);
     tl_value *zero = aten_scalar_like(c, *r, 0);
     tl_value *x = aten_where(c, below, columns_of(c, *r, k, 1), zero); /* [*b, rows, 1] */
     tl_value *first = rows_of(c, x, k, 1);
     tl_value *square = aten_1(c, TL_OP_square, x);
     tl_value *norm = aten_1(c, TL_OP_sqrt, aten_reduce(c, TL_OP_reduce_sum, square, -2, true));
-    tl_value *away =
-        aten_where(c, aten_compare(c, TL_OP_less, first, 0), aten_1(c, TL_OP_neg, norm), norm);
+    tl_value *negative = aten_compare(c, TL_OP_less, first, 0);
+    tl_value *away = aten_where(c, negative, aten_1(c, TL_OP_neg, norm), norm);
     tl_value *v = aten_2(c, TL_OP_add, x, aten_where(c, is_row(c, rows, k), away, zero));
     square = aten_1(c, TL_OP_square, v);
     tl_value *length = aten_reduce(c, TL_OP_reduce_sum, square, -2, true);

@@ -33,7 +33,8 @@ void aten_op_matmul(aten_call *c)
 {
     static const size_t operands[] = {0, 1};
     tl_dtype type = aten_common_type(c, operands, 2);
-    aten_return(c, 0, product(c, aten_operand(c, 0, type), aten_operand(c, 1, type)));
+    tl_value *a = aten_operand(c, 0, type), *b = aten_operand(c, 1, type);
+    aten_return(c, 0, product(c, a, b));
 }
 
 /* linear(input, weight[out, in], bias) */
@@ -56,7 +57,8 @@ static tl_value *scaled(aten_call *c, tl_value *x, size_t arg)
 /* addmm(self, a, b, beta, alpha) = beta self + alpha a b; baddbmm, addmv */
 void aten_op_addmm(aten_call *c)
 {
-    tl_value *z = scaled(c, product(c, aten_value(c, 1), aten_value(c, 2)), 4);
+    tl_value *a = aten_value(c, 1), *b = aten_value(c, 2);
+    tl_value *z = scaled(c, product(c, a, b), 4);
     if (aten_float(c, 3, 1) == 0) /* self is not even looked at */
         aten_return(c, 0, z);
     else
@@ -217,8 +219,8 @@ void aten_op_einsum(aten_call *c)
 /* bilinear(x[*b, i], y[*b, j], weight[o, i, j], bias) */
 void aten_op_bilinear(aten_call *c)
 {
-    tl_value *in[] = {aten_value(c, 0), aten_value(c, 2), aten_value(c, 1)};
-    tl_value *bias = aten_optional(c, 3);
+    tl_value *x = aten_value(c, 0), *y = aten_value(c, 1), *weight = aten_value(c, 2);
+    tl_value *in[] = {x, weight, y}, *bias = aten_optional(c, 3);
     return_einsum(c, TL_STR("...i,oij,...j->...o"), in, 3);
     if (bias && c->out[0].kind == ATEN_TENSOR)
         aten_return(c, 0, aten_2(c, TL_OP_add, aten_tensor_read(c->env, c->out[0].t), bias));
@@ -296,7 +298,8 @@ static tl_value *scaled_scores(aten_call *c, tl_value *q, tl_value *k, size_t sc
         factor = aten_1(
             c, TL_OP_rsqrt,
             tl_build_cast(c->b, tl_build_shape_expr(c->b, &width, 1, 0), q->fact.type.dtype));
-    return aten_2(c, TL_OP_matmul, aten_2(c, TL_OP_mul, q, factor), swapped(c, k));
+    q = aten_2(c, TL_OP_mul, q, factor);
+    return aten_2(c, TL_OP_matmul, q, swapped(c, k));
 }
 
 /* q, k, v are the first arguments; the positions of the others. */
@@ -382,9 +385,9 @@ void aten_op_cdist(aten_call *c)
 /* pairwise_distance(x1, x2, p, eps, keepdim) */
 void aten_op_pairwise_distance(aten_call *c)
 {
-    aten_return(c, 0,
-                distance(c, aten_value(c, 0), aten_value(c, 1), aten_float(c, 2, 2),
-                         aten_float(c, 3, 1e-6), aten_bool(c, 4, false)));
+    tl_value *x = aten_value(c, 0), *y = aten_value(c, 1);
+    double p = aten_float(c, 2, 2), eps = aten_float(c, 3, 1e-6);
+    aten_return(c, 0, distance(c, x, y, p, eps, aten_bool(c, 4, false)));
 }
 
 /* cross(self, other, dim?), linalg_cross: a × b = a[1,2,0] b[2,0,1] - a[2,0,1] b[1,2,0] */
@@ -408,7 +411,7 @@ void aten_op_cross(aten_call *c)
         parts[i][0] = tl_build2(c->b, TL_OP_gather, i ? y : x, a, &attrs);
         parts[i][1] = tl_build2(c->b, TL_OP_gather, i ? y : x, b, &attrs);
     }
-    aten_return(c, 0,
-                aten_2(c, TL_OP_sub, aten_2(c, TL_OP_mul, parts[0][0], parts[1][1]),
-                       aten_2(c, TL_OP_mul, parts[0][1], parts[1][0])));
+    tl_value *plus = aten_2(c, TL_OP_mul, parts[0][0], parts[1][1]);
+    tl_value *minus = aten_2(c, TL_OP_mul, parts[0][1], parts[1][0]);
+    aten_return(c, 0, aten_2(c, TL_OP_sub, plus, minus));
 }

@@ -87,10 +87,13 @@ void aten_op_kl_div(aten_call *c)
 {
     tl_value *x, *y, *loss;
     two_operands(c, &x, &y);
-    if (aten_bool(c, 3, false))
-        loss = aten_2(c, TL_OP_mul, aten_1(c, TL_OP_exp, y), aten_2(c, TL_OP_sub, y, x));
-    else
-        loss = aten_2(c, TL_OP_sub, y_log_y(c, y), aten_2(c, TL_OP_mul, y, x));
+    if (aten_bool(c, 3, false)) {
+        tl_value *apart = aten_2(c, TL_OP_sub, y, x);
+        loss = aten_2(c, TL_OP_mul, aten_1(c, TL_OP_exp, y), apart);
+    } else {
+        tl_value *product = aten_2(c, TL_OP_mul, y, x);
+        loss = aten_2(c, TL_OP_sub, y_log_y(c, y), product);
+    }
     return_loss(c, loss, 2);
 }
 
@@ -144,7 +147,8 @@ void aten_op_poisson_nll_loss(aten_call *c)
         return;
     }
     if (aten_bool(c, 2, true)) {
-        loss = aten_2(c, TL_OP_sub, aten_1(c, TL_OP_exp, x), aten_2(c, TL_OP_mul, y, x));
+        tl_value *product = aten_2(c, TL_OP_mul, y, x);
+        loss = aten_2(c, TL_OP_sub, aten_1(c, TL_OP_exp, x), product);
     } else {
         tl_value *log = aten_1(c, TL_OP_log, aten_plus(c, x, aten_float(c, 4, 1e-8)));
         loss = aten_2(c, TL_OP_sub, x, aten_2(c, TL_OP_mul, y, log));
@@ -290,8 +294,8 @@ void aten_op_cross_entropy(aten_call *c)
         tl_value *valid = aten_2(c, TL_OP_not_equal, at, ignored);
         smooth = aten_where(c, valid, smooth, aten_scalar_like(c, smooth, 0));
         smooth = reduced_classes(c, &l, smooth, counted);
-        loss = aten_2(c, TL_OP_add, aten_times(c, loss, 1 - smoothing),
-                      aten_times(c, smooth, smoothing / (double)TL_MAX(n, 1)));
+        smooth = aten_times(c, smooth, smoothing / (double)TL_MAX(n, 1));
+        loss = aten_2(c, TL_OP_add, aten_times(c, loss, 1 - smoothing), smooth);
     }
     aten_return(c, 0, loss);
 }

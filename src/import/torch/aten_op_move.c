@@ -159,10 +159,7 @@ static tl_value *repeated_rows(aten_call *c, tl_value *repeats)
     tl_cumsum_attrs sum = {.axis = 0};
     repeats = tl_build_cast(c->b, repeats, TL_I64);
     tl_value *ends = tl_build1(c->b, TL_OP_cumsum, repeats, &sum);
-    tl_value *limits[] = {tl_build_scalar(c->model, TL_I64, 0),
-                          aten_reduce_all(c, TL_OP_reduce_sum, repeats),
-                          tl_build_scalar(c->model, TL_I64, 1)};
-    tl_value *place = tl_build(c->b, TL_OP_range, limits, 3, NULL);
+    tl_value *place = aten_range(c, aten_reduce_all(c, TL_OP_reduce_sum, repeats));
     tl_value *over = aten_2(c, TL_OP_less_equal, ends, aten_with_axis(c, place, 1));
     return aten_reduce(c, TL_OP_reduce_sum, tl_build_cast(c->b, over, TL_I64), 1, false);
 }
@@ -251,8 +248,9 @@ static tl_value *rolled(aten_call *c, tl_value *x, int axis, const tl_dim *shift
     if (tl_dim_is(size, 0) || tl_dim_is(by, 0))
         return x;
     const tl_dim *rest = tl_dim_sub(c->dims, size, by);
-    tl_value *parts[] = {aten_cut(c, x, axis, rest, by), aten_cut(c, x, axis, aten_i(c, 0), rest)};
-    return tl_build_concat(c->b, parts, 2, axis);
+    tl_value *end = aten_cut(c, x, axis, rest, by);
+    tl_value *begin = aten_cut(c, x, axis, aten_i(c, 0), rest);
+    return tl_build_concat(c->b, (tl_value *[]){end, begin}, 2, axis);
 }
 
 /* roll(self, shifts, dims): without dims over all elements */

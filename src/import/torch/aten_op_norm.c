@@ -45,8 +45,8 @@ static void batch_norm(aten_call *c, bool of_batch, double eps)
         return;
     }
     tl_norm_attrs attrs = {eps};
-    tl_value *in[] = {aten_to_last(c, x), scale, bias, channel_param(c, x, 3, 0),
-                      channel_param(c, x, 4, 1)};
+    tl_value *mean = channel_param(c, x, 3, 0), *variance = channel_param(c, x, 4, 1);
+    tl_value *in[] = {aten_to_last(c, x), scale, bias, mean, variance};
     aten_return(c, 0, aten_to_first(c, tl_build(c->b, TL_OP_batch_norm, in, 5, &attrs)));
 }
 
@@ -89,7 +89,8 @@ void aten_op_instance_norm(aten_call *c)
         return;
     }
     tl_norm_attrs attrs = {eps};
-    tl_value *in[] = {aten_to_last(c, x), channel_param(c, x, 1, 1), channel_param(c, x, 2, 0)};
+    tl_value *scale = channel_param(c, x, 1, 1), *bias = channel_param(c, x, 2, 0);
+    tl_value *in[] = {aten_to_last(c, x), scale, bias};
     aten_return(c, 0, aten_to_first(c, tl_build(c->b, TL_OP_instance_norm, in, 3, &attrs)));
 }
 
@@ -116,8 +117,8 @@ static void group_norm(aten_call *c, size_t weight, int64_t groups, double eps)
         return;
     }
     tl_group_norm_attrs attrs = {.groups = groups, .eps = eps};
-    tl_value *in[] = {aten_to_last(c, x), channel_param(c, x, weight, 1),
-                      channel_param(c, x, weight + 1, 0)};
+    tl_value *scale = channel_param(c, x, weight, 1), *bias = channel_param(c, x, weight + 1, 0);
+    tl_value *in[] = {aten_to_last(c, x), scale, bias};
     aten_return(c, 0, aten_to_first(c, tl_build(c->b, TL_OP_group_norm, in, 3, &attrs)));
 }
 
@@ -139,8 +140,8 @@ void aten_op_native_group_norm(aten_call *c)
         tl_dim_floordiv(c->dims, aten_product(c, x, 1, aten_rank(x)), aten_i(c, groups));
     const tl_dim *dims[] = {aten_size(x, 0), aten_i(c, groups), each};
     tl_value *mean, *rstd;
-    statistics(c, tl_build_reshape(c->b, x, dims, 3), 2, false, aten_float(c, 7, 1e-5), &mean,
-               &rstd);
+    x = tl_build_reshape(c->b, x, dims, 3);
+    statistics(c, x, 2, false, aten_float(c, 7, 1e-5), &mean, &rstd);
     aten_return(c, 1, mean);
     aten_return(c, 2, rstd);
 }
@@ -168,8 +169,11 @@ static void layer_norm(aten_call *c)
     tl_dtype dtype = x->fact.type.dtype;
     if (!weight && bias)
         weight = aten_filled(c, dtype, x->fact.type.dims + axis, aten_rank(x) - axis, 1);
-    tl_value *in[] = {x, weight ? tl_build_cast(c->b, weight, dtype) : NULL,
-                      bias ? tl_build_cast(c->b, bias, dtype) : NULL};
+    if (weight)
+        weight = tl_build_cast(c->b, weight, dtype);
+    if (bias)
+        bias = tl_build_cast(c->b, bias, dtype);
+    tl_value *in[] = {x, weight, bias};
     aten_return(c, 0, tl_build(c->b, TL_OP_layer_norm, in, bias ? 3 : weight ? 2 : 1, &attrs));
 }
 
@@ -268,8 +272,8 @@ void aten_op_cosine_similarity(aten_call *c)
         tl_value *square = aten_1(c, TL_OP_square, in[i]);
         if (own >= 0)
             square = tl_build_reduce(c->b, TL_OP_reduce_sum, square, &own, 1, false);
-        norms[i] = aten_2(c, TL_OP_max, aten_1(c, TL_OP_sqrt, square),
-                          aten_scalar_like(c, square, aten_float(c, 3, 1e-8)));
+        tl_value *least = aten_scalar_like(c, square, aten_float(c, 3, 1e-8));
+        norms[i] = aten_2(c, TL_OP_max, aten_1(c, TL_OP_sqrt, square), least);
     }
     tl_value *dot = tl_build_reduce(c->b, TL_OP_reduce_sum, both, &axis, 1, false);
     aten_return(c, 0, aten_2(c, TL_OP_div, dot, aten_2(c, TL_OP_mul, norms[0], norms[1])));

@@ -351,10 +351,11 @@ void aten_op_max_unpool(aten_call *c)
         out[lead + (int)i] = size[i];
     tl_scatter_attrs attrs = {.axis = lead, .reduce = TL_scatter_reduce_replace};
     tl_value *zeros = aten_filled(c, x->fact.type.dtype, flat, lead + 1, 0);
-    tl_value *y =
-        tl_build3(c->b, TL_OP_scatter_elements, zeros, tl_build_reshape(c->b, at, from, lead + 1),
-                  tl_build_reshape(c->b, x, from, lead + 1), &attrs);
-    aten_return(c, 0, tl_build_reshape(c->b, y, out, aten_rank(x)));
+    int rank = aten_rank(x);
+    at = tl_build_reshape(c->b, at, from, lead + 1);
+    x = tl_build_reshape(c->b, x, from, lead + 1);
+    tl_value *y = tl_build3(c->b, TL_OP_scatter_elements, zeros, at, x, &attrs);
+    aten_return(c, 0, tl_build_reshape(c->b, y, out, rank));
 }
 
 /* (self, output_size): None keeps a size */

@@ -145,7 +145,8 @@ static tl_value *dequantised(aten_call *c, const aten_quant *q, tl_value *x)
         aten_refuse(c, "integers quantised with other parameters");
         return x;
     }
-    x = aten_2(c, TL_OP_sub, tl_build_cast(c->b, x, TL_F32), spread_param(c, q, x, q->zero));
+    tl_value *zero = spread_param(c, q, x, q->zero);
+    x = aten_2(c, TL_OP_sub, tl_build_cast(c->b, x, TL_F32), zero);
     return aten_2(c, TL_OP_mul, x, spread_param(c, q, x, q->scale));
 }
 
@@ -210,8 +211,8 @@ void aten_op_choose_qparams(aten_call *c)
         aten_2(c, TL_OP_min, tl_build_reduce(c->b, TL_OP_reduce_min, x, axes, n, false), zero);
     tl_value *hi =
         aten_2(c, TL_OP_max, tl_build_reduce(c->b, TL_OP_reduce_max, x, axes, n, false), zero);
-    tl_value *scale =
-        aten_2(c, TL_OP_div, aten_2(c, TL_OP_sub, hi, lo), aten_scalar_like(c, x, q_hi - q_lo));
+    tl_value *scale = aten_2(c, TL_OP_sub, hi, lo);
+    scale = aten_2(c, TL_OP_div, scale, aten_scalar_like(c, x, q_hi - q_lo));
     scale = aten_2(c, TL_OP_max, scale, aten_scalar_like(c, x, eps));
     tl_value *at = aten_1(c, TL_OP_round, aten_2(c, TL_OP_div, lo, scale));
     at = aten_2(c, TL_OP_sub, aten_scalar_like(c, x, q_lo), at);
@@ -232,12 +233,9 @@ static bool type_of_range(double lo, double hi, tl_dtype *dtype)
 static void fake_quantize(aten_call *c, bool per_channel)
 {
     tl_value *x = aten_value(c, 0);
-    size_t lo = per_channel ? 4 : 3;
-    aten_quant q = {.scale = 1,
-                    .zero = 2,
-                    .axis = -1,
-                    .lo = aten_float(c, lo, -128),
-                    .hi = aten_float(c, lo + 1, 127)};
+    size_t bound = per_channel ? 4 : 3;
+    double lo = aten_float(c, bound, -128), hi = aten_float(c, bound + 1, 127);
+    aten_quant q = {.scale = 1, .zero = 2, .axis = -1, .lo = lo, .hi = hi};
     if (per_channel)
         q.axis = aten_axis(c, aten_int(c, 3, 0), aten_rank(x));
     if (!type_of_range(q.lo, q.hi, &q.dtype)) {

@@ -22,8 +22,9 @@ static tl_value *core_gates(aten_call *c, tl_op op, tl_value *x)
 {
     if (op != TL_OP_gru)
         return x;
-    tl_value *parts[] = {part_of_gates(c, x, 1, 3), part_of_gates(c, x, 0, 3),
-                         part_of_gates(c, x, 2, 3)};
+    tl_value *parts[3];
+    for (int i = 0; i < 3; i++)
+        parts[i] = part_of_gates(c, x, i < 2 ? 1 - i : i, 3);
     return tl_build_concat(c->b, parts, 3, 0);
 }
 
@@ -38,9 +39,10 @@ static tl_value *joined_bias(aten_call *c, tl_op op, tl_value *of_w, tl_value *o
     const tl_dim *h = tl_dim_floordiv(c->dims, aten_size(of_w, 0), aten_i(c, 3));
     const tl_dim *two = tl_dim_mul_i(c->dims, h, 2), *zero = aten_i(c, 0);
     *after = aten_cut(c, of_r, 0, two, h);
-    tl_value *parts[] = {
-        aten_2(c, TL_OP_add, aten_cut(c, of_w, 0, zero, two), aten_cut(c, of_r, 0, zero, two)),
-        aten_cut(c, of_w, 0, two, h)};
+    tl_value *rest = aten_cut(c, of_w, 0, two, h);
+    of_w = aten_cut(c, of_w, 0, zero, two);
+    of_r = aten_cut(c, of_r, 0, zero, two);
+    tl_value *parts[] = {aten_2(c, TL_OP_add, of_w, of_r), rest};
     return tl_build_concat(c->b, parts, 2, 0);
 }
 
@@ -215,6 +217,13 @@ static tl_value *gate_of(aten_call *c, tl_value *x, int64_t gate, int64_t gates)
     return aten_cut(c, x, 1, tl_dim_mul_i(c->dims, h, gate), h);
 }
 
+/* x with the weights that are argument i and the bias that is argument i + 2 */
+static tl_value *affine_of(aten_call *c, tl_value *x, size_t i)
+{
+    tl_value *w = aten_value(c, i), *bias = aten_optional(c, i + 2);
+    return affine(c, x, w, bias);
+}
+
 /* lstm_cell(input, hx, w_ih, w_hh, b_ih, b_hh) -> (h, c) */
 void aten_op_lstm_cell(aten_call *c)
 {
@@ -224,15 +233,14 @@ void aten_op_lstm_cell(aten_call *c)
         aten_malformed(c, "%zu states", n);
         return;
     }
-    tl_value *u =
-        aten_2(c, TL_OP_add, affine(c, aten_value(c, 0), aten_value(c, 2), aten_optional(c, 4)),
-               affine(c, state[0], aten_value(c, 3), aten_optional(c, 5)));
+    tl_value *of_x = affine_of(c, aten_value(c, 0), 2), *of_h = affine_of(c, state[0], 3);
+    tl_value *u = aten_2(c, TL_OP_add, of_x, of_h);
     if (u->poison)
         return;
     for (int k = 0; k < 4; k++)
         g[k] = aten_1(c, k == 2 ? TL_OP_tanh : TL_OP_sigmoid, gate_of(c, u, k, 4));
-    tl_value *cell = aten_2(c, TL_OP_add, aten_2(c, TL_OP_mul, g[1], state[1]),
-                            aten_2(c, TL_OP_mul, g[0], g[2]));
+    tl_value *kept = aten_2(c, TL_OP_mul, g[1], state[1]);
+    tl_value *cell = aten_2(c, TL_OP_add, kept, aten_2(c, TL_OP_mul, g[0], g[2]));
     aten_return(c, 0, aten_2(c, TL_OP_mul, g[3], aten_1(c, TL_OP_tanh, cell)));
     aten_return(c, 1, cell);
 }
@@ -241,13 +249,13 @@ void aten_op_lstm_cell(aten_call *c)
 void aten_op_gru_cell(aten_call *c)
 {
     tl_value *h = aten_value(c, 1), *g[2];
-    tl_value *x = affine(c, aten_value(c, 0), aten_value(c, 2), aten_optional(c, 4));
-    tl_value *u = affine(c, h, aten_value(c, 3), aten_optional(c, 5));
+    tl_value *x = affine_of(c, aten_value(c, 0), 2), *u = affine_of(c, h, 3);
     if (x->poison || u->poison)
         return;
-    for (int k = 0; k < 2; k++)
-        g[k] = aten_1(c, TL_OP_sigmoid,
-                      aten_2(c, TL_OP_add, gate_of(c, x, k, 3), gate_of(c, u, k, 3)));
+    for (int k = 0; k < 2; k++) {
+        tl_value *of_x = gate_of(c, x, k, 3), *of_h = gate_of(c, u, k, 3);
+        g[k] = aten_1(c, TL_OP_sigmoid, aten_2(c, TL_OP_add, of_x, of_h));
+    }
     tl_value *n = aten_2(c, TL_OP_mul, g[0], gate_of(c, u, 2, 3));
     n = aten_1(c, TL_OP_tanh, aten_2(c, TL_OP_add, gate_of(c, x, 2, 3), n));
     aten_return(c, 0,
@@ -257,8 +265,6 @@ void aten_op_gru_cell(aten_call *c)
 /* rnn_tanh_cell, rnn_relu_cell(input, hx, w_ih, w_hh, b_ih, b_hh); the row has the activation */
 void aten_op_rnn_cell(aten_call *c)
 {
-    tl_value *u =
-        aten_2(c, TL_OP_add, affine(c, aten_value(c, 0), aten_value(c, 2), aten_optional(c, 4)),
-               affine(c, aten_value(c, 1), aten_value(c, 3), aten_optional(c, 5)));
-    aten_return(c, 0, aten_1(c, c->row->op, u));
+    tl_value *of_x = affine_of(c, aten_value(c, 0), 2), *of_h = affine_of(c, aten_value(c, 1), 3);
+    aten_return(c, 0, aten_1(c, c->row->op, aten_2(c, TL_OP_add, of_x, of_h)));
 }

@@ -236,8 +236,8 @@ static tl_value *norm_over(aten_call *c, tl_value *x, double p, const aten_axes 
         return aten_1(c, TL_OP_sqrt,
                       reduced(c, TL_OP_reduce_sum, aten_1(c, TL_OP_square, x), axes, keep));
     tl_value *power = aten_2(c, TL_OP_pow, size, aten_scalar_like(c, x, p));
-    return aten_2(c, TL_OP_pow, reduced(c, TL_OP_reduce_sum, power, axes, keep),
-                  aten_scalar_like(c, x, 1 / p));
+    tl_value *sum = reduced(c, TL_OP_reduce_sum, power, axes, keep);
+    return aten_2(c, TL_OP_pow, sum, aten_scalar_like(c, x, 1 / p));
 }
 
 tl_value *aten_norm(aten_call *c, tl_value *x, double p, int axis)
@@ -357,10 +357,10 @@ static tl_value *scan_axis(aten_call *c, tl_value *x, int axis, scan_step step)
     }
     for (int64_t by = 1; by < n; by *= 2) {
         const tl_dim *zero = aten_i(c, 0), *first = aten_i(c, by), *rest = aten_i(c, n - by);
-        tl_value *parts[] = {
-            aten_cut(c, x, axis, zero, first),
-            step(c, aten_cut(c, x, axis, first, rest), aten_cut(c, x, axis, zero, rest))};
-        x = tl_build_concat(c->b, parts, 2, axis);
+        tl_value *head = aten_cut(c, x, axis, zero, first);
+        tl_value *tail = aten_cut(c, x, axis, first, rest);
+        tail = step(c, tail, aten_cut(c, x, axis, zero, rest));
+        x = tl_build_concat(c->b, (tl_value *[]){head, tail}, 2, axis);
     }
     return x;
 }
@@ -376,7 +376,8 @@ static tl_value *step_min(aten_call *c, tl_value *x, tl_value *before)
 static tl_value *step_log_sum(aten_call *c, tl_value *x, tl_value *before)
 {
     tl_value *apart = aten_1(c, TL_OP_neg, aten_1(c, TL_OP_abs, aten_2(c, TL_OP_sub, x, before)));
-    return aten_2(c, TL_OP_add, aten_2(c, TL_OP_max, x, before), aten_1(c, TL_OP_softplus, apart));
+    tl_value *larger = aten_2(c, TL_OP_max, x, before);
+    return aten_2(c, TL_OP_add, larger, aten_1(c, TL_OP_softplus, apart));
 }
 
 /* cumprod(self, dim, dtype) */
@@ -554,6 +555,7 @@ void aten_op_median_dim(aten_call *c)
 /* kthvalue(self, k, dim, keepdim): counted from 1 */
 void aten_op_kthvalue(aten_call *c)
 {
-    return_kth(c, aten_value(c, 0), aten_int(c, 2, -1), tl_dim_add_i(c->dims, aten_dim(c, 1), -1),
-               aten_bool(c, 3, false));
+    tl_value *x = aten_value(c, 0);
+    const tl_dim *k = tl_dim_add_i(c->dims, aten_dim(c, 1), -1);
+    return_kth(c, x, aten_int(c, 2, -1), k, aten_bool(c, 3, false));
 }

@@ -346,9 +346,8 @@ static tl_value *fetch(aten_call *c, const sampling *s, tl_value *const *place, 
             weight = weight ? aten_2(c, TL_OP_mul, weight, in) : in;
         }
         /* row = (... (n h + y) w + x) */
-        row = aten_2(c, TL_OP_add,
-                     aten_2(c, TL_OP_mul, row, tl_build_shape_expr(c->b, &s->size[i], 1, 0)),
-                     tl_build_cast(c->b, inside, TL_I64));
+        row = aten_2(c, TL_OP_mul, row, tl_build_shape_expr(c->b, &s->size[i], 1, 0));
+        row = aten_2(c, TL_OP_add, row, tl_build_cast(c->b, inside, TL_I64));
     }
     tl_gather_attrs attrs = {.axis = 0};
     tl_value *pixel = tl_build2(c->b, TL_OP_gather, s->table, row, &attrs); /* [n, *out, c] */
@@ -422,8 +421,8 @@ static tl_value *sample_cubic(aten_call *c, const sampling *s)
         tl_value *place[2];
         for (size_t i = 0; i < 2; i++)
             place[i] = padded_place(c, s, plus_number(c, low[i], step[i] - 1), i);
-        tl_value *weight = aten_2(c, TL_OP_mul, cubic_weight(c, part[0], step[0]),
-                                  cubic_weight(c, part[1], step[1]));
+        tl_value *of_row = cubic_weight(c, part[0], step[0]);
+        tl_value *weight = aten_2(c, TL_OP_mul, of_row, cubic_weight(c, part[1], step[1]));
         sum = summed(c, sum, fetch(c, s, place, weight));
     }
     return sum;
@@ -456,10 +455,10 @@ static bool begin_sampling(aten_call *c, sampling *s)
         s->at[i] = unnormalised(c, s, g, i);
     }
     const tl_dim *batch = aten_size(x, 0);
-    tl_value *limits[] = {tl_build_scalar(c->model, TL_I64, 0),
-                          tl_build_shape_expr(c->b, &batch, 1, 0),
-                          tl_build_scalar(c->model, TL_I64, 1)};
-    s->base = tl_build(c->b, TL_OP_range, limits, 3, NULL);
+    tl_value *zero = tl_build_scalar(c->model, TL_I64, 0);
+    tl_value *one = tl_build_scalar(c->model, TL_I64, 1);
+    tl_value *limit = tl_build_shape_expr(c->b, &batch, 1, 0);
+    s->base = tl_build3(c->b, TL_OP_range, zero, limit, one, NULL);
     for (size_t i = 0; i < s->n; i++)
         s->base = aten_with_axis(c, s->base, (int)i + 1);
     return true;
@@ -512,7 +511,7 @@ void aten_op_affine_grid(aten_call *c)
     for (int64_t i = 0; i < k; i++)
         out[1 + i] = aten_i(c, size[2 + i]);
     out[1 + k] = aten_i(c, k);
-    tl_value *y = aten_2(c, TL_OP_matmul, tl_build_f32s(c->model, v, 2, shape),
-                         tl_build_transpose(c->b, theta, swap));
+    tl_value *base = tl_build_f32s(c->model, v, 2, shape);
+    tl_value *y = aten_2(c, TL_OP_matmul, base, tl_build_transpose(c->b, theta, swap));
     aten_return(c, 0, tl_build_reshape(c->b, y, out, (int)k + 2));
 }

@@ -25,7 +25,8 @@ void aten_op_erfinv(aten_call *c)
                                    -0.00367342844,  0.00573950773,  -0.0076224613,
                                    0.00943887047,   1.00167406,     2.83297682};
     tl_value *x = float_operand(c), *one = aten_scalar_like(c, x, 1);
-    tl_value *product = aten_2(c, TL_OP_mul, aten_2(c, TL_OP_sub, one, x), aten_plus(c, x, 1));
+    tl_value *below = aten_2(c, TL_OP_sub, one, x);
+    tl_value *product = aten_2(c, TL_OP_mul, below, aten_plus(c, x, 1));
     tl_value *w = aten_1(c, TL_OP_neg, aten_1(c, TL_OP_log, product));
     tl_value *near_0 = polynomial(c, aten_plus(c, w, -2.5), central, TL_COUNT(central));
     tl_value *root = aten_1(c, TL_OP_sqrt, aten_2(c, TL_OP_max, w, aten_scalar_like(c, w, 0)));
@@ -51,7 +52,8 @@ static tl_value *log_gamma(aten_call *c, tl_value *x)
     tl_value *log = aten_1(c, TL_OP_log, z), *inverse = aten_1(c, TL_OP_reciprocal, z);
     tl_value *y = aten_2(c, TL_OP_sub, aten_2(c, TL_OP_mul, aten_plus(c, z, -0.5), log), z);
     y = aten_2(c, TL_OP_add, y, polynomial(c, inverse, series, TL_COUNT(series)));
-    return aten_2(c, TL_OP_sub, aten_plus(c, y, HALF_L2PI), aten_1(c, TL_OP_log, product));
+    y = aten_plus(c, y, HALF_L2PI);
+    return aten_2(c, TL_OP_sub, y, aten_1(c, TL_OP_log, product));
 }
 
 /* lgamma: below 1/2 by Γ(x) Γ(1 - x) = π / sin(π x) */
@@ -83,8 +85,8 @@ void aten_op_digamma(aten_call *c)
         y = aten_2(c, TL_OP_sub, y, aten_1(c, TL_OP_reciprocal, aten_plus(c, at, i)));
     tl_value *whole = aten_2(c, TL_OP_sub, x, aten_1(c, TL_OP_floor, x));
     tl_value *angle = aten_times(c, whole, PI);
-    tl_value *cotangent =
-        aten_2(c, TL_OP_div, aten_1(c, TL_OP_cos, angle), aten_1(c, TL_OP_sin, angle));
+    tl_value *cosine = aten_1(c, TL_OP_cos, angle), *sine = aten_1(c, TL_OP_sin, angle);
+    tl_value *cotangent = aten_2(c, TL_OP_div, cosine, sine);
     tl_value *mirrored = aten_2(c, TL_OP_sub, y, aten_times(c, cotangent, PI));
     aten_return(c, 0, aten_where(c, low, mirrored, y));
 }
@@ -102,8 +104,8 @@ void aten_op_i0(aten_call *c)
     tl_value *far = aten_2(c, TL_OP_max, x, aten_scalar_like(c, x, 3.75));
     tl_value *inverse = aten_2(c, TL_OP_div, aten_scalar_like(c, x, 3.75), far);
     tl_value *y = polynomial(c, inverse, outer, TL_COUNT(outer));
-    y = aten_2(c, TL_OP_mul, aten_2(c, TL_OP_mul, y, aten_1(c, TL_OP_exp, far)),
-               aten_1(c, TL_OP_rsqrt, far));
+    y = aten_2(c, TL_OP_mul, y, aten_1(c, TL_OP_exp, far));
+    y = aten_2(c, TL_OP_mul, y, aten_1(c, TL_OP_rsqrt, far));
     aten_return(c, 0, aten_where(c, aten_compare(c, TL_OP_less, x, 3.75), near_0, y));
 }
 
@@ -126,15 +128,16 @@ void aten_op_isclose(aten_call *c)
     tl_dtype type = aten_float_type(aten_common_type(c, operands, 2));
     tl_value *x = aten_operand(c, 0, type), *y = aten_operand(c, 1, type);
     tl_value *apart = aten_1(c, TL_OP_abs, aten_2(c, TL_OP_sub, x, y));
-    tl_value *allowed = aten_times(c, aten_1(c, TL_OP_abs, y), aten_float(c, 2, 1e-5));
+    double relative = aten_float(c, 2, 1e-5);
+    tl_value *allowed = aten_times(c, aten_1(c, TL_OP_abs, y), relative);
     allowed = aten_plus(c, allowed, aten_float(c, 3, 1e-8));
     tl_isinf_attrs infinite = {.negative = true, .positive = true};
     tl_value *finite = aten_1(c, TL_OP_not, tl_build1(c->b, TL_OP_isinf, apart, &infinite));
     tl_value *near = aten_2(c, TL_OP_and, aten_2(c, TL_OP_less_equal, apart, allowed), finite);
     near = aten_2(c, TL_OP_or, near, aten_2(c, TL_OP_equal, x, y));
     if (aten_bool(c, 4, false)) {
-        tl_value *both = aten_2(c, TL_OP_and, aten_1(c, TL_OP_isnan, x), aten_1(c, TL_OP_isnan, y));
-        near = aten_2(c, TL_OP_or, near, both);
+        tl_value *bad_x = aten_1(c, TL_OP_isnan, x), *bad_y = aten_1(c, TL_OP_isnan, y);
+        near = aten_2(c, TL_OP_or, near, aten_2(c, TL_OP_and, bad_x, bad_y));
     }
     aten_return(c, 0, near);
 }

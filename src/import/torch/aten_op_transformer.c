@@ -14,8 +14,8 @@ static tl_value *dense(aten_call *c, tl_value *x, size_t weight, size_t bias)
 static tl_value *normalised(aten_call *c, tl_value *x, size_t weight, size_t bias, double eps)
 {
     tl_axis_norm_attrs attrs = {.axis = aten_rank(x) - 1, .eps = eps};
-    tl_value *in[] = {x, aten_value(c, weight), aten_value(c, bias)};
-    return tl_build(c->b, TL_OP_layer_norm, in, 3, &attrs);
+    tl_value *w = aten_value(c, weight), *b = aten_value(c, bias);
+    return tl_build3(c->b, TL_OP_layer_norm, x, w, b, &attrs);
 }
 
 /* [n, l, 3 e], part k of it, as heads: [n, h, l, e / h] */

@@ -37,7 +37,8 @@ static int rank_of_tensor(aten_call *c, aten_tensor *t)
 
 static const tl_dim *count_of_tensor(aten_call *c, aten_tensor *t)
 {
-    return aten_product(c, aten_tensor_read(c->env, t), 0, rank_of_tensor(c, t));
+    int rank = rank_of_tensor(c, t);
+    return aten_product(c, aten_tensor_read(c->env, t), 0, rank);
 }
 
 /* What torch.reshape gives: a view where the memory allows one, else a copy. */
@@ -75,7 +76,8 @@ void aten_op_view(aten_call *c)
 void aten_op_reshape_as(aten_call *c)
 {
     const tl_type *type = tl_type_of(aten_value(c, 1));
-    return_reshaped(c, aten_handle(c, 0), type->dims, type->rank - aten_handle(c, 1)->is_complex);
+    int rank = type->rank - aten_handle(c, 1)->is_complex;
+    return_reshaped(c, aten_handle(c, 0), type->dims, rank);
 }
 
 void aten_op_flatten(aten_call *c)
@@ -344,7 +346,8 @@ void aten_op_slice(aten_call *c)
         return;
     const tl_dim *size = aten_size(aten_tensor_read(c->env, t), axis);
     int64_t step = aten_int(c, 4, 1);
-    if (!aten_read_slice(c, size, aten_dim(c, 2), aten_dim(c, 3), step, &first, &count))
+    const tl_dim *begin = aten_dim(c, 2), *end = aten_dim(c, 3);
+    if (!aten_read_slice(c, size, begin, end, step, &first, &count))
         return;
     if (step == 1 && tl_dim_is(first, 0) && tl_dim_equal(c->dims, count, size) == TL_YES)
         aten_return_tensor(c, 0, aten_view_same(c->env, t));
@@ -359,9 +362,8 @@ void aten_op_narrow(aten_call *c)
     if (axis < 0)
         return;
     const tl_dim *size = aten_size(aten_tensor_read(c->env, t), axis);
-    aten_return_tensor(
-        c, 0,
-        aten_view_slice(c->env, t, axis, from_front(c, aten_dim(c, 2), size), aten_dim(c, 3), 1));
+    const tl_dim *start = from_front(c, aten_dim(c, 2), size), *length = aten_dim(c, 3);
+    aten_return_tensor(c, 0, aten_view_slice(c->env, t, axis, start, length, 1));
 }
 
 /* The same for an index that the model computes. */

@@ -50,7 +50,7 @@ void aten_op_roi_align(aten_call *c)
     tl_value *x = aten_value(c, 0), *rois = aten_value(c, 1);
     if (!need_rank(c, x, 4, "input") || !need_rank(c, rois, 2, "rois"))
         return;
-    const tl_dim *size[] = {aten_dim(c, 3), aten_dim(c, 4)};
+    const tl_dim *height = aten_dim(c, 3), *width = aten_dim(c, 4), *size[] = {height, width};
     tl_roi_align_attrs attrs = {
         .size = {2, size},
         .samples = TL_MAX(aten_int(c, 5, 0), 0),

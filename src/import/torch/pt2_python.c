@@ -150,8 +150,9 @@ static aten_arg choose(pt2_reader *r, const aten_arg *args)
     if (number_known(&args[0], &known))
         return args[known != 0 ? 1 : 2];
     tl_dtype dtype = type_of_pair(args + 1, false);
-    tl_value *v = tl_build3(&r->env.scope->b, TL_OP_where, scalar_of(r, &args[0], TL_BOOL),
-                            scalar_of(r, &args[1], dtype), scalar_of(r, &args[2], dtype), NULL);
+    tl_value *condition = scalar_of(r, &args[0], TL_BOOL);
+    tl_value *yes = scalar_of(r, &args[1], dtype), *no = scalar_of(r, &args[2], dtype);
+    tl_value *v = tl_build3(&r->env.scope->b, TL_OP_where, condition, yes, no, NULL);
     return (aten_arg){.kind = ATEN_NUMBER, .v = v};
 }
 

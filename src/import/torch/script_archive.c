@@ -30,12 +30,28 @@ static tl_status check_contents(script_archive *archive)
         "torch.jit.save");
 }
 
+/* Archives without a readable number are taken for present ones. */
+static tl_status read_version(script_archive *archive)
+{
+    const tl_zip_entry *entry = torch_archive_find(&archive->members, "version");
+    tl_str text = TL_STR("");
+    archive->version = INT64_MAX;
+    if (entry)
+        TRY(torch_archive_read(&archive->members, entry, &text));
+    while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
+        text.n--;
+    if (!tl_str_to_i64(text, &archive->version))
+        archive->version = INT64_MAX;
+    return TL_OK;
+}
+
 tl_status script_archive_open(tl_file *file, tl_model *model, tl_arena *arena, script_archive *out)
 {
     *out = (script_archive){.cx = model->cx, .file = file, .arena = arena};
     tl_map_init(&out->files, arena);
     TRY(torch_archive_open(file, model, arena, &out->members));
-    return check_contents(out);
+    TRY(check_contents(out));
+    return read_version(out);
 }
 
 /* ---- code ---- */

@@ -11,7 +11,8 @@ typedef struct script_archive {
     tl_file *file;
     tl_arena *arena; /* lives as long as the import */
     torch_archive members;
-    tl_map files; /* qualifier -> script_file */
+    int64_t version; /* of the operators' meaning */
+    tl_map files;    /* qualifier -> script_file */
 } script_archive;
 
 /* U008 for what is no archive of version 1.4 or later with code. */

@@ -55,10 +55,13 @@ static frozen freeze(script_eval *ev, script_value value)
             return x;
         }
         const script_value *items = dict ? value.dict->items.v : value.list->items.v;
+        if (!script_enter(ev))
+            return (frozen){.value = script_unknown()};
         x.n = dict ? value.dict->items.n : value.list->items.n;
         x.items = TL_NEW_ARRAY(ev->arena, frozen, x.n + 1);
         for (size_t i = 0; x.items && i < x.n; i++)
             x.items[i] = freeze(ev, items[i]);
+        script_leave(ev);
     }
     return x;
 }
@@ -333,7 +336,7 @@ static bool run_branch(script_eval *ev, branch *x, const script_block *block, co
     aten_scope_enter(&ev->env, &x->scope, graph);
     script_run_block(ev, block);
     bool returned = ev->frame->returned, raised = ev->raised;
-    if (!raised && !returned) {
+    if (!raised && !returned && !ev->cx->out_of_memory) {
         note_changes(ev, x, mark, other);
         note_writes(ev, x, mark);
     }
@@ -438,8 +441,9 @@ static tl_value **build_if(merge *m, tl_value *cond)
     (void)tl_graph_set_outputs(graphs[1], m->right.v, m->right.n);
     tl_builder *builder = &ev->env.scope->b;
     builder->origin = script_origin(ev, TL_STR("if"));
-    return tl_build_node(builder, TL_OP_if, operands, 1 + a->captures.n, NULL, m->left.n, graphs, 2)
-        ->out;
+    tl_node *node =
+        tl_build_node(builder, TL_OP_if, operands, 1 + a->captures.n, NULL, m->left.n, graphs, 2);
+    return node->n_out == m->left.n ? node->out : NULL;
 }
 
 /* Contents of an outer storage after a branch. */
@@ -507,7 +511,9 @@ static bool apply(merge *m, tl_value *cond, uint32_t n_before, bool guards_empty
         script_discard_graph(m->a->scope.b.graph);
         script_discard_graph(m->b->scope.b.graph);
     }
-    for (size_t i = 0; results && i < n_storages; i++)
+    if (m->left.n && !results) /* memory is out */
+        return true;
+    for (size_t i = 0; i < n_storages; i++)
         aten_storage_set(&ev->env, storages[i], results[i]);
     for (size_t i = 0; i < n; i++) {
         const frozen *a = find_after(m->a, &m->b->changed[i]);
@@ -615,6 +621,8 @@ void script_branch(script_eval *ev, tl_value *cond, const script_block *yes, con
         merge m = {.ev = ev, .a = &a, .b = &b};
         int guard = empty_guard(cond);
         note_rest(ev, &a, &b, n_before);
+        if (ev->cx->out_of_memory)
+            return;
         if (!apply(&m, cond, n_before, guard != 0))
             rest = guard > 0 ? yes : no;
     }

@@ -190,14 +190,27 @@ tl_value *script_read(script_eval *ev, script_value x)
 
 /* ---- calls ---- */
 
+/* Operators of oneDNN, whose weights are in no format of PyTorch's. */
+static bool is_packed_for_cpu(tl_str name)
+{
+    for (size_t i = 0; i + 6 <= name.n; i++)
+        if (memcmp(name.p + i, "mkldnn", 6) == 0 || memcmp(name.p + i, "MKLDNN", 6) == 0)
+            return true;
+    return false;
+}
+
 static script_value unsupported(script_eval *ev, tl_str name, const char *why)
 {
     aten_arg result;
     bool is_aten = true;
+    if (is_packed_for_cpu(name))
+        why = "the module was changed for one kind of processor; save it before "
+              "torch.jit.optimize_for_inference";
     for (size_t i = 0; i + 1 < name.n; i++)
         is_aten &= name.p[i] != ':';
     const char *full = tl_arena_printf(ev->arena, "%s%.*s%s%s", is_aten ? "aten::" : "",
                                        TL_STR_ARG(name), why ? ": " : "", why ? why : "");
+    ev->env.scope->b.origin = script_origin(ev, name);
     aten_unsupported(&ev->env, tl_str_from(full), &result, 1);
     return script_unknown();
 }
@@ -237,10 +250,16 @@ static bool is_unknown(script_eval *ev, script_value x)
 {
     if (x.kind == SCRIPT_UNKNOWN && x.why)
         script_fail(ev, TL_U006, "%s", x.why);
-    if (x.kind == SCRIPT_LIST || x.kind == SCRIPT_TUPLE)
-        for (size_t i = 0; i < x.list->items.n; i++)
-            if (is_unknown(ev, x.list->items.v[i]))
-                return true;
+    if (x.kind == SCRIPT_LIST || x.kind == SCRIPT_TUPLE) {
+        bool found = false;
+        if (!script_enter(ev))
+            return true;
+        for (size_t i = 0; i < x.list->items.n && !found; i++)
+            found = is_unknown(ev, x.list->items.v[i]);
+        script_leave(ev);
+        if (found)
+            return true;
+    }
     return x.kind == SCRIPT_UNKNOWN || x.kind == SCRIPT_UNSET ||
            (x.kind == SCRIPT_TENSOR && x.t->storage->value->poison);
 }
@@ -273,6 +292,13 @@ bool script_call_builtin(script_eval *ev, tl_str name, const script_value *args,
     return false;
 }
 
+/* Operators that nobody has are named even where their arguments follow from one that was named before. */
+static bool is_known_name(tl_str name)
+{
+    bool in_place;
+    return first_row(name) < TL_COUNT(rows) || aten_next(name, NULL, &in_place);
+}
+
 script_value script_call_operator(script_eval *ev, tl_str name, const script_value *args, size_t n,
                                   const tl_str *keywords, size_t n_keywords)
 {
@@ -281,7 +307,7 @@ script_value script_call_operator(script_eval *ev, tl_str name, const script_val
         return out;
     for (size_t k = 0; k < n; k++)
         if (is_unknown(ev, args[k]))
-            return script_unknown();
+            return is_known_name(name) ? script_unknown() : unsupported(ev, name, NULL);
     if (script_call_quantized(ev, name, args, n, keywords, n_keywords, &out))
         return out;
     return call_aten(ev, name, args, n, keywords, n_keywords);

@@ -312,10 +312,8 @@ static script_value eval_call(script_eval *ev, const script_expr *call)
     return script_call_operator(ev, base->text, all, call->n + 1, call->keywords, call->n_keywords);
 }
 
-script_value script_eval_expr(script_eval *ev, const script_expr *expr)
+static script_value eval(script_eval *ev, const script_expr *expr)
 {
-    if (ev->raised)
-        return script_unknown();
     ev->frame->expr = expr->offset;
     switch (expr->kind) {
     case SCRIPT_EXPR_NAME:
@@ -349,6 +347,15 @@ script_value script_eval_expr(script_eval *ev, const script_expr *expr)
     return script_unknown();
 }
 
+script_value script_eval_expr(script_eval *ev, const script_expr *expr)
+{
+    if (ev->raised || !script_enter(ev))
+        return script_unknown();
+    script_value x = eval(ev, expr);
+    script_leave(ev);
+    return x;
+}
+
 /* ---- types ---- */
 
 static bool is_list_of(script_eval *ev, script_value x, const script_expr *type)
@@ -377,7 +384,7 @@ static bool is_generic_instance(script_eval *ev, script_value x, const script_ex
     return false;
 }
 
-bool script_is_instance(script_eval *ev, script_value x, const script_expr *type)
+static bool is_instance(script_eval *ev, script_value x, const script_expr *type)
 {
     static const struct {
         const char *name;
@@ -405,4 +412,13 @@ bool script_is_instance(script_eval *ev, script_value x, const script_expr *type
     if (x.kind == SCRIPT_OBJECT)
         return tl_str_equal(x.object->name, name);
     return x.kind == SCRIPT_TUPLE && x.list->class && tl_str_equal(x.list->class->name, name);
+}
+
+bool script_is_instance(script_eval *ev, script_value x, const script_expr *type)
+{
+    if (!script_enter(ev))
+        return false;
+    bool is = is_instance(ev, x, type);
+    script_leave(ev);
+    return is;
 }

@@ -28,7 +28,8 @@ static void add_member(tl_zip_writer *writer, const char *name, const void *data
 }
 
 /* The code of a case: methods of the class, with what stands before a line `class` as functions. */
-static tl_file *make_archive(tl_context *cx, tl_arena *arena, tl_str code, tl_out **out)
+static tl_file *make_archive(tl_context *cx, tl_arena *arena, tl_str code, const char *version,
+                             tl_out **out)
 {
     static const float weights[2] = {1, 2};
     tl_zip_writer writer;
@@ -39,6 +40,8 @@ static tl_file *make_archive(tl_context *cx, tl_arena *arena, tl_str code, tl_ou
     add_member(&writer, "net/data/0", weights, sizeof(weights));
     add_member(&writer, "net/constants.pkl", constants_pickle, sizeof(constants_pickle) - 1);
     add_member(&writer, "net/code/__torch__.py", code.p, code.n);
+    if (version)
+        add_member(&writer, "net/version", version, 2);
     assert_int_equal(tl_zip_finish(&writer), TL_OK);
     size_t size;
     const void *bytes = tl_out_memory(*out, &size);
@@ -46,7 +49,14 @@ static tl_file *make_archive(tl_context *cx, tl_arena *arena, tl_str code, tl_ou
     return file;
 }
 
-/* argument: x=2,3 y=n k=i64,4 (f32 where not said; i64 alone is a scalar) */
+/* Archives say their version where the case's argument does: "x=2 version=3". */
+static const char *version_of(const char *argument)
+{
+    const char *at = strstr(argument, "version=");
+    return !at ? NULL : at[8] == '3' ? "3\n" : "4\n";
+}
+
+/* argument: x=2,3 y=n k=i64,4 (f32 where not said; i64 alone is a scalar; i64,4 a vector) */
 static size_t parse_inputs(tl_arena *arena, const char *argument, tl_input_spec *specs, size_t most)
 {
     tl_str rest = tl_str_from(argument), one, dim;
@@ -54,7 +64,8 @@ static size_t parse_inputs(tl_arena *arena, const char *argument, tl_input_spec 
     while (n < most && tl_str_split(&rest, ' ', &one)) {
         tl_input_spec *spec = &specs[n];
         *spec = (tl_input_spec){.rank = 0};
-        if (!tl_str_split(&one, '=', &spec->name) || !spec->name.n)
+        if (!tl_str_split(&one, '=', &spec->name) || !spec->name.n ||
+            tl_str_is(spec->name, "version"))
             continue;
         const char **dims = TL_NEW_ARRAY(arena, const char *, 8);
         spec->dtype = TL_I64;
@@ -75,7 +86,7 @@ static tl_status import_code(tl_context *cx, tl_arena *arena, tl_str code, const
 {
     tl_input_spec specs[4];
     tl_out *archive;
-    tl_file *file = make_archive(cx, arena, code, &archive);
+    tl_file *file = make_archive(cx, arena, code, version_of(argument), &archive);
     tl_import_options options = {.inputs = specs,
                                  .n_inputs = parse_inputs(arena, argument, specs, 4)};
     tl_status status = tl_torchscript_import(cx, file, &options, arena, out);

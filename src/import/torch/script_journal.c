@@ -199,14 +199,14 @@ script_value script_changed_value(script_eval *ev, const script_change *change)
     case SCRIPT_CHANGE_LIST: {
         script_list copy = copy_list(ev, change->list);
         copy.saved = ev->clock;
-        return (script_value){.kind = SCRIPT_LIST,
-                              .list = tl_arena_copy(ev->arena, &copy, sizeof(copy))};
+        script_list *list = tl_arena_copy(ev->arena, &copy, sizeof(copy));
+        return list ? (script_value){.kind = SCRIPT_LIST, .list = list} : script_unknown();
     }
     case SCRIPT_CHANGE_DICT: {
         script_dict copy = copy_dict(ev, change->dict);
         copy.saved = ev->clock;
-        return (script_value){.kind = SCRIPT_DICT,
-                              .dict = tl_arena_copy(ev->arena, &copy, sizeof(copy))};
+        script_dict *dict = tl_arena_copy(ev->arena, &copy, sizeof(copy));
+        return dict ? (script_value){.kind = SCRIPT_DICT, .dict = dict} : script_unknown();
     }
     }
     return x;

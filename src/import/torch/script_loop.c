@@ -57,12 +57,15 @@ static loop_part make_part(loop *l, script_value value)
         part.stacks = true;
         part.element = value.list->element;
         part.skip = value.list->skip;
+    } else if ((list || dict) && !script_enter(l->ev)) {
+        part.lost = l->refused = true;
     } else if (list || dict) {
         const script_value *items = dict ? value.dict->items.v : value.list->items.v;
         part.n = dict ? value.dict->items.n : value.list->items.n;
         part.items = TL_NEW_ARRAY(l->ev->arena, loop_part, part.n + 1);
         for (size_t i = 0; part.items && i < part.n; i++)
             part.items[i] = make_part(l, items[i]);
+        script_leave(l->ev);
     }
     return part;
 }
@@ -483,6 +486,7 @@ static bool attempt(loop *l, tl_graph **condition)
         refuse(l, ev->raised ? "its body always raises" : "its body returns");
         ev->raised = ev->frame->returned = false;
     }
+    l->refused |= ev->cx->out_of_memory;
     note_new_changes(l, mark, &found);
     note_new_writes(l, mark);
     for (size_t i = 0; i < l->slots.n && !l->refused; i++)
@@ -548,6 +552,8 @@ static tl_graph *build_condition(loop *l)
         if (cond && body->inputs.v[i] == cond->input)
             result = input;
     }
+    if (graph->inputs.n < TL_MAX(body->inputs.n, 1)) /* memory is out */
+        return graph;
     if (l->counter) {
         if (l->trips.v == NULL) /* sizes are known here too */
             limit = tl_build_shape_expr(&b, &l->trips.i, 1, 0);
@@ -592,6 +598,8 @@ static void build_while(loop *l, tl_graph *condition)
     b->origin = script_origin(ev, TL_STR("loop"));
     tl_node *node = tl_build_node(b, TL_OP_while, operands, n_in, &attrs, n,
                                   (tl_graph *[]){condition, l->scope.b.graph}, 2);
+    if (node->n_out < n) /* memory is out */
+        return;
     for (size_t i = 0; i < parts.n; i++)
         parts.v[i]->result = node->out[first + i];
     for (size_t i = 0; i < l->storages.n; i++)

@@ -2,6 +2,8 @@
  * output.0.boxes. And names of values on the way. */
 #include "import/torch/script_private.h"
 
+#define MAX_OUTPUTS 4096
+
 typedef struct output_maker {
     script_eval *ev;
     script_names *names;
@@ -19,8 +21,19 @@ static void add_item(output_maker *m, tl_str path, const char *part, script_valu
         x);
 }
 
+static void refuse_output(output_maker *m, tl_str path, const char *what)
+{
+    tl_where where = {.file = tl_file_name(m->ev->archive->file)};
+    (void)tl_fail(m->ev->cx, TL_U006, &where, "output %.*s: %s",
+                  TL_STR_ARG(path.n ? path : TL_STR("output")), what);
+}
+
 static void add_leaf(output_maker *m, tl_str path, tl_value *v)
 {
+    if (m->values.n == MAX_OUTPUTS) {
+        refuse_output(m, path, "there are too many");
+        return;
+    }
     (void)tl_vec_push(m->ev->arena, m->names, path.n ? path : TL_STR("output"));
     (void)tl_vec_push(m->ev->arena, &m->values, v);
 }
@@ -38,14 +51,7 @@ static void add_items(output_maker *m, tl_str path, const script_list *list)
     }
 }
 
-static void refuse_output(output_maker *m, tl_str path, const char *what)
-{
-    tl_where where = {.file = tl_file_name(m->ev->archive->file)};
-    (void)tl_fail(m->ev->cx, TL_U006, &where, "output %.*s: %s",
-                  TL_STR_ARG(path.n ? path : TL_STR("output")), what);
-}
-
-static void add_value(output_maker *m, tl_str path, script_value x)
+static void add_parts(output_maker *m, tl_str path, script_value x)
 {
     script_eval *ev = m->ev;
     switch (x.kind) {
@@ -84,6 +90,14 @@ static void add_value(output_maker *m, tl_str path, script_value x)
         refuse_output(m, path, script_kind_name(x));
         break;
     }
+}
+
+static void add_value(output_maker *m, tl_str path, script_value x)
+{
+    if (!script_enter(m->ev))
+        return;
+    add_parts(m, path, x);
+    script_leave(m->ev);
 }
 
 tl_status script_make_outputs(script_eval *ev, script_value result, script_names *names,

@@ -213,7 +213,7 @@ static const script_expr *parse_atom(parser *p)
 
 static const script_expr *parse_call(parser *p, const script_expr *base)
 {
-    script_expr *call = new_expr(p, SCRIPT_EXPR_CALL, base->offset);
+    script_expr *call = new_expr(p, SCRIPT_EXPR_CALL, p->token.offset);
     expr_list items = {0};
     TL_VEC(tl_str) keywords = {0};
     call->base = base;
@@ -275,8 +275,10 @@ static const script_expr *parse_expr(parser *p)
     if (++p->nesting > MAX_NESTING)
         syntax_error(p, "expressions nested too deeply");
     const script_expr *expr = parse_atom(p);
-    while (!p->failed) {
-        if (at_op(p, "."))
+    for (int chain = 0; !p->failed; chain++) {
+        if (chain > MAX_NESTING)
+            syntax_error(p, "expressions nested too deeply");
+        else if (at_op(p, "."))
             expr = parse_attr(p, expr);
         else if (at_op(p, "("))
             expr = parse_call(p, expr);

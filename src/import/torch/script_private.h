@@ -90,7 +90,9 @@ typedef struct script_eval {
     TL_VEC(script_kept) assigned; /* each once */
     tl_map names;                 /* of values given so far -> size_t, how often */
     script_frame *frame;
-    int depth; /* of calls */
+    int depth;   /* of calls */
+    int nesting; /* of script_enter */
+    uint64_t n_visits;
     script_changes changes;
     size_t clock; /* grows with every mark */
     size_t
@@ -101,9 +103,20 @@ typedef struct script_eval {
     uint64_t n_steps; /* statements run so far */
 } script_eval;
 
-#define SCRIPT_MAX_DEPTH  200 /* calls inside calls */
-#define SCRIPT_MAX_STEPS  (1u << 22)
+#define SCRIPT_MAX_DEPTH 200 /* calls inside calls */
+#define SCRIPT_MAX_STEPS (1u << 22)
+#define SCRIPT_MAX_NESTING \
+    1500 /* blocks, expressions, values in each other: less than 2 MB of stack */
+#define SCRIPT_MAX_VISITS (1u << 23)
 #define SCRIPT_MAX_UNROLL (1u << 16)
+
+/* Around everything that recurses over the program or its values, which may be nested without end or hold
+ * themselves. False (recorded once): too deep, or too much work; then there is nothing to leave. */
+bool script_enter(script_eval *ev);
+static inline void script_leave(script_eval *ev)
+{
+    ev->nesting--;
+}
 
 /* ---- messages and origins: script_debug.c ---- */
 

@@ -169,6 +169,17 @@ static void run_with(script_eval *ev, const script_stmt *stmt)
 
 /* ---- statements ---- */
 
+bool script_enter(script_eval *ev)
+{
+    if (ev->nesting < SCRIPT_MAX_NESTING && ev->n_visits++ < SCRIPT_MAX_VISITS) {
+        ev->nesting++;
+        return true;
+    }
+    if (tl_context_status(ev->cx) == TL_OK)
+        script_fail(ev, TL_U006, "the program or its values are nested too deeply");
+    return false;
+}
+
 static bool may_step(script_eval *ev)
 {
     if (ev->n_steps++ < SCRIPT_MAX_STEPS)
@@ -221,8 +232,11 @@ static void run_statement(script_eval *ev, const script_stmt *stmt)
 
 void script_run_block(script_eval *ev, const script_block *block)
 {
+    if (!script_enter(ev))
+        return;
     for (size_t i = 0; i < block->n && !script_stopped(ev) && may_step(ev); i++)
         run_statement(ev, &block->v[i]);
+    script_leave(ev);
 }
 
 /* ---- calls ---- */

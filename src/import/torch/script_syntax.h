@@ -26,7 +26,8 @@ typedef enum script_expr_kind {
 typedef struct script_expr script_expr;
 struct script_expr {
     script_expr_kind kind;
-    uint32_t offset; /* of its first byte in the file */
+    uint32_t
+        offset; /* of its first byte in the file; of a call the parenthesis, as debug tables have it */
     tl_str text;
     int64_t i;
     double f;

@@ -136,12 +136,9 @@ static script_value unpickle_object(script_eval *ev, const tl_pickle *pickle, co
     return out;
 }
 
-script_value script_unpickle(script_eval *ev, const tl_pickle *pickle, const char *folder,
+static script_value unpickle(script_eval *ev, const tl_pickle *pickle, const char *folder,
                              tl_str path)
 {
-    const script_value *known = tl_map_find_id(&ev->pickled, (uint64_t)(uintptr_t)pickle);
-    if (known)
-        return *known;
     switch (pickle->kind) {
     case TL_PICKLE_NONE:
         return script_none();
@@ -168,6 +165,19 @@ script_value script_unpickle(script_eval *ev, const tl_pickle *pickle, const cha
     default:
         return (script_value){.kind = SCRIPT_UNKNOWN, .why = "a pickled value of an unknown kind"};
     }
+}
+
+script_value script_unpickle(script_eval *ev, const tl_pickle *pickle, const char *folder,
+                             tl_str path)
+{
+    const script_value *known = tl_map_find_id(&ev->pickled, (uint64_t)(uintptr_t)pickle);
+    if (known)
+        return *known;
+    if (!script_enter(ev))
+        return script_unknown();
+    script_value x = unpickle(ev, pickle, folder, path);
+    script_leave(ev);
+    return x;
 }
 
 /* CONSTANTS.c12 */

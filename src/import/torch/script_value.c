@@ -185,39 +185,49 @@ static void print_float(double f, tl_text *text)
     tl_text_add(text, ".0");
 }
 
-static void print_quoted(script_value x, tl_text *text)
+#define MAX_DEPTH 16
+#define MAX_TEXT  ((size_t)1 << 20)
+
+static void print(script_value x, tl_text *text, int depth);
+
+static void print_quoted(script_value x, tl_text *text, int depth)
 {
     if (x.kind == SCRIPT_STR)
         tl_text_printf(text, "'%.*s'", TL_STR_ARG(x.s));
     else
-        script_print(x, text);
+        print(x, text, depth);
 }
 
-static void print_list(const script_list *list, bool tuple, tl_text *text)
+static void print_list(const script_list *list, bool tuple, tl_text *text, int depth)
 {
     tl_text_add(text, tuple ? "(" : "[");
-    for (size_t i = 0; i < list->items.n; i++) {
+    for (size_t i = 0; i < list->items.n && text->n <= MAX_TEXT; i++) {
         tl_text_add(text, i ? ", " : "");
-        print_quoted(list->items.v[i], text);
+        print_quoted(list->items.v[i], text, depth + 1);
     }
     tl_text_add(text, list->stacked ? "..." : tuple && list->items.n == 1 ? "," : "");
     tl_text_add(text, tuple ? ")" : "]");
 }
 
-static void print_dict(const script_dict *dict, tl_text *text)
+static void print_dict(const script_dict *dict, tl_text *text, int depth)
 {
     tl_text_add(text, "{");
-    for (size_t i = 0; i < dict->keys.n; i++) {
+    for (size_t i = 0; i < dict->keys.n && text->n <= MAX_TEXT; i++) {
         tl_text_add(text, i ? ", " : "");
-        print_quoted(dict->keys.v[i], text);
+        print_quoted(dict->keys.v[i], text, depth + 1);
         tl_text_add(text, ": ");
-        print_quoted(dict->items.v[i], text);
+        print_quoted(dict->items.v[i], text, depth + 1);
     }
     tl_text_add(text, "}");
 }
 
-void script_print(script_value x, tl_text *text)
+/* Lists may hold themselves. */
+static void print(script_value x, tl_text *text, int depth)
 {
+    if (depth > MAX_DEPTH || text->n > MAX_TEXT) {
+        tl_text_add(text, "...");
+        return;
+    }
     if (x.v) {
         tl_text_printf(text, "<%s>", script_kind_name(x));
         return;
@@ -241,10 +251,10 @@ void script_print(script_value x, tl_text *text)
         break;
     case SCRIPT_LIST:
     case SCRIPT_TUPLE:
-        print_list(x.list, x.kind == SCRIPT_TUPLE, text);
+        print_list(x.list, x.kind == SCRIPT_TUPLE, text, depth);
         break;
     case SCRIPT_DICT:
-        print_dict(x.dict, text);
+        print_dict(x.dict, text, depth);
         break;
     case SCRIPT_OBJECT:
         tl_text_printf(text, "<%.*s object>", TL_STR_ARG(x.object->name));
@@ -253,6 +263,11 @@ void script_print(script_value x, tl_text *text)
         tl_text_printf(text, "<%s>", script_kind_name(x));
         break;
     }
+}
+
+void script_print(script_value x, tl_text *text)
+{
+    print(x, text, 0);
 }
 
 const char *script_kind_name(script_value x)
