@@ -1,5 +1,5 @@
-/* bench_run MODEL THREADS RUNS: seconds to load and run once, median and least seconds of a run, bytes of memory; on
- * one line. */
+/* bench_run MODEL THREADS RUNS: seconds to load and run once, median and least seconds of a run, bytes of memory;
+ * on one line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
-/* bench_peak THREADS: what the machine can do, measured now: GFLOP/s of multiply-adds on floats that stay in registers,
- * GB/s read from memory; on one line, all threads together. The widest vectors the processor has are used. */
+/* bench_peak THREADS: what the machine can do, measured now: GFLOP/s of multiply-adds on floats that stay in
+ * registers, GB/s read from memory; on one line, all threads together, with the widest vectors there are. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
