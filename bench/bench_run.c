@@ -1,4 +1,5 @@
-/* bench_run MODEL THREADS RUNS: seconds to load and run once, median seconds of a run, bytes of memory; on one line. */
+/* bench_run MODEL THREADS RUNS: seconds to load and run once, median and least seconds of a run, bytes of memory;
+ * on one line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -56,7 +57,7 @@ int main(int argc, char **argv)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     qsort(times, (size_t)n, sizeof *times, by_value);
-    printf("%.6f %.6f %ld\n", first, times[n / 2], usage.ru_maxrss * 1024);
+    printf("%.6f %.6f %.6f %ld\n", first, times[n / 2], times[0], usage.ru_maxrss * 1024);
     tl_runner_free(runner);
     tl_arrays_free(inputs);
     tl_close(network);

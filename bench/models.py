@@ -1,5 +1,5 @@
-"""The networks of the benchmarks, written with random weights: full-width MobileNetV2, ResNet-50, and a classifier
-of 100 MB whose weights are mostly one matrix."""
+"""The networks of the benchmarks, written with random weights at full width: MobileNetV2, MobileNetV3-large, ResNet-50,
+a U-Net, ViT-B/16, and a classifier of 100 MB whose weights are mostly one matrix."""
 import pathlib
 
 import numpy as np
@@ -41,9 +41,20 @@ class Writer:
                     self.constant(ones))
         if act == "relu6":
             x = self.op("Clip", x, self.constant(np.float32(0)), self.constant(np.float32(6)))
+        elif act == "hard_swish":
+            x = self.op("HardSwish", x)
         elif act:
             x = self.op("Relu", x)
         return x
+
+    def linear(self, x, c_in, c_out):
+        """Weights as x W + b on the last axis, which is how exporters write it for more than two axes."""
+        return self.op("Add", self.op("MatMul", x, self.weight(c_in, c_out, scale=c_in ** -0.5)),
+                       self.constant(np.zeros(c_out, np.float32)))
+
+    def layer_norm(self, x, c):
+        return self.op("LayerNormalization", x, self.constant(np.ones(c, np.float32)),
+                       self.constant(np.zeros(c, np.float32)), axis=-1, epsilon=1e-6)
 
     def save(self, x, shape, out_shape, path):
         self.nodes.append(helper.make_node("Identity", [x], ["logits"]))
@@ -88,6 +99,81 @@ def resnet50(path, size=224):
     return w.save(x, [1, 3, size, size], [1, 1000], path)
 
 
+def mobilenet_v3_large(path, size=224):
+    w = Writer()
+
+    def squeeze(x, c):
+        hidden = max(8, (c // 4 + 4) // 8 * 8)
+        y = w.op("GlobalAveragePool", x)
+        y = w.op("Relu", w.op("Conv", y, w.weight(hidden, c, 1, 1), w.constant(np.zeros(hidden, np.float32))))
+        y = w.op("Conv", y, w.weight(c, hidden, 1, 1), w.constant(np.zeros(c, np.float32)))
+        return w.op("Mul", x, w.op("HardSigmoid", y, alpha=1 / 6, beta=0.5))
+
+    x, c = w.conv("image", 3, 16, stride=2, act="hard_swish"), 16
+    for kernel, hidden, c_out, se, act, stride in (
+            (3, 16, 16, 0, "relu", 1), (3, 64, 24, 0, "relu", 2), (3, 72, 24, 0, "relu", 1), (5, 72, 40, 1, "relu", 2),
+            (5, 120, 40, 1, "relu", 1), (5, 120, 40, 1, "relu", 1), (3, 240, 80, 0, "hard_swish", 2),
+            (3, 200, 80, 0, "hard_swish", 1), (3, 184, 80, 0, "hard_swish", 1), (3, 184, 80, 0, "hard_swish", 1),
+            (3, 480, 112, 1, "hard_swish", 1), (3, 672, 112, 1, "hard_swish", 1), (5, 672, 160, 1, "hard_swish", 2),
+            (5, 960, 160, 1, "hard_swish", 1), (5, 960, 160, 1, "hard_swish", 1)):
+        y = x if hidden == c else w.conv(x, c, hidden, 1, act=act)
+        y = w.conv(y, hidden, hidden, kernel, stride, hidden, act)
+        y = squeeze(y, hidden) if se else y
+        y = w.conv(y, hidden, c_out, 1)
+        x, c = (w.op("Add", x, y) if stride == 1 and c == c_out else y), c_out
+    x = w.conv(x, c, 960, 1, act="hard_swish")
+    x = w.op("Flatten", w.op("GlobalAveragePool", x))
+    x = w.op("HardSwish", w.op("Gemm", x, w.weight(1280, 960), w.constant(np.zeros(1280, np.float32)), transB=1))
+    x = w.op("Gemm", x, w.weight(1000, 1280), w.constant(np.zeros(1000, np.float32)), transB=1)
+    return w.save(x, [1, 3, size, size], [1, 1000], path)
+
+
+def unet(path, size=256):
+    """Four levels from 64 to 1024 channels, transposed convolutions on the way up, two classes per pixel."""
+    w = Writer()
+    x, skips, c = "image", [], 3
+    for width in (64, 128, 256, 512):
+        x = w.conv(w.conv(x, c, width, act="relu"), width, width, act="relu")
+        skips.append(x)
+        x, c = w.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]), width
+    x = w.conv(w.conv(x, 512, 1024, act="relu"), 1024, 1024, act="relu")
+    for width in (512, 256, 128, 64):
+        x = w.op("ConvTranspose", x, w.weight(2 * width, width, 2, 2), w.constant(np.zeros(width, np.float32)),
+                 kernel_shape=[2, 2], strides=[2, 2])
+        x = w.op("Concat", skips.pop(), x, axis=1)
+        x = w.conv(w.conv(x, 2 * width, width, act="relu"), width, width, act="relu")
+    x = w.op("Conv", x, w.weight(2, 64, 1, 1), w.constant(np.zeros(2, np.float32)))
+    return w.save(x, [1, 3, size, size], [1, 2, size, size], path)
+
+
+def vit_b16(path, size=224):
+    """Twelve blocks of 768 channels, twelve heads; the attention and the error function as their plain pieces."""
+    w = Writer()
+    c, heads, n = 768, 12, (size // 16) ** 2 + 1
+    axes = [1, n, heads, c // heads]
+    x = w.op("Conv", "image", w.weight(c, 3, 16, 16), w.constant(np.zeros(c, np.float32)), kernel_shape=[16, 16],
+             strides=[16, 16])
+    x = w.op("Transpose", w.op("Reshape", x, w.constant(np.array([1, c, n - 1]))), perm=[0, 2, 1])
+    x = w.op("Add", w.op("Concat", w.weight(1, 1, c), x, axis=1), w.weight(1, n, c))
+    for _ in range(12):
+        y = w.linear(w.layer_norm(x, c), c, 3 * c)
+        q, k, v = (w.op("Reshape", w.op("Slice", y, w.constant(np.array([i * c])), w.constant(np.array([(i + 1) * c])),
+                                        w.constant(np.array([2]))), w.constant(np.array(axes))) for i in range(3))
+        q, v = (w.op("Transpose", t, perm=[0, 2, 1, 3]) for t in (q, v))
+        scores = w.op("MatMul", w.op("Mul", q, w.constant(np.float32(axes[3] ** -0.5))),
+                      w.op("Transpose", k, perm=[0, 2, 3, 1]))
+        y = w.op("MatMul", w.op("Softmax", scores, axis=-1), v)
+        y = w.op("Reshape", w.op("Transpose", y, perm=[0, 2, 1, 3]), w.constant(np.array([1, n, c])))
+        x = w.op("Add", x, w.linear(y, c, c))
+        y = w.linear(w.layer_norm(x, c), c, 4 * c)
+        erf = w.op("Erf", w.op("Div", y, w.constant(np.float32(2 ** 0.5))))
+        y = w.op("Mul", w.op("Mul", y, w.op("Add", erf, w.constant(np.float32(1)))), w.constant(np.float32(0.5)))
+        x = w.op("Add", x, w.linear(y, 4 * c, c))
+    x = w.op("Gather", w.layer_norm(x, c), w.constant(np.array(0)), axis=1)
+    x = w.op("Gemm", x, w.weight(1000, c), w.constant(np.zeros(1000, np.float32)), transB=1)
+    return w.save(x, [1, 3, size, size], [1, 1000], path)
+
+
 def classifier_100mb(path):
     """A stem and one large fully connected layer: 7·7·128 inputs times 4096 outputs."""
     w = Writer()
@@ -100,7 +186,8 @@ def classifier_100mb(path):
     return w.save(x, [1, 3, 224, 224], [1, 1000], path)
 
 
-MODELS = {"mobilenet_v2": mobilenet_v2, "resnet50": resnet50, "classifier_100mb": classifier_100mb}
+MODELS = {"mobilenet_v2": mobilenet_v2, "mobilenet_v3_large": mobilenet_v3_large, "resnet50": resnet50, "unet": unet,
+          "vit_b16": vit_b16, "classifier_100mb": classifier_100mb}
 
 
 def make(folder, *names):

@@ -5,6 +5,7 @@
 #include "ir/text.h"
 #include "lower/lower.h"
 #include "pass/pass.h"
+#include "quant/fuse.h"
 
 #include <string.h>
 
@@ -224,6 +225,9 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
     TRY(api_profile(network->cx, o->profile, &lower.profile));
     TRY(run_passes(network, o, &lower, NULL, arena, out));
     TRY(tl_lower(*out, &lower));
+    TRY(tl_lower_fuse(*out, &lower));
+    tl_quant_options quant = {.profile = lower.profile, .exact = lower.exact};
+    TRY(tl_quant_fuse(*out, &quant));
     TRY(tl_lower_finish(*out, &lower));
     return tl_validate(*out);
 }

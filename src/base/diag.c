@@ -93,6 +93,11 @@ void tl_context_destroy(tl_context *cx)
     cx->alloc(cx->alloc_user, cx, sizeof(tl_context), 0);
 }
 
+bool tl_context_has_own_memory(const tl_context *cx)
+{
+    return cx->alloc == default_alloc;
+}
+
 tl_status tl_context_status(const tl_context *cx)
 {
     return cx->status;

@@ -70,6 +70,8 @@ struct tl_context {
 /* alloc as tl_allocate in tolite.h; NULL: malloc and friends. NULL when memory is out. */
 tl_context *tl_context_create(void *(*alloc)(void *, void *, size_t, size_t), void *user);
 void tl_context_destroy(tl_context *cx);
+/* Memory comes from malloc, not from the user. */
+bool tl_context_has_own_memory(const tl_context *cx);
 tl_status tl_context_status(const tl_context *cx);
 /* Forgets status and records. */
 void tl_context_reset(tl_context *cx);

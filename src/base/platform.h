@@ -55,6 +55,8 @@ static inline bool tl_add_i64(int64_t a, int64_t b, int64_t *out)
 #define TL_X86 0
 #define TL_TARGET(features)
 #endif
+/* Asks for a cache line that will be read soon, into the second cache; any address will do. */
+#define TL_PREFETCH(address) __builtin_prefetch((address), 0, 2)
 /* A helper that has to become part of its caller, which may be compiled for another processor. */
 #define TL_INLINE static inline __attribute__((always_inline))
 /* Four lanes: what every processor of today has. */

@@ -30,7 +30,7 @@ typedef struct bench_file {
 /* A node, or all nodes of one op. */
 typedef struct bench_layer {
     const json_value *node; /* of the profile; of a kind: the slowest */
-    double time;            /* seconds, mean */
+    double time;            /* seconds, the least of the runs: neighbours only add to it */
     size_t count;
 } bench_layer;
 
@@ -129,14 +129,15 @@ static void add_profile(bench_file *f, const json_value *nodes)
     if (!f->layers)
         f->layers = cli_alloc((nodes->n + 1) * sizeof *f->layers);
     f->n_layers = 0;
+    f->layer_time = 0;
     JSON_EACH(node, nodes)
     {
         bench_layer *layer = &f->layers[f->n_layers++];
-        double time = json_number(node, "nanoseconds") * 1e-9 / PROFILE_RUNS;
+        double time = json_number(node, "nanoseconds") * 1e-9;
+        layer->time = !layer->count || time < layer->time ? time : layer->time;
         layer->node = node;
         layer->count = 1;
-        layer->time += time;
-        f->layer_time += time;
+        f->layer_time += layer->time;
     }
 }
 

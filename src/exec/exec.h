@@ -91,6 +91,9 @@ struct exec_step {
     exec_slot **out;
     size_t n_in, n_out;
     unsigned packs;    /* bit i: operand i is read in packed form only */
+    tl_fast_site site; /* of the fast kernel */
+    size_t pack_size;  /* bytes of the packed form, */
+    size_t pack_at;    /* ... and where in the block of all of them */
     exec_slot **dying; /* whose last use this is */
     size_t n_dying;
     exec_graph *graphs[2];
@@ -120,6 +123,7 @@ struct tl_session {
     exec_graph *graph;
     TL_VEC(exec_slot *) slots; /* of all graphs, without constants */
     TL_VEC(exec_slot *) constants;
+    TL_VEC(exec_step *) packing; /* steps with packed operands */
     int64_t *symbols;   /* by id; INT64_MIN: not bound */
     exec_slot *given;   /* visible inputs, then state */
     exec_slot *results; /* visible outputs */
@@ -129,6 +133,11 @@ struct tl_session {
 
 /* What is known of a value before any run; NULL: nothing. */
 const tl_const *tl_exec_known(tl_session *s, const tl_value *value);
+/* Memory that lives as long as the session, aligned to TL_EXEC_ALIGN, not zeroed: it is filled at once. NULL when
+ * memory is out (recorded). */
+void *tl_exec_weight_memory(tl_session *s, size_t size);
+/* Packs the operands of all steps that ask for it. */
+tl_status tl_exec_pack(tl_session *s, tl_arena *scratch);
 /* Steps that another one can do on the side: paddings, clamps. Before last uses are found. */
 void tl_exec_join(tl_session *s, exec_graph *graph, exec_slot *const *slots_by_value);
 /* Builds the steps of the entry's graph and of its child graphs. */

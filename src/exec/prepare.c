@@ -14,19 +14,10 @@ typedef struct preparing {
 
 /* ---- slots ---- */
 
-/* Not zeroed: it is filled at once. */
-static void *weight_memory(tl_session *s, size_t size)
-{
-    char *p = size < SIZE_MAX - TL_EXEC_ALIGN
-                  ? tl_arena_push_raw(&s->weights, size + TL_EXEC_ALIGN, 1)
-                  : NULL;
-    return p ? p + (TL_EXEC_ALIGN - (uintptr_t)p % TL_EXEC_ALIGN) : NULL;
-}
-
 static tl_status load_constant(tl_session *s, const tl_const *c, tl_tensor *t, tl_arena *scratch)
 {
     size_t size = (size_t)tl_const_size(c);
-    t->data = weight_memory(s, size);
+    t->data = tl_exec_weight_memory(s, size);
     if (!t->data)
         return tl_context_status(s->cx);
     return tl_const_read(s->cx, c, 0, tl_const_count(c), t->data, scratch);
@@ -104,44 +95,37 @@ static exec_kind kind_of(const tl_session *s, tl_op op)
     }
 }
 
-/* The packed form of the operands that a fast kernel wants so. */
-static tl_status pack_operands(preparing *p, exec_step *step, const tl_fast_site *site)
+/* What a fast kernel wants packed is packed when all of it is known. */
+static tl_status plan_packing(preparing *p, exec_step *step)
 {
     tl_session *s = p->s;
-    const tl_fast_kernel *fast = step->fast;
-    size_t size = fast->pack_size ? fast->pack_size(s->isa, site) : 0;
-    if (!size)
+    const tl_fast_site *site = &step->site;
+    step->pack_size = step->fast->pack_size ? step->fast->pack_size(s->isa, site) : 0;
+    if (!step->pack_size)
         return TL_OK;
-    void *packed = weight_memory(s, size);
-    if (!packed)
-        return tl_context_status(s->cx);
-    tl_arena_mark mark = tl_arena_get_mark(&p->scratch);
-    TRY(fast->pack(s->cx, s->isa, site, packed, &p->scratch));
-    tl_arena_rewind(&p->scratch, mark);
-    step->fast_call.packed = packed;
-    step->packs = fast->packs;
+    step->packs = step->fast->packs;
     for (size_t i = 0; i < step->n_in && i < TL_FAST_KNOWN; i++)
         if (site->known[i]) /* its shape is asked for, even where it is never computed */
             memcpy(step->in[i]->t.shape, tl_const_shape(site->known[i]),
                    (size_t)step->in[i]->t.rank * sizeof(int64_t));
-    return TL_OK;
+    return tl_vec_push(&s->arena, &s->packing, step) ? TL_OK : tl_context_status(s->cx);
 }
 
 static tl_status prepare_fast(preparing *p, exec_step *step)
 {
-    tl_fast_site site = {.node = step->node};
+    step->site.node = step->node;
     if (p->s->options.reference)
         return TL_OK;
     for (size_t i = 0; i < step->n_in && i < TL_FAST_KNOWN; i++)
-        site.known[i] = tl_exec_known(p->s, step->node->in[i].value);
-    if (!(step->fast = tl_fast_find(&site)))
+        step->site.known[i] = tl_exec_known(p->s, step->node->in[i].value);
+    if (!(step->fast = tl_fast_find(&step->site)))
         return TL_OK;
     step->fast_call = (tl_fast_call){.call = &step->call,
                                      .isa = p->s->isa,
                                      .workers = &p->s->view,
                                      .lo = -INFINITY,
                                      .hi = INFINITY};
-    return pack_operands(p, step, &site);
+    return plan_packing(p, step);
 }
 
 static tl_status prepare_kernel(preparing *p, const tl_node *node, exec_step *step)
@@ -365,6 +349,7 @@ static tl_status prepare_all(preparing *p)
     TRY(find_births(p));
     TRY(finish_graph(p, s->graph));
     TRY(load_constants(p));
+    TRY(tl_exec_pack(p->s, &p->scratch));
     return tl_context_status(s->cx); /* a constant that could not be read, be it only for a join */
 }
 

@@ -1,14 +1,16 @@
 /* A job is published through one counter, `ticket` = epoch of the job, index of its next task. A
  * thread takes a task by counting up; that succeeds only while the epoch is the one whose fields it
  * has read. Between jobs the index is CLOSED, so fields are never written while somebody could
- * count. */
+ * count.
+ *
+ * Whoever has nothing to do spins for a short while and then sleeps: on a machine that others use,
+ * too, a thread that was interrupted inside a task gets the processor of one that sleeps. */
 #include "exec/workers.h"
 
 #include <stdatomic.h>
 
 #define CLOSED UINT32_MAX
-#define SPINS \
-    20000 /* pauses, some hundred microseconds, before an idle worker sleeps inside a run */
+#define SPINS 4000 /* pauses, some ten microseconds, before a thread that waits inside a run sleeps */
 
 typedef struct exec_worker {
     exec_workers *all;
@@ -18,7 +20,8 @@ typedef struct exec_worker {
 
 struct exec_workers {
     tl_context *cx;
-    tl_gate *gate;
+    tl_gate *gate; /* workers sleep here, */
+    tl_gate *done; /* ... the caller here, until the last task of a job ends */
     int count, n_started;
     exec_worker *threads; /* count - 1 */
     _Atomic uint64_t ticket;
@@ -26,7 +29,7 @@ struct exec_workers {
     _Atomic(tl_task) task;
     _Atomic(void *) arg;
     _Atomic int n_asleep;
-    _Atomic bool running, stopping;
+    _Atomic bool running, stopping, waiting;
 };
 
 static uint32_t index_of(uint64_t ticket)
@@ -46,7 +49,8 @@ static bool work(exec_workers *w, int worker)
     if (!atomic_compare_exchange_strong(&w->ticket, &ticket, ticket + 1))
         return true; /* somebody was faster: look again */
     task(arg, index_of(ticket), worker);
-    atomic_fetch_sub(&w->n_left, 1);
+    if (atomic_fetch_sub(&w->n_left, 1) == 1 && atomic_load(&w->waiting))
+        tl_os_gate_bump(w->done);
     return true;
 }
 
@@ -82,6 +86,24 @@ static void worker_main(void *arg)
     }
 }
 
+/* Until the tasks that others have taken are done. */
+static void wait_for_rest(exec_workers *w)
+{
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (!atomic_load(&w->n_left))
+            return;
+        tl_os_pause();
+    }
+    atomic_store(&w->waiting, true);
+    for (;;) {
+        uint32_t seen = tl_os_gate_value(w->done);
+        if (!atomic_load(&w->n_left))
+            break;
+        tl_os_gate_wait(w->done, seen);
+    }
+    atomic_store(&w->waiting, false);
+}
+
 static void run_job(void *user, size_t n, tl_task task, void *arg)
 {
     exec_workers *w = user;
@@ -101,8 +123,7 @@ static void run_job(void *user, size_t n, tl_task task, void *arg)
         tl_os_gate_bump(w->gate);
     while (work(w, 0))
         ;
-    while (atomic_load(&w->n_left))
-        tl_os_pause();
+    wait_for_rest(w);
 }
 
 tl_status tl_exec_workers_new(tl_context *cx, int count, exec_workers **out)
@@ -115,8 +136,9 @@ tl_status tl_exec_workers_new(tl_context *cx, int count, exec_workers **out)
     atomic_store(&w->ticket, CLOSED);
     w->threads = tl_mem_alloc(cx, (size_t)count * sizeof *w->threads);
     w->gate = tl_os_gate_new();
-    if (!w->threads || !w->gate)
-        return w->gate ? tl_context_status(cx) : tl_oom(cx);
+    w->done = tl_os_gate_new();
+    if (!w->threads || !w->gate || !w->done)
+        return w->gate && w->done ? tl_context_status(cx) : tl_oom(cx);
     for (int i = 0; i + 1 < count; i++) {
         exec_worker *worker = &w->threads[i];
         *worker = (exec_worker){.all = w, .index = i + 1};
@@ -138,6 +160,8 @@ void tl_exec_workers_free(exec_workers *w)
         tl_os_thread_join(w->threads[i].thread);
     if (w->gate)
         tl_os_gate_free(w->gate);
+    if (w->done)
+        tl_os_gate_free(w->done);
     tl_mem_free(w->cx, w->threads, (size_t)w->count * sizeof *w->threads);
     tl_mem_free(w->cx, w, sizeof *w);
 }

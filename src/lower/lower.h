@@ -18,8 +18,9 @@ bool tl_lower_has_row(tl_op op);
  * callback pass/ is given. */
 bool tl_lower_has_form(void *options, const tl_node *node);
 tl_status tl_lower(tl_model *model, const tl_lower_options *options);
-/* After lower: activations into producers, biases, pads into SAME, the copies that rules 1 and 2 of the
- * runtime demand, ... Ends with the runtime rules checked: a rule that is still broken is TL_BUG. */
+/* After lower, as often as one likes: activations and biases into producers, pads into SAME, reshapes tidied. */
+tl_status tl_lower_fuse(tl_model *model, const tl_lower_options *options);
+/* After lower: the same, the copies that rules 1 and 2 of the runtime demand, ... Ends with the runtime rules checked: a rule that is still broken is TL_BUG. */
 tl_status tl_lower_finish(tl_model *model, const tl_lower_options *options);
 
 #endif

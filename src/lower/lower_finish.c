@@ -123,23 +123,40 @@ static bool fuse_activation(tl_node *node)
 
 /* ---- biases ---- */
 
-/* A constant that adds one number per channel (or one in all) to a result of n channels. */
-static bool is_channel_vector(const tl_value *c, int64_t n, int rank)
+/* The constant that c is, or is the dequantised form of. */
+static const tl_value *constant_behind(const tl_value *c)
 {
+    return c->def && c->def->op == TL_OP_tfl_dequantize ? tl_in(c->def, 0) : c;
+}
+
+/* A constant that adds one number per channel (or one in all) to a result of n channels. */
+static bool is_channel_vector(const tl_value *value, int64_t n, int rank)
+{
+    const tl_value *c = constant_behind(value);
     const tl_type *type = tl_type_of(c);
-    if (!c->constant || type->quant || type->rank > rank)
+    if (!c->constant || (c == value && type->quant) || type->rank > rank)
+        return false;
+    if (type->quant && (type->quant->n > 1 || type->quant->block) && type->rank != 1)
         return false;
     int64_t count = tl_const_count(c->constant);
     return count == 1 || (count == n && type->rank > 0 && tl_dim_is(type->dims[type->rank - 1], n));
 }
 
-static tl_value *as_bias(tl_model *model, const tl_value *c, int64_t n)
+static tl_value *as_bias(tl_builder *b, tl_value *value, int64_t n)
 {
+    tl_model *model = b->model;
+    const tl_value *c = constant_behind(value);
     const tl_const *vector = c->constant;
     tl_const *one = tl_const_reshape(model->arena, vector, 1, (int64_t[]){tl_const_count(vector)});
     if (one && tl_const_count(vector) != n)
         one = tl_const_broadcast(model->arena, one, 1, &n);
-    return one ? tl_build_const(model, one, c->name) : model->poison;
+    const tl_quant *quant = tl_type_of(c)->quant;
+    if (!one)
+        return model->poison;
+    if (!quant)
+        return tl_build_const(model, one, c->name);
+    tl_value *stored = tl_build_const_quant(model, one, quant, c->name);
+    return tl_build1(b, TL_OP_tfl_dequantize, stored, NULL);
 }
 
 static tl_value *summed_bias(tl_model *model, const tl_value *a, const tl_value *b, int64_t n)
@@ -165,7 +182,7 @@ static bool fuse_bias(const tl_lower_options *options, tl_node *node)
         return false;
     for (size_t i = 0; i < 2; i++) {
         tl_node *producer = free_producer(node, i);
-        const tl_value *c = node->in[1 - i].value;
+        tl_value *c = node->in[1 - i].value;
         size_t bias = producer ? find_fusing(producer->op)->bias : 0;
         const tl_type *type = tl_type_of(node->out[0]);
         int64_t n;
@@ -175,12 +192,13 @@ static bool fuse_bias(const tl_lower_options *options, tl_node *node)
             continue;
         const tl_value *b = tl_in(producer, bias);
         bool zero = !b || (b->constant && tl_const_is_splat(b->constant, &old) && old == 0);
-        if (!zero &&
-            (options->exact || !b->constant || n > (int64_t)(TL_CONST_SMALL / sizeof(double))))
+        if (!zero && (options->exact || !b->constant || !c->constant ||
+                      n > (int64_t)(TL_CONST_SMALL / sizeof(double))))
             continue;
+        tl_builder before = tl_builder_before(node);
         tl_value *in[MAX_OPERANDS] = {0};
         copy_operands(producer, in, MAX_OPERANDS);
-        in[bias] = zero ? as_bias(model, c, n) : summed_bias(model, b, c, n);
+        in[bias] = zero ? as_bias(&before, c, n) : summed_bias(model, b, c, n);
         fuse(producer, in, bias + 1, with_activation(producer, fused_activation(node)), node);
         return true;
     }
@@ -334,12 +352,21 @@ static void fuse_graph(const tl_lower_options *options, tl_graph *graph)
     tl_context *cx = graph->model->cx;
     for (tl_node *node = graph->first, *next; node && !cx->out_of_memory; node = next) {
         next = node->next;
-        for (size_t i = 0; i < node->n_graphs; i++) {
+        for (size_t i = 0; i < node->n_graphs; i++)
             fuse_graph(options, node->graphs[i]);
-            copy_results(node->graphs[i], node->op == TL_OP_tfl_while && i == 1);
-        }
         if (!fuse_bias(options, node) && !fuse_activation(node))
             fuse_pad(node);
+    }
+}
+
+static void copy_graph(tl_graph *graph)
+{
+    tl_context *cx = graph->model->cx;
+    for (tl_node *node = graph->first; node && !cx->out_of_memory; node = node->next) {
+        for (size_t i = 0; i < node->n_graphs; i++) {
+            copy_graph(node->graphs[i]);
+            copy_results(node->graphs[i], node->op == TL_OP_tfl_while && i == 1);
+        }
     }
     if (!cx->out_of_memory)
         copy_views(graph);
@@ -384,10 +411,20 @@ static tl_status prove_rules(const tl_model *model, const tl_profile *profile)
     return status;
 }
 
+tl_status tl_lower_fuse(tl_model *model, const tl_lower_options *options)
+{
+    for (size_t i = 0; i < model->entries.n; i++)
+        fuse_graph(options, model->entries.v[i].graph);
+    TRY(tl_context_status(model->cx));
+    return tl_pass_dce(model);
+}
+
 tl_status tl_lower_finish(tl_model *model, const tl_lower_options *options)
 {
+    TRY(tl_lower_fuse(model, options));
     for (size_t i = 0; i < model->entries.n; i++) {
-        fuse_graph(options, model->entries.v[i].graph);
+        tl_lower_settle_constants(options, model->entries.v[i].graph);
+        copy_graph(model->entries.v[i].graph);
         TRY(tl_context_status(model->cx));
         tl_lower_settle_windows(model->entries.v[i].graph);
         tl_lower_settle_outputs(model->entries.v[i].graph);

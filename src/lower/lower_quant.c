@@ -21,9 +21,12 @@ void tl_lower_make_quantize(tl_lowerer *lw, const tl_node *node, tl_value **out)
         tl_build1(&lw->b, TL_OP_tfl_quantize, tl_lower_cast(lw, node->in[0].value, TL_F32), &tfl);
 }
 
+/* Those of constants wait for the fusion into integer ops: see tl_lower_settle_constants. */
 bool tl_lower_takes_dequantize(const tl_lower_options *options, const tl_node *node)
 {
-    return is_kernel_type(options, tl_type_of(node->in[0].value)->dtype);
+    const tl_value *x = node->in[0].value;
+    return is_kernel_type(options, tl_type_of(x)->dtype) ||
+           (x->constant && tl_type_of(x)->quant->block == 0);
 }
 
 void tl_lower_make_dequantize(tl_lowerer *lw, const tl_node *node, tl_value **out)
@@ -106,4 +109,48 @@ void tl_lower_make_dequantize_by_hand(tl_lowerer *lw, const tl_node *node, tl_va
         x = tl_build2(&lw->b, TL_OP_sub, x, broadcast_quant(lw, quant, rank, true), NULL);
     x = tl_build2(&lw->b, TL_OP_mul, x, broadcast_quant(lw, quant, rank, false), NULL);
     out[0] = tl_lower_result(lw, node, x);
+}
+
+/* ---- constants that the runtime cannot dequantise ---- */
+
+/* scale (q - zero), computed in double precision and rounded once. */
+static tl_const *dequantized_constant(tl_model *model, const tl_value *q, tl_arena *arena)
+{
+    const tl_quant *quant = tl_type_of(q)->quant;
+    int axis = quant->n > 1 ? quant->axis : 0, rank = tl_const_rank(q->constant);
+    const int64_t *shape = tl_const_shape(q->constant);
+    int64_t flat[2] = {1, tl_const_count(q->constant)};
+    double *mul = TL_NEW_ARRAY(arena, double, quant->n), *add = TL_NEW_ARRAY(arena, double, quant->n);
+    if (!mul || !add)
+        return NULL;
+    for (size_t i = 0; i < quant->n; i++) {
+        mul[i] = (double)quant->scale[i];
+        add[i] = quant->zero ? -mul[i] * (double)quant->zero[i] : 0;
+    }
+    tl_const *c = tl_const_cast(model->arena, q->constant, TL_F64);
+    if (c && quant->n == 1)
+        c = tl_const_reshape(model->arena, c, 2, flat);
+    c = c ? tl_const_muladd(model->arena, c, axis, mul, add) : NULL;
+    c = c ? tl_const_cast(model->arena, c, TL_F32) : NULL;
+    return c && quant->n == 1 ? tl_const_reshape(model->arena, c, rank, shape) : c;
+}
+
+void tl_lower_settle_constants(const tl_lower_options *options, tl_graph *graph)
+{
+    tl_model *model = graph->model;
+    tl_arena arena;
+    tl_arena_init(&arena, model->cx);
+    for (tl_node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        for (size_t i = 0; i < node->n_graphs; i++)
+            tl_lower_settle_constants(options, node->graphs[i]);
+        const tl_value *q = tl_in(node, 0);
+        if (node->op != TL_OP_tfl_dequantize || !q->constant ||
+            is_kernel_type(options, tl_type_of(q)->dtype))
+            continue;
+        tl_const *c = dequantized_constant(model, q, &arena);
+        tl_replace_uses(node->out[0], c ? tl_build_const(model, c, q->name) : model->poison);
+        tl_node_remove(node);
+    }
+    tl_arena_release(&arena);
 }

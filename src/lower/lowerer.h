@@ -77,6 +77,10 @@ void tl_lower_settle_windows(tl_graph *graph);
 /* ---- reshapes on the lowered graph: lower_views.c ---- */
 void tl_lower_tidy_views(const tl_profile *profile, tl_graph *graph);
 
+/* ---- quantised constants: lower_quant.c ---- */
+/* Constants behind a dequantize whose type the runtime does not dequantise become floats. */
+void tl_lower_settle_constants(const tl_lower_options *options, tl_graph *graph);
+
 /* ---- small things: lower_tools.c ---- */
 tl_value *tl_lower_int(tl_lowerer *lw, int64_t x);                    /* i32 */
 tl_value *tl_lower_ints(tl_lowerer *lw, const int64_t *v, size_t n); /* i32[n] */

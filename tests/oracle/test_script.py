@@ -80,6 +80,10 @@ def rule(path, outputs):
     return {"relative": 1.01 * one_step(outputs[0]) / max(1, np.abs(outputs[0]).max()), "cosine": 0.999}
 
 
+def in_integers(path):
+    return path.parent.parent.name == "quantised" and "dynamic" not in path.name
+
+
 def is_sequence(path, io):
     return "steps" in io.name or path.parent.parent.name == "real"
 
@@ -121,12 +125,17 @@ def test_converted(path, tmp_path):
             if sequence:
                 run_steps(runner, inputs, outputs, what)
                 continue
+            expected, bound = outputs, rule(path, outputs)
+            if in_integers(path) and not delegate:
+                # its plain kernels round twice, which adds up; our executor does as they do
+                result = tmp_path / "plain.npz"
+                support.tolite("run", out, "--in", by_position(inputs, tmp_path / "in.npz"), "--out", result)
+                expected, bound = list(support.load(result).values()), {}
             for _ in range(2):
-                support.assert_agree(runner(list(inputs.values())), outputs, what,
-                                      **rule(path, outputs))
+                support.assert_agree(runner(list(inputs.values())), expected, what, **bound)
         result = tmp_path / "result.npz"
         support.tolite("run", out, "--in", by_position(inputs, tmp_path / "in.npz"), "--out", result,
-                       *["--steps"] * sequence)
+                       *["--steps"] * sequence, *["--rounding", "float"] * in_integers(path))
         results = list(support.load(result).values())[:len(outputs)]
         support.assert_agree(results, outputs, f"our executor, {name}", **rule(path, outputs))
 

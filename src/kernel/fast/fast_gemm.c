@@ -62,6 +62,11 @@ typedef struct gemm_split {
     int64_t n_panels;
 } gemm_split;
 
+static int tile_rows(const tl_gemm *g)
+{
+    return g->n <= g->isa->lanes ? 2 * g->isa->rows : g->isa->rows;
+}
+
 static size_t rows_size(const tl_gemm *g, int64_t block)
 {
     return (size_t)block * g->max_taps * sizeof(float *);
@@ -69,7 +74,7 @@ static size_t rows_size(const tl_gemm *g, int64_t block)
 
 size_t tl_gemm_scratch(const tl_gemm *g, const tl_workers *workers)
 {
-    int64_t block = TL_MIN(MAX_BLOCK + g->isa->rows, TL_MAX(g->m, 1));
+    int64_t block = TL_MIN(MAX_BLOCK + tile_rows(g), TL_MAX(g->m, 1));
     return (rows_size(g, block) + 63) / 64 * 64 * (size_t)workers->count;
 }
 
@@ -82,7 +87,7 @@ static int64_t ceil_div(int64_t a, int64_t b)
 static void split_rows(gemm_split *s, int workers)
 {
     const tl_gemm *g = s->g;
-    int64_t k = (int64_t)g->k, rows = g->isa->rows;
+    int64_t k = (int64_t)g->k, rows = tile_rows(g);
     int64_t block = (int64_t)(BLOCK_SIZE / sizeof(float)) / TL_MAX(TL_MIN(k, MAX_PART), 1);
     block = TL_MIN(TL_MAX(block, rows), MAX_BLOCK);
     bool small = g->m * g->n * k < 2 * (int64_t)MIN_WORK;
@@ -107,6 +112,9 @@ typedef struct gemm_block {
     int first[MAX_TILES + 1]; /* rows of tile t, from m on: first[t] .. first[t + 1] */
     tl_gemm_runs runs[MAX_TILES];
     const float **a;
+    tl_gemm_tile
+        tiles[MAX_TILES]; /* in the part at hand; b, c and what the panel says are missing */
+    size_t at[MAX_TILES]; /* row of b where the tile begins */
 } gemm_block;
 
 static void cut_block(gemm_block *b, int64_t m, int64_t rows)
@@ -114,7 +122,7 @@ static void cut_block(gemm_block *b, int64_t m, int64_t rows)
     const tl_gemm *g = b->g;
     int64_t parts = ceil_div((int64_t)g->k, MAX_PART);
     b->m = m;
-    b->n_tiles = (int)ceil_div(rows, g->isa->rows);
+    b->n_tiles = (int)ceil_div(rows, tile_rows(g));
     TL_ASSERT(b->n_tiles <= MAX_TILES);
     for (int t = 0; t <= b->n_tiles; t++)
         b->first[t] = (int)(rows * t / b->n_tiles);
@@ -129,46 +137,52 @@ static void cut_block(gemm_block *b, int64_t m, int64_t rows)
 }
 
 /* What tile t does in a part of k. */
-static void cut_tile(const gemm_block *b, int t, int part, tl_gemm_tile *tile)
+static void cut_tile(gemm_block *b, int t, int part)
 {
     size_t taps = b->runs[t].taps, run = b->runs[t].run, n = (size_t)b->n_parts, i = (size_t)part;
-    size_t rows = (size_t)(b->first[t + 1] - b->first[t]), at;
-    tile->rows = (int)rows;
-    tile->a = b->a + (size_t)b->first[t] * b->g->max_taps;
-    tile->skip = 0;
-    tile->taps = taps;
-    tile->run = run;
+    size_t rows = (size_t)(b->first[t + 1] - b->first[t]);
+    tl_gemm_tile *tile = &b->tiles[t];
+    bool first = part == 0, last = part + 1 == b->n_parts;
+    *tile = (tl_gemm_tile){.rows = (int)rows,
+                           .a = b->a + (size_t)b->first[t] * b->g->max_taps,
+                           .taps = taps,
+                           .run = run,
+                           .ldc = b->g->ldc,
+                           .resumes = !first,
+                           .lo = last ? b->g->lo : -__builtin_inff(),
+                           .hi = last ? b->g->hi : __builtin_inff()};
+    b->at[t] = 0;
     if (n > 1 && taps == 1) {
-        at = tile->skip = run * i / n;
-        tile->run = run * (i + 1) / n - at;
-    } else {
-        size_t first = taps * i / n;
-        tile->a += first * rows;
-        tile->taps = taps * (i + 1) / n - first;
-        at = first * run;
+        b->at[t] = tile->skip = run * i / n;
+        tile->run = run * (i + 1) / n - tile->skip;
+    } else if (n > 1) {
+        size_t start = taps * i / n;
+        tile->a += start * rows;
+        tile->taps = taps * (i + 1) / n - start;
+        b->at[t] = start * run;
     }
-    tile->b += at * (tile->cols <= b->g->isa->lanes ? (size_t)b->g->isa->lanes
-                                                    : 2 * (size_t)b->g->isa->lanes);
 }
 
-static void multiply_block(const gemm_block *b, int part, int64_t panel)
+#define LINE (64 / sizeof(float)) /* floats of a cache line */
+
+/* All tiles with one panel. Meanwhile the first ones ask for the panel behind it. */
+static void multiply_block(gemm_block *b, int64_t panel, bool another)
 {
     const tl_gemm *g = b->g;
-    bool first = part == 0, last = part + 1 == b->n_parts;
     int64_t n = panel * 2 * g->isa->lanes;
     const float *packed = g->packed + tl_gemm_panel_at(g->k, (size_t)n);
-    size_t width = tl_panel_width(g->isa, (size_t)(g->n - n));
-    tl_gemm_tile tile = {.bias = packed,
-                         .ldc = g->ldc,
-                         .cols = (int)TL_MIN(g->n - n, (int64_t)width),
-                         .resumes = !first,
-                         .lo = last ? g->lo : -__builtin_inff(),
-                         .hi = last ? g->hi : __builtin_inff()};
+    size_t width = tl_panel_width(g->isa, (size_t)(g->n - n)), size = width * (g->k + 1);
+    const float *next = packed + size, *end = next + (another ? size : 0);
     for (int t = 0; t < b->n_tiles; t++) {
-        tile.b = packed + width;
-        cut_tile(b, t, part, &tile);
-        tile.c = g->c + (size_t)(b->m + b->first[t]) * g->ldc + n;
-        g->isa->gemm(&tile);
+        tl_gemm_tile *tile = &b->tiles[t];
+        tile->stride = next < end ? LINE : 0;
+        tile->ahead = tile->stride ? next : packed;
+        next += tile->stride * tile->taps * tile->run;
+        tile->bias = packed;
+        tile->b = packed + width + b->at[t] * width;
+        tile->cols = (int)TL_MIN(g->n - n, (int64_t)width);
+        tile->c = g->c + (size_t)(b->m + b->first[t]) * g->ldc + n;
+        g->isa->gemm(tile);
     }
 }
 
@@ -181,9 +195,12 @@ static void gemm_task(void *arg, size_t i, int worker)
     gemm_block b = {.g = s->g,
                     .a = (const float **)(void *)(s->scratch + (size_t)worker * s->scratch_size)};
     cut_block(&b, m0, m1 - m0);
-    for (int part = 0; part < b.n_parts; part++)
+    for (int part = 0; part < b.n_parts; part++) {
+        for (int t = 0; t < b.n_tiles; t++)
+            cut_tile(&b, t, part);
         for (int64_t p = p0; p < p1; p++)
-            multiply_block(&b, part, p);
+            multiply_block(&b, p, part == 0 && p + 1 < p1);
+    }
 }
 
 void tl_gemm_run(const tl_gemm *g, const tl_workers *workers, void *scratch)

@@ -16,7 +16,9 @@ typedef struct tl_gemm_tile {
     const float *b;    /* [taps * run][width] */
     float *c;          /* rows are ldc apart */
     size_t ldc;
-    int rows, cols; /* rows <= isa->rows, cols <= width */
+    const float *ahead; /* what is asked for meanwhile, every stride floats */
+    size_t stride;
+    int rows, cols; /* rows <= isa->rows, twice that if cols <= isa->lanes; cols <= width */
     bool resumes;
     float lo, hi;
 } tl_gemm_tile;
@@ -61,7 +63,7 @@ typedef enum tl_fast_fold {
 struct tl_isa {
     const char *name;
     int lanes; /* floats in a vector */
-    int rows;  /* most rows of a tile */
+    int rows; /* most rows of a tile of two vectors; one of a single vector may have twice as many */
     void (*gemm)(const tl_gemm_tile *tile);
     void (*depthwise)(const tl_dw_row *row);
     void (*unary)(tl_fast_unary f, size_t n, const float *x, float *y, float a, float b);

@@ -1,5 +1,5 @@
-/* Tiles of a product: up to ROWS rows by one or two vectors of columns, all sums in registers, one element
- * of a broadcast per row and k. Included once per instruction set. */
+/* Tiles of a product: up to ROWS rows by two vectors of columns or twice as many by one, all sums in registers,
+ * one element of a broadcast per row and k. Included once per instruction set. */
 
 #define ROWS_1(X) X(0)
 #define ROWS_2(X) ROWS_1(X) X(1)
@@ -9,6 +9,14 @@
 #define ROWS_6(X) ROWS_5(X) X(5)
 #define ROWS_7(X) ROWS_6(X) X(6)
 #define ROWS_8(X) ROWS_7(X) X(7)
+#define ROWS_9(X) ROWS_8(X) X(8)
+#define ROWS_10(X) ROWS_9(X) X(9)
+#define ROWS_11(X) ROWS_10(X) X(10)
+#define ROWS_12(X) ROWS_11(X) X(11)
+#define ROWS_13(X) ROWS_12(X) X(12)
+#define ROWS_14(X) ROWS_13(X) X(13)
+#define ROWS_15(X) ROWS_14(X) X(14)
+#define ROWS_16(X) ROWS_15(X) X(15)
 
 /* clang-format off */
 #define BEGIN(i) vf p##i = bias_0, q##i = bias_1;
@@ -38,7 +46,7 @@ IN void store_pair(const tl_gemm_tile *t, float *c, vf p, vf q)
 #define WIDE(n)                                                               \
     FN void gemm_wide_##n(const tl_gemm_tile *t)                              \
     {                                                                         \
-        const float *const *a = t->a, *b = t->b;                              \
+        const float *const *a = t->a, *b = t->b, *ahead = t->ahead;           \
         vf bias_0 = v_load(t->bias), bias_1 = v_load(t->bias + VL);           \
         ROWS_##n(BEGIN)                                                       \
         if (t->resumes) {                                                     \
@@ -46,7 +54,8 @@ IN void store_pair(const tl_gemm_tile *t, float *c, vf p, vf q)
         }                                                                     \
         for (size_t tap = 0; tap < t->taps; tap++, a += n) {                  \
             ROWS_##n(POINT)                                                   \
-            for (size_t k = 0; k < t->run; k++, b += 2 * VL) {                \
+            for (size_t k = 0; k < t->run; k++, b += 2 * VL, ahead += t->stride) { \
+                TL_PREFETCH(ahead);                                           \
                 vf b_0 = v_load(b), b_1 = v_load(b + VL);                     \
                 ROWS_##n(STEP)                                                \
             }                                                                 \
@@ -95,9 +104,9 @@ IN void store_one(const tl_gemm_tile *t, float *c, vf p)
         }                                                                     \
         ROWS_##n(END)                                                         \
     }
-SLIM(1) SLIM(2) SLIM(3) SLIM(4) SLIM(5) SLIM(6)
+SLIM(1) SLIM(2) SLIM(3) SLIM(4) SLIM(5) SLIM(6) SLIM(7) SLIM(8) SLIM(9) SLIM(10) SLIM(11) SLIM(12)
 #if ROWS >= 8
-SLIM(7) SLIM(8)
+SLIM(13) SLIM(14) SLIM(15) SLIM(16)
 #endif
 #undef BEGIN
 #undef RESUME
@@ -108,15 +117,16 @@ SLIM(7) SLIM(8)
 FN void simd_gemm(const tl_gemm_tile *t)
 {
     typedef void (*tile_fn)(const tl_gemm_tile *);
-    static const tile_fn tiles[2][8] = {
+    static const tile_fn tiles[2][2 * ROWS] = {
         {gemm_wide_1, gemm_wide_2, gemm_wide_3, gemm_wide_4, gemm_wide_5, gemm_wide_6,
 #if ROWS >= 8
          gemm_wide_7, gemm_wide_8
 #endif
         },
         {gemm_slim_1, gemm_slim_2, gemm_slim_3, gemm_slim_4, gemm_slim_5, gemm_slim_6,
+         gemm_slim_7, gemm_slim_8, gemm_slim_9, gemm_slim_10, gemm_slim_11, gemm_slim_12,
 #if ROWS >= 8
-         gemm_slim_7, gemm_slim_8
+         gemm_slim_13, gemm_slim_14, gemm_slim_15, gemm_slim_16
 #endif
         }};
     tiles[t->cols <= VL][t->rows - 1](t);

@@ -171,6 +171,7 @@ tl_status tl_ref_tfl_reduce(tl_call *call)
 typedef struct quant_sum {
     tl_rounding rounding;
     bool mean, in_single; /* in_single: in single precision */
+    float ratio;          /* s_x / (n s_y) in a delegate's mean, ties to even; else 0 */
     float scale;          /* s_x / s_y */
     int64_t n, zero_x, zero_y;
     tl_fixed f;
@@ -217,7 +218,8 @@ static quant_sum spatial_mean(const tl_call *call, int64_t n)
 static quant_sum sum_of(const tl_call *call, const bool *flags, int64_t n)
 {
     float x = tl_quant_scale(&call->in[0]), y = tl_quant_scale(&call->out[0]);
-    if (call->rounding != TL_ROUND_TWICE && is_spatial_mean(call, flags))
+    bool delegated = call->rounding == TL_ROUND_FLOAT && call->in[0].dtype != TL_I16;
+    if (call->rounding != TL_ROUND_TWICE && !delegated && is_spatial_mean(call, flags))
         return spatial_mean(call, n);
     quant_sum s = {.rounding = call->rounding,
                    .mean = call->op == TL_OP_tfl_mean,
@@ -227,6 +229,8 @@ static quant_sum sum_of(const tl_call *call, const bool *flags, int64_t n)
                    .zero_x = tl_quant_zero(&call->in[0]),
                    .zero_y = tl_quant_zero(&call->out[0]),
                    .f = tl_fixed_of((double)x / (double)y)};
+    if (s.mean && delegated)
+        s.ratio = x / ((float)TL_MAX(n, (int64_t)1) * y);
     if (s.mean)
         s.f = divided(s.f, TL_MAX(n, (int64_t)1));
     return s;
@@ -236,6 +240,9 @@ static int64_t quant_sum_result(const quant_sum *s, int64_t sum, int64_t index)
 {
     if (s->n_up && index % s->n_channels < s->n_up)
         return tl_fixed_twice_up(sum, s->f) + s->zero_y;
+    if (s->ratio > 0)
+        return (int64_t)tl_round_even((double)((float)(sum - s->zero_x * s->n) * s->ratio)) +
+               s->zero_y;
     if (s->in_single) {
         float offset = (float)-s->zero_x * s->scale * (float)s->n;
         return round_i64((float)sum * s->scale + offset) + s->zero_y;
