@@ -3,18 +3,19 @@
  * they are built, so a chain of ops in a foreign type costs two casts in all. */
 #include "lower/lowerer.h"
 
-#define F32_EXACT ((tl_interval){-(1 << 24), 1 << 24}) /* integers that f32 holds */
-
 static bool interval_within(tl_interval inner, tl_interval outer)
 {
     return inner.lo >= outer.lo && inner.hi <= outer.hi;
 }
 
+/* The integers that a type holds, all of them up to there. */
 static tl_interval type_interval(tl_dtype dtype)
 {
     tl_interval r;
-    if (dtype == TL_F32)
-        return F32_EXACT;
+    if (tl_dtype_is_float(dtype)) {
+        int digits = dtype == TL_F64 ? 53 : dtype == TL_F32 ? 24 : dtype == TL_F16 ? 11 : 8;
+        return (tl_interval){-((int64_t)1 << digits), (int64_t)1 << digits};
+    }
     tl_dtype_range(dtype, &r.lo, &r.hi);
     return r;
 }
@@ -165,9 +166,9 @@ tl_value *tl_lower_cast(tl_lowerer *lw, tl_value *x, tl_dtype to)
 int64_t tl_lower_exact_terms(const tl_value *x, const tl_value *y)
 {
     tl_interval product = tl_interval_mul(x->fact.range, y->fact.range);
-    if (!interval_within(product, F32_EXACT))
+    if (!interval_within(product, type_interval(TL_F32)))
         return 0;
-    return F32_EXACT.hi / TL_MAX(TL_MAX(product.hi, -product.lo), 1);
+    return type_interval(TL_F32).hi / TL_MAX(TL_MAX(product.hi, -product.lo), 1);
 }
 
 tl_value *tl_lower_i32(tl_lowerer *lw, tl_value *x)
