@@ -221,6 +221,7 @@ CASES = {
     **{kind.lower(): (unary(kind, **how), ["i8", "u8"] if kind in NOT_OF_16 else INTEGER) for kind, how in UNARY.items()},
     **{kind.lower(): (fixed(kind), ["i8", "u8"] if kind == "Softmax" else INTEGER) for kind in FIXED},
     "add": (binary("Add", 0.06), INTEGER), "sub": (binary("Sub", 0.06), INTEGER), "mul": (binary("Mul", 0.1), INTEGER),
+    "mul_of_almost_1": (binary("Mul", 0.00076), ["i8", "u8"]),
     "add_row": (binary("Add", 0.06, (6,)), INTEGER), "mul_channel": (binary("Mul", 0.1, (4, 1, 1)), INTEGER),
     "max": (binary("Max", 0.03), INTEGER), "min": (binary("Min", 0.03), INTEGER),
     "prelu": (binary("PRelu", 0.03, (4, 1, 1)), ["i8", "u8"]),
