@@ -163,6 +163,7 @@ struct tl_convert_options {
     const tl_arrays *golden; /* recorded inputs and outputs to compare with; may be NULL */
     double atol, rtol, min_sqnr; /* replace the agreement rule when > 0 */
     bool strip;          /* no marks and descriptions in the file */
+    bool detail;         /* the report also tells of every op of the file, of the source's ops and of the time each step took */
 };
 
 void tl_convert_options_init(tl_convert_options *options);
