@@ -80,6 +80,8 @@ const tl_array *api_find_output(const tl_arrays *arrays, const tl_entry *entry, 
 tl_status api_add_random(tl_arrays *arrays, const tl_entry *entry, uint64_t seed, int which);
 /* Element type by name; arrays hold only known ones. */
 tl_dtype api_dtype(const char *name);
+/* The type in which files of arrays hold elements: a byte at least. */
+tl_dtype api_stored_dtype(tl_dtype dtype);
 /* A shallow part of array: element i of axis 0. */
 tl_array api_part(const tl_array *array, int64_t i);
 
