@@ -43,6 +43,12 @@ def suite():
     return {name: row for name, row in rows.items() if (DATA / name / "model.onnx").exists()}
 
 
+def folder(kind):
+    """The tests of another folder of the package: names are paths from that of the node tests."""
+    names = sorted(path.parent.name for path in (DATA.parent / kind).glob("*/model.onnx"))
+    return {f"../{kind}/{name}": {"parameters": ""} for name in names}
+
+
 def known_failures():
     """{test: row of nodes_fail.tsv}: set, strict and folded (the stage that stops it, or -), reason."""
     lines = [line for line in FAIL.read_text().splitlines() if line and line[0] != "#"]
@@ -78,8 +84,10 @@ def freeze(proto, inputs, names):
 def load(name, mode, row):
     proto = onnx.load(DATA / name / "model.onnx")
     folder = DATA / name / "test_data_set_0"
-    arrays = read_arrays(folder, "input", proto.graph.input)
-    inputs = {info.name: x for info, x in zip(proto.graph.input, arrays)}
+    constants = {tensor.name for tensor in proto.graph.initializer}  # old files list them as inputs, too
+    infos = [info for info in proto.graph.input if info.name not in constants]
+    arrays = read_arrays(folder, "input", infos)
+    inputs = {info.name: x for info, x in zip(infos, arrays)}
     outputs = read_arrays(folder, "output", proto.graph.output)
     if mode == "folded":
         inputs = freeze(proto, inputs, [p for p in row["parameters"].split(",") if p])
