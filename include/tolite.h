@@ -163,6 +163,7 @@ struct tl_convert_options {
     const tl_arrays *golden; /* recorded inputs and outputs to compare with; may be NULL */
     double atol, rtol, min_sqnr; /* replace the agreement rule when > 0 */
     bool strip;          /* no marks and descriptions in the file */
+    bool detail;         /* the report also tells of every op of the file, of the source's ops and of the time each step took */
 };
 
 void tl_convert_options_init(tl_convert_options *options);
@@ -187,7 +188,8 @@ typedef struct tl_array {
 
 tl_status tl_arrays_new(tl_context *cx, tl_arrays **out);
 void tl_arrays_free(tl_arrays *arrays);
-/* npz or npy (named after the file). */
+/* npz or npy (named after the file). Integers of less than a byte (i4, u4, i2) are one byte each in files, and
+ * inputs of these types take i8 (u4: u8). */
 tl_status tl_arrays_read(tl_context *cx, const char *path, tl_arrays **out);
 tl_status tl_arrays_write(tl_context *cx, const tl_arrays *arrays, const char *path);
 /* Copies array. */

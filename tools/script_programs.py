@@ -588,6 +588,21 @@ class Window(torch.nn.Module):
         return total
 
 
+@program(f(4), f(4))
+class Perhaps(torch.nn.Module):
+    """What is None on one way only."""
+    def forward(self, x, y):
+        z: Optional[Tensor] = None
+        k: Optional[int] = None
+        if bool(x.sum() > 0):
+            z = y
+        if bool(y.sum() > 0):
+            k = 3
+        if z is not None:
+            x = x + z
+        return x * (k if k is not None else 2)
+
+
 # ---- more state ----
 
 @program(f(4), steps=3)

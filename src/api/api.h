@@ -35,9 +35,24 @@ bool api_stage_is_source(const char *stage);
 /* The model that options (NULL: the source) speak of; to be given back. */
 tl_status api_view(tl_network *network, const tl_view_options *options, tl_model **out);
 void api_view_end(tl_network *network, tl_model *model);
-/* Import, passes and lowering; stats of the emitter when out is given. */
+/* How long the steps of a conversion took. */
+typedef struct api_step {
+    const char *name;
+    uint64_t nanoseconds;
+} api_step;
+
+typedef struct api_steps {
+    tl_arena *arena;
+    uint64_t last; /* when the last step ended */
+    TL_VEC(api_step) list;
+} api_steps;
+
+/* A step that began when the last one ended is over. */
+void api_step_done(void *steps, const char *name);
+
+/* Import, passes and lowering; steps may be NULL. */
 tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
-                    tl_model **out);
+                    api_steps *steps, tl_model **out);
 
 /* NULL: litert. O001 when there is none of that name. */
 tl_status api_profile(tl_context *cx, const char *name, const tl_profile **out);
@@ -52,6 +67,8 @@ const char *api_type_text(tl_arena *arena, const tl_type *type);
 void api_json_type(tl_json *json, tl_arena *arena, const tl_type *type);
 /* "op", "transposes" and "entries" of a model, into the open object. */
 void api_json_model(tl_json *json, tl_arena *arena, const tl_model *model);
+/* "source_ops", "layers" and "diagnostics" of a detailed report, into the open object. */
+void api_json_detail(tl_json *json, tl_network *network, const tl_model *lowered);
 void api_json_comparison(tl_json *json, const tl_comparison *comparison);
 
 tl_tensor api_tensor(const tl_array *array);
@@ -63,6 +80,8 @@ const tl_array *api_find_output(const tl_arrays *arrays, const tl_entry *entry, 
 tl_status api_add_random(tl_arrays *arrays, const tl_entry *entry, uint64_t seed, int which);
 /* Element type by name; arrays hold only known ones. */
 tl_dtype api_dtype(const char *name);
+/* The type in which files of arrays hold elements: a byte at least. */
+tl_dtype api_stored_dtype(tl_dtype dtype);
 /* A shallow part of array: element i of axis 0. */
 tl_array api_part(const tl_array *array, int64_t i);
 

@@ -127,6 +127,21 @@ tl_status tl_arrays_read(tl_context *cx, const char *path, tl_arrays **out)
     return status;
 }
 
+/* The elements as the file has them: those of less than a byte get one each. */
+static const void *stored_elements(tl_arena *arena, const tl_array *a, tl_dtype dtype)
+{
+    tl_dtype stored = api_stored_dtype(dtype);
+    int64_t n = 1;
+    if (stored == dtype)
+        return a->data;
+    for (int i = 0; i < a->rank; i++)
+        n *= a->shape[i]; /* of an array in memory: no overflow */
+    void *data = tl_arena_push(arena, (size_t)n + 1);
+    for (int64_t i = 0; data && i < n; i++)
+        tl_dtype_set_i64(stored, data, i, tl_dtype_get_i64(dtype, a->data, i));
+    return data;
+}
+
 tl_status tl_arrays_write(tl_context *cx, const tl_arrays *arrays, const char *path)
 {
     tl_arena arena;
@@ -136,10 +151,11 @@ tl_status tl_arrays_write(tl_context *cx, const tl_arrays *arrays, const char *p
     tl_status status = list ? tl_out_open(cx, path, &out) : tl_context_status(cx);
     for (size_t i = 0; list && i < arrays->list.n; i++) {
         const tl_array *a = &arrays->list.v[i];
+        tl_dtype dtype = api_dtype(a->dtype);
         list[i] = (tl_npy){.name = tl_str_from(a->name),
-                           .dtype = api_dtype(a->dtype),
+                           .dtype = api_stored_dtype(dtype),
                            .rank = a->rank,
-                           .data = a->data};
+                           .data = stored_elements(&arena, a, dtype)};
         memcpy(list[i].shape, a->shape, (size_t)a->rank * sizeof *a->shape);
     }
     if (status == TL_OK)

@@ -1,6 +1,7 @@
 /* Conversion: lower, emit, prove, report. */
 #include "api/proof.h"
 
+#include "base/os.h"
 #include "emit/emit.h"
 
 void tl_convert_options_init(tl_convert_options *options)
@@ -27,6 +28,18 @@ static void report_file(tl_json *json, tl_network *network, const tl_model *lowe
     tl_json_close(json, ']');
 }
 
+static void report_steps(tl_json *json, const api_steps *steps)
+{
+    tl_json_open(json, "steps", '[');
+    for (size_t i = 0; i < steps->list.n; i++) {
+        tl_json_open(json, NULL, '{');
+        tl_json_text(json, "step", steps->list.v[i].name);
+        tl_json_num(json, "ms", (double)steps->list.v[i].nanoseconds * 1e-6);
+        tl_json_close(json, '}');
+    }
+    tl_json_close(json, ']');
+}
+
 /* The bytes just written as an input file. */
 static tl_status reopen(tl_context *cx, tl_out *out, bool memory, const char *name, tl_file **file)
 {
@@ -39,11 +52,12 @@ static tl_status reopen(tl_context *cx, tl_out *out, bool memory, const char *na
 
 static tl_status write_model(tl_network *network, const tl_convert_options *o,
                              const tl_model *lowered, tl_out *out, bool memory, const char *path,
-                             const char **report, bool *differs)
+                             api_steps *steps, const char **report, bool *differs)
 {
     tl_context *cx = network->cx;
     tl_emit_stats stats;
     TRY(tl_emit_tflite(lowered, &(tl_emit_options){.strip = o->strip}, out, &stats));
+    api_step_done(steps, "write");
     tl_json json;
     tl_json_init(&json, &network->arena);
     tl_json_open(&json, NULL, '{');
@@ -55,6 +69,11 @@ static tl_status write_model(tl_network *network, const tl_convert_options *o,
         tl_file_unref(written);
         TRY(status);
         tl_json_bool(&json, "agree", !*differs);
+        api_step_done(steps, "verify");
+    }
+    if (o->detail) {
+        report_steps(&json, steps);
+        api_json_detail(&json, network, lowered);
     }
     tl_json_close(&json, '}');
     if (report && !(*report = tl_json_get(&json)))
@@ -99,15 +118,16 @@ static tl_status convert(tl_network *network, const tl_convert_options *options,
     tl_arena_init(&arena, cx);
     tl_model *lowered = NULL;
     tl_out *out = NULL;
-    tl_status status = api_lower(network, &o, &arena, &lowered);
+    api_steps steps = {.arena = &arena, .last = tl_os_nanoseconds()};
+    tl_status status = api_lower(network, &o, &arena, &steps, &lowered);
     if (status == TL_OK)
         status = warn_of_assumptions(network->model);
     if (status == TL_OK)
         status =
             memory ? tl_out_open_memory(cx, &network->arena, &out) : tl_out_open(cx, path, &out);
     if (status == TL_OK)
-        status = write_model(network, &o, lowered, out, memory, path ? path : "memory", report,
-                             &differs);
+        status = write_model(network, &o, lowered, out, memory, path ? path : "memory", &steps,
+                             report, &differs);
     if (status == TL_OK && data && !(*data = tl_out_memory(out, size)))
         status = tl_context_status(cx);
     if (status == TL_OK)

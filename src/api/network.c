@@ -1,6 +1,7 @@
 /* Opening models, describing them, and the stages of their conversion. */
 #include "api/api.h"
 
+#include "base/os.h"
 #include "emit/emit.h"
 #include "ir/text.h"
 #include "lower/lower.h"
@@ -191,7 +192,7 @@ tl_status api_profile(tl_context *cx, const char *name, const tl_profile **out)
 /* Passes up to `last` (NULL: all) on a copy of the source. */
 static tl_status run_passes(tl_network *network, const tl_convert_options *o,
                             const tl_lower_options *lower, const char *last, tl_arena *arena,
-                            tl_model **out)
+                            api_steps *steps, tl_model **out)
 {
     tl_context *cx = network->cx;
     if (network->model->legal == TL_LEGAL_TFL)
@@ -213,23 +214,37 @@ static tl_status run_passes(tl_network *network, const tl_convert_options *o,
                             .nhwc = o->nhwc,
                             .nhwc_names = names,
                             .n_nhwc_names = o->n_nhwc_names,
+                            .after = steps ? api_step_done : NULL,
+                            .after_user = steps,
                             .last = last};
     return tl_pass_run(*out, &pass);
 }
 
+void api_step_done(void *user, const char *name)
+{
+    api_steps *steps = user;
+    uint64_t now = tl_os_nanoseconds();
+    api_step step = {name, now - steps->last};
+    (void)tl_vec_push(steps->arena, &steps->list, step);
+    steps->last = now;
+}
+
 tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
-                    tl_model **out)
+                    api_steps *steps, tl_model **out)
 {
     const tl_convert_options *o = convert ? convert : &default_convert;
     tl_lower_options lower = {.exact = o->exact};
     TRY(api_profile(network->cx, o->profile, &lower.profile));
-    TRY(run_passes(network, o, &lower, NULL, arena, out));
+    TRY(run_passes(network, o, &lower, NULL, arena, steps, out));
     TRY(tl_lower(*out, &lower));
     TRY(tl_lower_fuse(*out, &lower));
     tl_quant_options quant = {.profile = lower.profile, .exact = lower.exact};
     TRY(tl_quant_fuse(*out, &quant));
     TRY(tl_lower_finish(*out, &lower));
-    return tl_validate(*out);
+    TRY(tl_validate(*out));
+    if (steps)
+        api_step_done(steps, "lower");
+    return TL_OK;
 }
 
 static tl_status file_stage(tl_network *network, const tl_convert_options *o, tl_arena *arena,
@@ -237,7 +252,7 @@ static tl_status file_stage(tl_network *network, const tl_convert_options *o, tl
 {
     tl_context *cx = network->cx;
     tl_model *lowered = NULL;
-    tl_status status = api_lower(network, o, arena, &lowered);
+    tl_status status = api_lower(network, o, arena, NULL, &lowered);
     tl_out *bytes = NULL;
     if (status == TL_OK)
         status = tl_out_open_memory(cx, arena, &bytes);
@@ -298,7 +313,7 @@ tl_status api_stage(tl_network *network, const char *stage, const tl_convert_opt
         return TL_OK;
     }
     if (!strcmp(stage, "lowered"))
-        return api_lower(network, o, arena, out);
+        return api_lower(network, o, arena, NULL, out);
     if (!strcmp(stage, "file"))
         return file_stage(network, o, arena, out);
     if (!strcmp(stage, "quantised"))
@@ -308,7 +323,7 @@ tl_status api_stage(tl_network *network, const char *stage, const tl_convert_opt
         return no_stage(network->cx, stage);
     tl_lower_options lower = {.exact = o->exact};
     TRY(api_profile(network->cx, o->profile, &lower.profile));
-    return run_passes(network, o, &lower, core ? NULL : stage, arena, out);
+    return run_passes(network, o, &lower, core ? NULL : stage, arena, NULL, out);
 }
 
 void tl_view_options_init(tl_view_options *options)

@@ -132,6 +132,54 @@ tl_array api_part(const tl_array *array, int64_t i)
     return part;
 }
 
+static bool is_below_byte(tl_dtype dtype)
+{
+    return tl_dtype_bits(dtype) < 8;
+}
+
+tl_dtype api_stored_dtype(tl_dtype dtype)
+{
+    return !is_below_byte(dtype) ? dtype : tl_dtype_is_signed(dtype) ? TL_I8 : TL_U8;
+}
+
+/* Bytes of an array for an input whose elements are less: packed into arena. */
+static tl_status pack_input(tl_context *cx, tl_arena *arena, const char *name, tl_dtype dtype,
+                            tl_tensor *t)
+{
+    int64_t lo, hi, n = tl_tensor_count(t);
+    uint64_t size;
+    tl_dtype_range(dtype, &lo, &hi);
+    uint8_t *packed =
+        tl_dtype_size(dtype, n, &size) ? tl_arena_push(arena, (size_t)size + 1) : NULL;
+    for (int64_t i = 0; packed && i < n; i++) {
+        int64_t x = tl_dtype_get_i64(t->dtype, t->data, i);
+        if (x < lo || x > hi)
+            return tl_fail(cx, TL_O004, NULL, "array %s: %lld, expected %s, from %lld to %lld",
+                           name, (long long)x, tl_dtype_name(dtype), (long long)lo, (long long)hi);
+        tl_dtype_set_i64(dtype, packed, i, x);
+    }
+    t->dtype = dtype;
+    t->data = packed;
+    return packed ? TL_OK : tl_context_status(cx);
+}
+
+/* Hands an array to a session, which copies it. */
+static tl_status set_input(tl_context *cx, tl_session *session, const tl_entry *entry, size_t k,
+                           const tl_array *array)
+{
+    tl_tensor tensor = api_tensor(array);
+    tl_dtype dtype = tl_type_of(entry->graph->inputs.v[k])->dtype;
+    if (!is_below_byte(dtype) || tensor.dtype != api_stored_dtype(dtype))
+        return tl_session_set_input(session, k, &tensor);
+    tl_arena arena;
+    tl_arena_init(&arena, cx);
+    tl_status status = pack_input(cx, &arena, array->name, dtype, &tensor);
+    if (status == TL_OK)
+        status = tl_session_set_input(session, k, &tensor);
+    tl_arena_release(&arena);
+    return status;
+}
+
 static tl_status no_array(tl_context *cx, const tl_entry *entry, const tl_arrays *arrays, size_t k)
 {
     tl_arena scratch;
@@ -168,8 +216,7 @@ tl_status api_feed(tl_context *cx, tl_session *session, const tl_entry *entry,
             return tl_fail(cx, TL_O004, &(tl_where){.file = arrays->name},
                            "array %s has rank %d, at most %d is possible", array->name, whole.rank,
                            TL_MAX_RANK);
-        tl_tensor tensor = api_tensor(&whole);
-        TRY(tl_session_set_input(session, k, &tensor));
+        TRY(set_input(cx, session, entry, k, &whole));
     }
     return TL_OK;
 }

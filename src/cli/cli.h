@@ -73,6 +73,8 @@ void cli_show_frames(const cli *c, const json_value *origin, const char *indent)
 tl_status cli_write_text(const char *path, const char *text);
 /* 12345678 -> "12.3 MB"; text has room for 32. */
 const char *cli_bytes(double bytes, char *text);
+/* The most memory that the program has had. */
+double cli_peak_bytes(void);
 /* To stdout, quoted. */
 void cli_json_string(const char *text);
 /* Zeroed, lives as long as the program; ends it with status 5 when memory is out. */

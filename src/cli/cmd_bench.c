@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #define ROUNDS       5
@@ -296,9 +295,7 @@ static void show_table(const bench_file *files, size_t n)
 
 static void show_bench(cli *c, const bench_file *files, size_t n)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    double peak = (double)usage.ru_maxrss * 1024;
+    double peak = cli_peak_bytes();
     bool layers = cli_has(c, OPT_layers);
     char text[32];
     if (cli_has(c, OPT_json)) {

@@ -1,5 +1,5 @@
 /* tolite convert */
-#include "cli/cli.h"
+#include "cli/html.h"
 
 #include <string.h>
 
@@ -105,6 +105,57 @@ static void show_report(cli *c, const char *text, const char *out)
     cli_say(c, "  output %s: nothing recorded\n", name->text);
 }
 
+static bool is_page(const char *path)
+{
+    size_t n = path ? strlen(path) : 0;
+    return n > 5 && !strcmp(path + n - 5, ".html");
+}
+
+/* Source and file value by value on a random sample, as JSON; NULL where that cannot be. */
+static const char *compare_values(cli *c, tl_network *network, const char *out)
+{
+    tl_network *file = NULL;
+    tl_arrays *inputs = NULL;
+    tl_runner *a = NULL, *b = NULL;
+    const char *report = NULL;
+    tl_run_options run;
+    tl_diff_options diff;
+    tl_run_options_init(&run);
+    run.inspect = true;
+    tl_diff_options_init(&diff);
+    diff.per_value = true;
+    tl_status status = tl_open(c->cx, out, NULL, &file);
+    if (status == TL_OK)
+        status = tl_arrays_new(c->cx, &inputs);
+    if (status == TL_OK)
+        status = tl_arrays_add_random(inputs, network, 1, 0);
+    if (status == TL_OK)
+        status = tl_runner_new(network, &run, &a);
+    if (status == TL_OK)
+        status = tl_runner_new(file, &run, &b);
+    if (status == TL_OK)
+        status = tl_diff(a, b, inputs, &diff, &report);
+    tl_runner_free(b);
+    tl_runner_free(a);
+    tl_arrays_free(inputs);
+    tl_close(file);
+    return report;
+}
+
+static tl_status write_report(cli *c, tl_network *network, const tl_convert_options *options,
+                              const char *out, const char *report)
+{
+    const char *path = cli_value(c, OPT_report);
+    if (!path)
+        return TL_OK;
+    if (!is_page(path))
+        return cli_write_text(path, report);
+    bool same_interface = !options->nhwc && !options->n_nhwc_names;
+    bool compare = options->verify && !options->dry_run && same_interface;
+    const char *diff = compare ? compare_values(c, network, out) : NULL;
+    return cli_write_html(path, report, diff);
+}
+
 static tl_status convert_file(cli *c, tl_network *network, const tl_convert_options *options,
                               const char *out)
 {
@@ -113,8 +164,7 @@ static tl_status convert_file(cli *c, tl_network *network, const tl_convert_opti
     cli_diagnostics(c, status, true);
     if (status > TL_DIFFERS || !report)
         return status;
-    const char *file = cli_value(c, OPT_report);
-    if (file && cli_write_text(file, report) != TL_OK)
+    if (write_report(c, network, options, out, report) != TL_OK)
         return TL_ENVIRONMENT;
     if (cli_has(c, OPT_json))
         puts(report);
@@ -136,6 +186,7 @@ tl_status cmd_convert(cli *c)
     if (cli_has(c, OPT_golden))
         status = tl_arrays_read(c->cx, cli_value(c, OPT_golden), &golden);
     options.golden = golden;
+    options.detail = is_page(cli_value(c, OPT_report));
     if (status == TL_OK)
         status = cli_open(c, in, &network);
     if (status == TL_OK)

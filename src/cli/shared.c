@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 tl_status cli_open(cli *c, const char *path, tl_network **out)
 {
@@ -161,6 +162,13 @@ tl_status cli_write_text(const char *path, const char *text)
         return TL_OK;
     fprintf(stderr, "tolite: cannot write %s\n", path);
     return TL_ENVIRONMENT;
+}
+
+double cli_peak_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss * 1024;
 }
 
 void cli_json_string(const char *s)

@@ -10,7 +10,11 @@
 #include <stdatomic.h>
 
 #define CLOSED UINT32_MAX
-#define SPINS 4000 /* pauses, some ten microseconds, before a thread that waits inside a run sleeps */
+/* Pauses before a thread that waits inside a run sleeps: some ten microseconds at most. Getting awake takes about as
+ * long, so a sleep that ends soon should have been spinning, and a long one not. */
+#define MIN_SPINS  64
+#define MAX_SPINS  2000
+#define SHORT_WAIT 100000 /* nanoseconds */
 
 typedef struct exec_worker {
     exec_workers *all;
@@ -29,6 +33,7 @@ struct exec_workers {
     _Atomic(tl_task) task;
     _Atomic(void *) arg;
     _Atomic int n_asleep;
+    _Atomic int spins;
     _Atomic bool running, stopping, waiting;
 };
 
@@ -77,7 +82,7 @@ static void worker_main(void *arg)
     while (!atomic_load(&w->stopping)) {
         if (work(w, self->index)) {
             spins = 0;
-        } else if (atomic_load(&w->running) && ++spins < SPINS) {
+        } else if (atomic_load(&w->running) && ++spins < atomic_load(&w->spins)) {
             tl_os_pause();
         } else {
             sleep_until_called(w);
@@ -89,11 +94,13 @@ static void worker_main(void *arg)
 /* Until the tasks that others have taken are done. */
 static void wait_for_rest(exec_workers *w)
 {
-    for (int spins = 0; spins < SPINS; spins++) {
+    int most = atomic_load(&w->spins);
+    for (int spins = 0; spins < most; spins++) {
         if (!atomic_load(&w->n_left))
             return;
         tl_os_pause();
     }
+    uint64_t start = tl_os_nanoseconds();
     atomic_store(&w->waiting, true);
     for (;;) {
         uint32_t seen = tl_os_gate_value(w->done);
@@ -102,6 +109,8 @@ static void wait_for_rest(exec_workers *w)
         tl_os_gate_wait(w->done, seen);
     }
     atomic_store(&w->waiting, false);
+    bool soon = tl_os_nanoseconds() - start < SHORT_WAIT;
+    atomic_store(&w->spins, soon ? TL_MIN(2 * most, MAX_SPINS) : TL_MAX(most / 2, MIN_SPINS));
 }
 
 static void run_job(void *user, size_t n, tl_task task, void *arg)
@@ -134,6 +143,7 @@ tl_status tl_exec_workers_new(tl_context *cx, int count, exec_workers **out)
     w->cx = cx;
     w->count = count;
     atomic_store(&w->ticket, CLOSED);
+    atomic_store(&w->spins, MAX_SPINS);
     w->threads = tl_mem_alloc(cx, (size_t)count * sizeof *w->threads);
     w->gate = tl_os_gate_new();
     w->done = tl_os_gate_new();

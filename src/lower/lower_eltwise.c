@@ -270,6 +270,26 @@ static tl_value *clip_for_cast(tl_lowerer *lw, tl_value *x, tl_dtype to)
     return tl_build1(&lw->b, TL_OP_clip, x, &attrs);
 }
 
+/* Integers as four bits: the lowest four, -8 … 7, by way of floats. */
+bool tl_lower_takes_int4_cast(const tl_lower_options *options, const tl_node *node)
+{
+    const tl_type *type = tl_type_of(node->in[0].value);
+    (void)options;
+    return tl_attrs_of(node, cast)->to == TL_I4 && !type->quant && tl_dtype_is_int(type->dtype) &&
+           tl_lower_can_cast(type->dtype, TL_I32);
+}
+
+void tl_lower_make_int4_cast(tl_lowerer *lw, const tl_node *node, tl_value **out)
+{
+    tl_value *half = tl_lower_int(lw, 8), *period = tl_lower_int(lw, 16);
+    tl_value *x = tl_lower_cast(lw, node->in[0].value, TL_I32);
+    x = tl_build2(&lw->b, TL_OP_mod, tl_build2(&lw->b, TL_OP_add, x, half, NULL), period, NULL);
+    x = tl_build2(&lw->b, TL_OP_sub, x, half, NULL);
+    /* not as core casts, which would become one */
+    x = tl_build1(&lw->b, TL_OP_tfl_cast, x, &(tl_tfl_cast_attrs){.to = TL_F32});
+    out[0] = tl_build1(&lw->b, TL_OP_tfl_cast, x, &(tl_tfl_cast_attrs){.to = TL_I4});
+}
+
 bool tl_lower_takes_cast(const tl_lower_options *options, const tl_node *node)
 {
     const tl_value *x = node->in[0].value;

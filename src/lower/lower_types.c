@@ -130,7 +130,8 @@ tl_dtype tl_lower_compute(tl_lowerer *lw, tl_op op, const tl_node *node, size_t 
 
 bool tl_lower_can_cast(tl_dtype from, tl_dtype to)
 {
-    return from != TL_U64 && to != TL_U64 && tl_dtype_bits(to) >= 8;
+    return from != TL_U64 && to != TL_U64 &&
+           (tl_dtype_bits(to) >= 8 || (from == TL_F32 && to == TL_I4)); /* which saturates */
 }
 
 static tl_value *cast_constant(tl_lowerer *lw, tl_value *x, tl_dtype to)
@@ -148,6 +149,20 @@ static bool cast_is_idle(const tl_lowerer *lw, const tl_value *src, tl_dtype mid
            (half && tl_type_of(src)->dtype == TL_F32 && !lw->options->exact);
 }
 
+static tl_value *cast_once(tl_lowerer *lw, tl_value *x, tl_dtype to)
+{
+    return tl_build1(&lw->b, TL_OP_tfl_cast, x, &(tl_tfl_cast_attrs){.to = to});
+}
+
+/* CAST knows 4 and 2 bits as floats alone; from there on it is exact. i32 lets negative numbers wrap. */
+static tl_value *cast_small(tl_lowerer *lw, tl_value *x, tl_dtype to)
+{
+    x = cast_once(lw, x, TL_F32);
+    if (tl_dtype_is_int(to) && to != TL_I32)
+        x = cast_once(lw, x, TL_I32);
+    return to == TL_F32 ? x : cast_once(lw, x, to);
+}
+
 tl_value *tl_lower_cast(tl_lowerer *lw, tl_value *x, tl_dtype to)
 {
     tl_dtype from = tl_type_of(x)->dtype;
@@ -157,10 +172,11 @@ tl_value *tl_lower_cast(tl_lowerer *lw, tl_value *x, tl_dtype to)
         return cast_constant(lw, x, to);
     if (x->def && x->def->op == TL_OP_tfl_cast) {
         tl_value *src = x->def->in[0].value;
-        if (!tl_type_of(src)->quant && cast_is_idle(lw, src, from))
+        if (!tl_type_of(src)->quant && cast_is_idle(lw, src, from) &&
+            tl_lower_can_cast(tl_type_of(src)->dtype, to))
             return tl_lower_cast(lw, src, to);
     }
-    return tl_build1(&lw->b, TL_OP_tfl_cast, x, &(tl_tfl_cast_attrs){.to = to});
+    return tl_dtype_bits(from) < 8 ? cast_small(lw, x, to) : cast_once(lw, x, to);
 }
 
 int64_t tl_lower_exact_terms(const tl_value *x, const tl_value *y)

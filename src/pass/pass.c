@@ -94,6 +94,8 @@ tl_status tl_pass_run(tl_model *model, const tl_pass_options *options)
         TRY(tl_validate(model));
 #endif
         tl_progress(model->cx, "converting", (double)(i + 1) / (double)TL_COUNT(passes));
+        if (options->after)
+            options->after(options->after_user, passes[i].name);
         if (options->last && !strcmp(passes[i].name, options->last))
             break;
     }

@@ -16,6 +16,8 @@ typedef struct tl_pass_options {
     bool nhwc;
     const tl_str *nhwc_names;
     size_t n_nhwc_names;
+    void (*after)(void *user, const char *pass); /* called behind every pass; may be NULL */
+    void *after_user;
     const char *last; /* stop after the pass of this name; NULL: run all */
 } tl_pass_options;
 

@@ -196,10 +196,11 @@ static const char *check_hard_swish(const plain_case *c)
                : "the result's scale is far below that of the operand";
 }
 
+/* MUL's plain kernel gives other numbers from 1 on. */
 static const char *check_product(const plain_case *c)
 {
     double ratio = (double)c->x->scale[0] * (double)c->y->scale[0] / (double)c->out->scale[0];
-    return lies_between(ratio, 0x1p-31, 256)
+    return lies_between(ratio, 0x1p-31, c->node->op == TL_OP_tfl_mul ? 1 : 256)
                ? NULL
                : "the ratio of its scales is beyond what the kernels take";
 }
@@ -210,37 +211,39 @@ static const char *check_kept(const plain_case *c)
     return tl_quant_same(c->x, c->out) ? NULL : "its result must have the operand's scale";
 }
 
-/* n_data: how many operands are data; the others are parameters. */
+/* n_data: how many operands are data; the others are parameters. coarse: the kernel for 16 bits interpolates
+ * (or, PRELU, goes wrong) and is more than a step off. */
 static const struct plain {
     tl_op op;
     size_t n_data;
     const char *(*check)(const plain_case *c);
     double fixed; /* scale that the result must have; 0: any */
     bool half;    /* its range is [0, 1], else [-1, 1] */
+    bool coarse;
 } plains[] = {
-    {TL_OP_tfl_add, 2, check_sum, 0, false},
-    {TL_OP_tfl_sub, 2, check_sum, 0, false},
-    {TL_OP_tfl_mul, 2, check_product, 0, false},
-    {TL_OP_tfl_squared_difference, 2, check_square, 0, false},
-    {TL_OP_tfl_prelu, 2, check_product, 0, false},
-    {TL_OP_tfl_batch_matmul, 2, check_product, 0, false},
-    {TL_OP_tfl_relu, 1, NULL, 0, false},
-    {TL_OP_tfl_relu6, 1, NULL, 0, false},
-    {TL_OP_tfl_relu_n1_to_1, 1, NULL, 0, false},
-    {TL_OP_tfl_leaky_relu, 1, NULL, 0, false},
-    {TL_OP_tfl_hard_swish, 1, check_hard_swish, 0, false},
-    {TL_OP_tfl_abs, 1, NULL, 0, false},
-    {TL_OP_tfl_elu, 1, NULL, 0, false},
-    {TL_OP_tfl_exp, 1, NULL, 0, false},
-    {TL_OP_tfl_log, 1, NULL, 0, false},
-    {TL_OP_tfl_gelu, 1, NULL, 0, false},
-    {TL_OP_tfl_mean, 1, NULL, 0, false},
-    {TL_OP_tfl_sum, 1, NULL, 0, false},
-    {TL_OP_tfl_average_pool_2d, 1, check_kept, 0, false},
-    {TL_OP_tfl_resize_bilinear, 1, check_kept, 0, false},
-    {TL_OP_tfl_softmax, 1, NULL, 1.0 / 256, true},
-    {TL_OP_tfl_logistic, 1, NULL, 1.0 / 256, true},
-    {TL_OP_tfl_tanh, 1, NULL, 1.0 / 128, false},
+    {TL_OP_tfl_add, 2, check_sum, 0, false, false},
+    {TL_OP_tfl_sub, 2, check_sum, 0, false, false},
+    {TL_OP_tfl_mul, 2, check_product, 0, false, false},
+    {TL_OP_tfl_squared_difference, 2, check_square, 0, false, false},
+    {TL_OP_tfl_prelu, 2, check_product, 0, false, true},
+    {TL_OP_tfl_batch_matmul, 2, check_product, 0, false, false},
+    {TL_OP_tfl_relu, 1, NULL, 0, false, false},
+    {TL_OP_tfl_relu6, 1, NULL, 0, false, false},
+    {TL_OP_tfl_relu_n1_to_1, 1, NULL, 0, false, false},
+    {TL_OP_tfl_leaky_relu, 1, NULL, 0, false, false},
+    {TL_OP_tfl_hard_swish, 1, check_hard_swish, 0, false, false},
+    {TL_OP_tfl_abs, 1, NULL, 0, false, false},
+    {TL_OP_tfl_elu, 1, NULL, 0, false, false},
+    {TL_OP_tfl_exp, 1, NULL, 0, false, true},
+    {TL_OP_tfl_log, 1, NULL, 0, false, true},
+    {TL_OP_tfl_gelu, 1, NULL, 0, false, true},
+    {TL_OP_tfl_mean, 1, NULL, 0, false, false},
+    {TL_OP_tfl_sum, 1, NULL, 0, false, false},
+    {TL_OP_tfl_average_pool_2d, 1, check_kept, 0, false, false},
+    {TL_OP_tfl_resize_bilinear, 1, check_kept, 0, false, false},
+    {TL_OP_tfl_softmax, 1, NULL, 1.0 / 256, true, true},
+    {TL_OP_tfl_logistic, 1, NULL, 1.0 / 256, true, false},
+    {TL_OP_tfl_tanh, 1, NULL, 1.0 / 128, false, false},
 };
 
 static const struct plain *find_plain(tl_op op)
@@ -294,6 +297,8 @@ static const char *integer_operands(tl_fusing *f, const tl_node *node,
         return "the target has no kernel for this type";
     if (!tl_fusing_is_per_tensor(to->quant))
         return "its result has more than one scale";
+    if (plain && plain->coarse && to->to == TL_I16)
+        return "its kernel for 16 bits is off by more than a step";
     if (plain && plain->fixed > 0 && !has_fixed_scale(plain, to))
         return "its kernel gives results of a fixed scale, which is another";
     for (size_t i = 0; i < node->n_in; i++)

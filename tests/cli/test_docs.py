@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -19,6 +20,12 @@ def test_errors_page_is_that_of_the_program():
 def test_manual_page_is_that_of_the_program():
     made = support.tolite("help", "--man").stdout
     assert (DOCS / "tolite.1").read_text() == made, "run: build/tolite help --man > docs/tolite.1"
+
+
+def test_onnx_page_is_that_of_the_tables():
+    made = subprocess.run([sys.executable, support.ROOT / "tools" / "onnx_ops", support.PROGRAM], capture_output=True,
+                          text=True, check=True).stdout
+    assert (DOCS / "onnx-ops.md").read_text() == made, "run: tools/onnx_ops > docs/onnx-ops.md"
 
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")

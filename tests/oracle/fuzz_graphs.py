@@ -40,6 +40,10 @@ EXPLAINED = [
     ("NaN in an order", "", ("ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "MaxPool", "TopK", "Max", "Min", "Clip", "Relu",
                              "GlobalMaxPool", "Hardmax", "Softmax", "LogSoftmax"), NON_FINITE,
      "comparisons with NaN: the standard says nothing, onnxruntime's answer depends on the order of elements"),
+    ("NaN beside", "", ("Resize", "LRN", "GridSample"), NON_FINITE,
+     "a NaN or infinite neighbour of weight 0: implementations skip it or multiply it by 0"),
+    ("non-finite rearranged", "file", (), NON_FINITE,
+     "rewrites that hold for numbers (scales and offsets folded into weights) need not for infinities"),
 ]
 
 

@@ -1,5 +1,6 @@
 """The interface of the file is the source's: count, order, names, types, shapes, layout."""
 import numpy as np
+import onnx
 import pytest
 
 import builders as b
@@ -106,3 +107,18 @@ def test_sizes_that_must_agree_and_may_not_are_named(tmp_path):
     source = b.save(proto, tmp_path / "m.onnx")
     assert "assumes that" in support.tolite("convert", source).stderr
     assert support.tolite("convert", source, "--input", "x=n,2", "--input", "y=n,3").stderr == ""
+
+
+def test_four_bits_are_a_byte_each_in_npz(tmp_path):
+    i4, i8 = onnx.TensorProto.INT4, onnx.TensorProto.INT8
+    model = b.model([b.node("Cast", "x", "y", to=i8), b.node("Identity", "x", "z")], [b.value("x", [3], i4)],
+                    [b.value("y", [3], i8), b.value("z", [3], i4)], opset=21)
+    b.save(model, tmp_path / "m.onnx")
+    x = np.array([-8, 7, 3], np.int8)
+    np.savez(tmp_path / "in.npz", x=x)
+    support.tolite("run", tmp_path / "m.onnx", "--in", tmp_path / "in.npz", "--out", tmp_path / "out.npz")
+    out = support.load(tmp_path / "out.npz")
+    assert (out["y"] == x).all() and (out["z"] == x).all() and out["z"].dtype == np.int8
+    np.savez(tmp_path / "in.npz", x=x + np.int8(1))
+    done = support.tolite("run", tmp_path / "m.onnx", "--in", tmp_path / "in.npz", status=None)
+    assert "array x: 8, expected i4, from -8 to 7" in done.stderr, done.stderr

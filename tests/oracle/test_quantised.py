@@ -162,8 +162,9 @@ IMAGE = (1, 4, 6, 6)
 UNARY = {
     "Relu": dict(scale=0.02), "LeakyRelu": dict(scale=0.03, alpha=0.2), "Elu": dict(scale=0.03),
     "HardSwish": dict(scale=0.03), "Abs": dict(scale=0.03), "Exp": dict(scale=0.5),
-    "GlobalAveragePool": dict(scale=0.01), "Flatten": dict(scale=0.03),
+    "Gelu": dict(scale=0.03), "GlobalAveragePool": dict(scale=0.01), "Flatten": dict(scale=0.03),
 }
+NOT_OF_16 = {"Elu", "HardSwish", "Gelu", "Exp"}
 FIXED = {"Softmax": ((1 / 256, -128), (1 / 256, 0), (2**-15, 0)), "Sigmoid": ((1 / 256, -128), (1 / 256, 0), (2**-15, 0)),
          "Tanh": ((1 / 128, 0), (1 / 128, 128), (2**-15, 0))}
 
@@ -217,15 +218,17 @@ CASES = {
     "gemm_per_channel": (lambda t, r: gemm(t, r, scales=5), INTEGER),
     "matmul": (matmul, INTEGER),
     "matmul_of_two": (lambda t, r: Net(t, [(2, 3, 8), (2, 8, 5)]).op("MatMul", "d1 d2", (2, 3, 5), 0.2), INTEGER),
-    **{kind.lower(): (unary(kind, **how), ["i8", "u8"]) for kind, how in UNARY.items()},
-    **{kind.lower(): (fixed(kind), ["i8", "u8"]) for kind in FIXED},
+    **{kind.lower(): (unary(kind, **how), ["i8", "u8"] if kind in NOT_OF_16 else INTEGER) for kind, how in UNARY.items()},
+    **{kind.lower(): (fixed(kind), ["i8", "u8"] if kind == "Softmax" else INTEGER) for kind in FIXED},
     "add": (binary("Add", 0.06), INTEGER), "sub": (binary("Sub", 0.06), INTEGER), "mul": (binary("Mul", 0.1), INTEGER),
+    "mul_of_almost_1": (binary("Mul", 0.00076), ["i8", "u8"]),
     "add_row": (binary("Add", 0.06, (6,)), INTEGER), "mul_channel": (binary("Mul", 0.1, (4, 1, 1)), INTEGER),
     "max": (binary("Max", 0.03), INTEGER), "min": (binary("Min", 0.03), INTEGER),
+    "prelu": (binary("PRelu", 0.03, (4, 1, 1)), ["i8", "u8"]),
     "concat": (concat, INTEGER),
     "max_pool": (move("MaxPool", (1, 4, 3, 3), kernel_shape=[2, 2], strides=[2, 2]), INTEGER),
     "max_pool_padded": (move("MaxPool", (1, 4, 3, 3), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]), INTEGER),
-    "average_pool": (move("AveragePool", (1, 4, 3, 3), kernel_shape=[2, 2], strides=[2, 2]), ["i8", "u8"]),
+    "average_pool": (move("AveragePool", (1, 4, 3, 3), kernel_shape=[2, 2], strides=[2, 2]), INTEGER),
     "clip": (move("Clip", IMAGE, [np.float32(0), np.float32(6)]), ["i8", "u8"]),
     "reshape": (move("Reshape", (2, 72), [i64(2, 72)]), INTEGER),
     "transpose": (move("Transpose", (6, 1, 4, 6), perm=[2, 0, 1, 3]), INTEGER),
@@ -236,7 +239,7 @@ CASES = {
     "reduce_max": (move("ReduceMax", (1, 4, 1, 6), [i64(2)]), INTEGER),
     "resize_nearest": (move("Resize", (1, 4, 12, 12), [np.zeros(0, np.float32), np.float32([1, 1, 2, 2])], mode="nearest",
                             coordinate_transformation_mode="asymmetric", nearest_mode="floor"), INTEGER),
-    "resize_linear": (move("Resize", (1, 4, 12, 12), [np.zeros(0, np.float32), np.float32([1, 1, 2, 2])], mode="linear"), ["i8", "u8"]),
+    "resize_linear": (move("Resize", (1, 4, 12, 12), [np.zeros(0, np.float32), np.float32([1, 1, 2, 2])], mode="linear"), INTEGER),
     "mean": (lambda t, r: Net(t, [IMAGE]).array("a", i64(3)).op("ReduceMean", "d1 a", (1, 4, 6, 1), 0.01), INTEGER),
     "sum": (lambda t, r: Net(t, [IMAGE]).array("a", i64(2)).op("ReduceSum", "d1 a", (1, 4, 1, 6), 0.1), INTEGER),
 }
@@ -258,3 +261,12 @@ def test_one_op(name, dtype, tmp_path):
         assert_within_a_step(results, expected, steps_of(out), f"LiteRT, delegate {delegate}")
         ours = run(out, tmp_path / "in.npz", tmp_path, "--rounding", rounding)
         assert_within_a_step(ours, expected, steps_of(out), f"executor, {rounding}")
+
+
+@pytest.mark.parametrize("make", [unary("Exp", 0.5), unary("Gelu", 0.03), fixed("Softmax"),
+                                  binary("PRelu", 0.03, (4, 1, 1))], ids=["exp", "gelu", "softmax", "prelu"])
+def test_kernels_of_16_bits_that_are_coarse_are_not_used(make, tmp_path):
+    path, out = builders.save(make("i16", np.random.default_rng(7)), tmp_path / "model.onnx"), tmp_path / "model.tflite"
+    done = support.tolite("convert", path, "-o", out, "-v")
+    assert "its kernel for 16 bits is off by more than a step" in done.stdout + done.stderr
+    assert float_operators(out) != []

@@ -11,7 +11,8 @@ struct frozen {
     tl_value *leaf; /* of tensors and run-time numbers */
     frozen *items;  /* of lists, tuples, dicts */
     size_t n;
-    bool stacks; /* a list as one value: leaf or result */
+    bool stacks;    /* a list as one value: leaf or result */
+    size_t present; /* of an Optional: 1 + index of the result that tells; items[0] is the rest */
     script_kind element;
     int64_t skip;
     size_t result; /* 1 + index of the node's result that stands for it; 0: value is it */
@@ -66,8 +67,22 @@ static frozen freeze(script_eval *ev, script_value value)
     return x;
 }
 
+static script_value thaw(script_eval *ev, const frozen *x, tl_value *const *results);
+
+static script_value thaw_maybe(script_eval *ev, const frozen *x, tl_value *const *results)
+{
+    script_maybe *maybe = TL_NEW(ev->arena, script_maybe);
+    if (!maybe)
+        return script_unknown();
+    maybe->present = results[x->present - 1];
+    maybe->item = thaw(ev, x->items, results);
+    return (script_value){.kind = SCRIPT_MAYBE, .maybe = maybe};
+}
+
 static script_value thaw(script_eval *ev, const frozen *x, tl_value *const *results)
 {
+    if (x->present)
+        return thaw_maybe(ev, x, results);
     if (x->result) {
         tl_value *v = results[x->result - 1];
         if (x->stacks)
@@ -164,6 +179,23 @@ static frozen merge_unset(merge *m, const frozen *a, const frozen *b)
         return (frozen){.value = script_unknown()};
     tl_value *other = placeholder(m->ev, left ? m->b : m->a, &known->leaf->fact.type);
     return merge_leaves(m, x, left ? known->leaf : other, left ? other : known->leaf);
+}
+
+/* None on one way, a tensor or number on the other. */
+static frozen merge_none(merge *m, const frozen *a, const frozen *b)
+{
+    bool left = a->value.kind != SCRIPT_NONE;
+    const frozen *known = left ? a : b;
+    frozen *item = TL_NEW(m->ev->arena, frozen);
+    script_value x = known->value;
+    if (!item || known->stacks || (x.kind != SCRIPT_TENSOR && !script_is_number(x)))
+        return undecided(m, tl_arena_printf(m->ev->arena, "%s or None", script_kind_name(x)));
+    *item = merge_unset(m, left ? known : &(frozen){.value.kind = SCRIPT_UNSET},
+                        left ? &(frozen){.value.kind = SCRIPT_UNSET} : known);
+    tl_value *yes = tl_build_scalar(m->ev->model, TL_BOOL, 1);
+    tl_value *no = tl_build_scalar(m->ev->model, TL_BOOL, 0);
+    frozen told = merge_leaves(m, x, left ? yes : no, left ? no : yes);
+    return (frozen){.value = x, .items = item, .n = 1, .present = told.result};
 }
 
 /* ---- lists of different lengths ---- */
@@ -268,6 +300,8 @@ static frozen merge_values(merge *m, const frozen *a, const frozen *b)
         tl_value *right = number_in(m->ev, m->b, b, kind);
         return merge_leaves(m, (script_value){.kind = kind}, left, right);
     }
+    if (x.kind == SCRIPT_NONE || y.kind == SCRIPT_NONE)
+        return merge_none(m, a, b);
     if (x.kind != y.kind)
         return undecided(
             m, tl_arena_printf(m->ev->arena, "%s or %s", script_kind_name(x), script_kind_name(y)));

@@ -250,6 +250,10 @@ static bool is_unknown(script_eval *ev, script_value x)
 {
     if (x.kind == SCRIPT_UNKNOWN && x.why)
         script_fail(ev, TL_U006, "%s", x.why);
+    if (x.kind == SCRIPT_MAYBE)
+        script_fail(ev, TL_U006,
+                    "it is %s or None depending on a condition that the model computes",
+                    script_kind_name(x.maybe->item));
     if (x.kind == SCRIPT_LIST || x.kind == SCRIPT_TUPLE) {
         bool found = false;
         if (!script_enter(ev))
@@ -260,7 +264,7 @@ static bool is_unknown(script_eval *ev, script_value x)
         if (found)
             return true;
     }
-    return x.kind == SCRIPT_UNKNOWN || x.kind == SCRIPT_UNSET ||
+    return x.kind == SCRIPT_UNKNOWN || x.kind == SCRIPT_UNSET || x.kind == SCRIPT_MAYBE ||
            (x.kind == SCRIPT_TENSOR && x.t->storage->value->poison);
 }
 

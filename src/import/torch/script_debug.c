@@ -34,7 +34,8 @@ static const debug_table *read_table(script_eval *ev, const script_file *file)
     debug_table *table = TL_NEW(ev->arena, debug_table);
     if (!table || !is_tuple(root, 0))
         return NULL;
-    bool shared = is_tuple(root, 3) && root->items[0]->kind == TL_PICKLE_TEXT;
+    bool shared =
+        is_tuple(root, 3) && root->items[0]->kind == TL_PICKLE_TEXT && is_tuple(root->items[1], 0);
     table->texts = shared ? root->items[1] : NULL;
     table->records = shared ? root->items[2] : root;
     return is_tuple(table->records, 0) ? table : NULL;

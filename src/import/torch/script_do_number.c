@@ -172,6 +172,12 @@ bool script_do_is(script_call *c, script_value *out)
         *out = a.kind == SCRIPT_UNKNOWN ? a : b;
         return true;
     }
+    script_value maybe = a.kind == SCRIPT_MAYBE ? a : b, other = a.kind == SCRIPT_MAYBE ? b : a;
+    if (maybe.kind == SCRIPT_MAYBE && other.kind == SCRIPT_NONE) {
+        *out = script_from_value(c->ev, SCRIPT_BOOL, aten_see(&c->ev->env, maybe.maybe->present));
+        *out = c->form ? *out : script_not(c->ev, *out);
+        return true;
+    }
     *out = script_bool(script_same(a, b) != (c->form != 0));
     return true;
 }

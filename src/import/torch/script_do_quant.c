@@ -1,8 +1,9 @@
-/* Quantised programs. The core knows one form: quantised constants and activations are integers whose type says
- * scale and zero point, and operators compute on what they mean. So an operator of a quantised program is
- * dequantize, the plain operator, quantize. Packed weights are objects with weight and bias; weights that
- * are quantised for arithmetic on floats (dynamic quantisation) stay integers in the file, activations stay
- * floats: closer to the network that was quantised than the original's eight bits. */
+/* Quantised programs. The core knows one form: quantised constants and activations are integers whose type
+ * says scale and zero point, and operators compute on what they mean. So an operator of a quantised program
+ * is dequantize, the plain operator, quantize; what only moves elements moves integers. Packed weights are
+ * objects with weight and bias; weights that are quantised for arithmetic on floats (dynamic quantisation)
+ * stay integers in the file, activations stay floats: closer to the network that was quantised than the
+ * original's eight bits. */
 #include "import/torch/script_private.h"
 
 #include <math.h>
@@ -134,11 +135,26 @@ static script_value quantized_deep(script_eval *ev, script_value x, tl_dtype dty
     return out;
 }
 
+/* Operators that move integers and look at none. */
+static bool only_moves(tl_str name)
+{
+    static const char *const names[] = {
+        "chunk",     "clone",   "contiguous", "detach",    "expand", "expand_as",
+        "flatten",   "movedim", "narrow",     "permute",   "repeat", "reshape",
+        "select",    "slice",   "split",      "squeeze",   "t",      "tile",
+        "transpose", "unbind",  "unflatten",  "unsqueeze", "view",
+    };
+    for (size_t i = 0; i < TL_COUNT(names); i++)
+        if (tl_str_is(name, names[i]))
+            return true;
+    return false;
+}
+
 /* The result has the parameters of the first quantised argument, as PyTorch's own kernels have it. */
 bool script_call_quantized(script_eval *ev, tl_str name, const script_value *args, size_t n,
                            const tl_str *keywords, size_t n_keywords, script_value *out)
 {
-    const script_value *like = first_quantized(ev, args, n);
+    const script_value *like = only_moves(name) ? NULL : first_quantized(ev, args, n);
     script_value *plain = like ? TL_NEW_ARRAY(ev->arena, script_value, n + 1) : NULL;
     if (!plain)
         return false;

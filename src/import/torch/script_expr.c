@@ -228,7 +228,9 @@ static bool eval_special(script_eval *ev, const script_expr *call, tl_str name, 
 {
     bool typed = tl_str_is(name, "annotate") || tl_str_is(name, "unchecked_cast");
     if (typed && call->n == 2) {
-        *out = as_annotated(ev, call->items[0], script_eval_expr(ev, call->items[1]));
+        script_value x = script_eval_expr(ev, call->items[1]);
+        bool cast = x.kind == SCRIPT_MAYBE && tl_str_is(name, "unchecked_cast");
+        *out = as_annotated(ev, call->items[0], cast ? x.maybe->item : x);
         return true;
     }
     if (tl_str_is(name, "uninitialized")) {

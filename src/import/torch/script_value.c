@@ -100,6 +100,8 @@ bool script_same(script_value a, script_value b)
         return a.function == b.function;
     case SCRIPT_CLASS:
         return a.class == b.class;
+    case SCRIPT_MAYBE:
+        return a.maybe == b.maybe;
     case SCRIPT_UNKNOWN:
         return false;
     }
@@ -160,7 +162,7 @@ tl_tristate script_equal(tl_dims *dims, script_value a, script_value b)
 {
     if (script_is_number(a) && script_is_number(b))
         return equal_numbers(dims, a, b);
-    if (a.kind == SCRIPT_UNKNOWN || b.kind == SCRIPT_UNKNOWN)
+    if (a.kind >= SCRIPT_MAYBE || b.kind >= SCRIPT_MAYBE)
         return TL_UNKNOWN;
     if (a.kind != b.kind)
         return TL_NO;
@@ -272,20 +274,14 @@ void script_print(script_value x, tl_text *text)
 
 const char *script_kind_name(script_value x)
 {
-    static const char *const names[] = {[SCRIPT_NONE] = "None",
-                                        [SCRIPT_BOOL] = "bool",
-                                        [SCRIPT_INT] = "int",
-                                        [SCRIPT_FLOAT] = "float",
-                                        [SCRIPT_STR] = "str",
-                                        [SCRIPT_TENSOR] = "Tensor",
-                                        [SCRIPT_LIST] = "List",
-                                        [SCRIPT_TUPLE] = "Tuple",
-                                        [SCRIPT_DICT] = "Dict",
-                                        [SCRIPT_OBJECT] = "object",
-                                        [SCRIPT_DEVICE] = "device",
-                                        [SCRIPT_FUNCTION] = "function",
-                                        [SCRIPT_CLASS] = "class",
-                                        [SCRIPT_UNSET] = "uninitialized value",
-                                        [SCRIPT_UNKNOWN] = "unknown value"};
+    static const char *const names[] = {
+        [SCRIPT_NONE] = "None",      [SCRIPT_BOOL] = "bool",
+        [SCRIPT_INT] = "int",        [SCRIPT_FLOAT] = "float",
+        [SCRIPT_STR] = "str",        [SCRIPT_TENSOR] = "Tensor",
+        [SCRIPT_LIST] = "List",      [SCRIPT_TUPLE] = "Tuple",
+        [SCRIPT_DICT] = "Dict",      [SCRIPT_OBJECT] = "object",
+        [SCRIPT_DEVICE] = "device",  [SCRIPT_FUNCTION] = "function",
+        [SCRIPT_CLASS] = "class",    [SCRIPT_UNSET] = "uninitialized value",
+        [SCRIPT_MAYBE] = "Optional", [SCRIPT_UNKNOWN] = "unknown value"};
     return names[x.kind];
 }

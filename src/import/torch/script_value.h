@@ -10,6 +10,7 @@
 typedef struct script_list script_list;
 typedef struct script_dict script_dict;
 typedef struct script_object script_object;
+typedef struct script_maybe script_maybe;
 
 typedef enum script_kind {
     SCRIPT_NONE,
@@ -26,6 +27,7 @@ typedef enum script_kind {
     SCRIPT_FUNCTION,
     SCRIPT_CLASS,
     SCRIPT_UNSET, /* uninitialized(T): what a branch that raises leaves behind; b: no such variable */
+    SCRIPT_MAYBE,  /* None or something, as the model decides */
     SCRIPT_UNKNOWN /* why: differs between branches; NULL: follows from what is reported already */
 } script_kind;
 
@@ -41,6 +43,7 @@ typedef struct script_value {
         script_list *list; /* LIST, TUPLE */
         script_dict *dict;
         script_object *object;
+        const script_maybe *maybe;
         const script_function *function;
         const script_class *class;
         const char *why;
@@ -57,6 +60,12 @@ struct script_list {
     const script_class *class; /* of a named tuple, else NULL */
     size_t saved; /* clock of the journal when it was made, or its contents were last kept */
     tl_str path;  /* in the archive; empty: made by the program */
+};
+
+/* An Optional that one way of a branch leaves None. */
+struct script_maybe {
+    tl_value *present; /* bool: it is not None */
+    script_value item; /* what it is then; zeros else */
 };
 
 struct script_dict {
