@@ -28,6 +28,12 @@ def test_onnx_page_is_that_of_the_tables():
     assert (DOCS / "onnx-ops.md").read_text() == made, "run: tools/onnx_ops > docs/onnx-ops.md"
 
 
+def test_torch_page_is_that_of_the_tables():
+    made = subprocess.run([sys.executable, support.ROOT / "tools" / "torch_ops"], capture_output=True, text=True,
+                          check=True).stdout
+    assert (DOCS / "torch-ops.md").read_text() == made, "run: tools/torch_ops > docs/torch-ops.md"
+
+
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 def test_manual_page_is_well_formed():
     done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", DOCS / "tolite.1"], capture_output=True, text=True)
