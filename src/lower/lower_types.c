@@ -140,13 +140,16 @@ static tl_value *cast_constant(tl_lowerer *lw, tl_value *x, tl_dtype to)
     return c ? tl_build_const(lw->model, c, x->name) : lw->model->poison;
 }
 
-/* Whether casting src -> mid loses nothing that matters, so that what follows may start from src.
- */
-static bool cast_is_idle(const tl_lowerer *lw, const tl_value *src, tl_dtype mid)
+/* Whether casting src -> mid loses nothing that matters, so that a cast to `to` may start from src.
+ * Floats saturate where integers wrap: between integers mid counts unless the numbers fit. */
+static bool cast_is_idle(const tl_lowerer *lw, const tl_value *src, tl_dtype mid, tl_dtype to)
 {
+    tl_dtype from = tl_type_of(src)->dtype;
     bool half = mid == TL_F16 || mid == TL_BF16;
-    return value_fits(src, mid) ||
-           (half && tl_type_of(src)->dtype == TL_F32 && !lw->options->exact);
+    if (tl_dtype_is_int(from) && tl_dtype_is_float(mid) && tl_dtype_is_int(to) &&
+        !value_fits(src, to))
+        return false;
+    return value_fits(src, mid) || (half && from == TL_F32 && !lw->options->exact);
 }
 
 static tl_value *cast_once(tl_lowerer *lw, tl_value *x, tl_dtype to)
@@ -172,7 +175,7 @@ tl_value *tl_lower_cast(tl_lowerer *lw, tl_value *x, tl_dtype to)
         return cast_constant(lw, x, to);
     if (x->def && x->def->op == TL_OP_tfl_cast) {
         tl_value *src = x->def->in[0].value;
-        if (!tl_type_of(src)->quant && cast_is_idle(lw, src, from) &&
+        if (!tl_type_of(src)->quant && cast_is_idle(lw, src, from, to) &&
             tl_lower_can_cast(tl_type_of(src)->dtype, to))
             return tl_lower_cast(lw, src, to);
     }
