@@ -66,24 +66,25 @@ void formula_cosh(formula *f)
     f->out[0] = fx_mul_n(f, fx_add(f, e, e_minus), 0.5);
 }
 
-/* sign(x) ln(a + √(a² + 1)), a = |x|; written with 1 + (a + a² / (1 + √(a² + 1))) so that small a
- * survive */
+/* sign(x) ln(1 + a + a s / (1 + √(s² + 1))), a = |x|: so that small a survive. s is a, cut where its square is
+ * still finite; the quotient is 1 there but for rounding. */
 void formula_asinh(formula *f)
 {
-    tl_value *x = fx_in(f, 0), *a = fx1(f, TL_OP_abs, x), *aa = fx_mul(f, a, a);
-    tl_value *root = fx1(f, TL_OP_sqrt, fx_add_n(f, aa, 1));
-    tl_value *rest = fx_add(f, a, fx_div(f, aa, fx_add_n(f, root, 1)));
+    tl_value *x = fx_in(f, 0), *a = fx1(f, TL_OP_abs, x);
+    tl_value *s = fx2(f, TL_OP_min, a, fx_number(f, f->dtype == TL_F16 ? 200 : 1e9));
+    tl_value *root = fx1(f, TL_OP_sqrt, fx_add_n(f, fx_mul(f, s, s), 1));
+    tl_value *rest = fx_add(f, a, fx_mul(f, a, fx_div(f, s, fx_add_n(f, root, 1))));
     tl_value *sign = fx1(f, TL_OP_sign, x);
     f->out[0] = fx_mul(f, sign, fx1(f, TL_OP_log, fx_add_n(f, rest, 1)));
 }
 
-/* ln(x + √((x - 1)(x + 1))) */
+/* ln(x + √(x - 1) √(x + 1)): the product of the roots, as that of their squares overflows */
 void formula_acosh(formula *f)
 {
     tl_value *x = fx_in(f, 0);
-    tl_value *less = fx_add_n(f, x, -1), *more = fx_add_n(f, x, 1);
-    tl_value *root = fx1(f, TL_OP_sqrt, fx_mul(f, less, more));
-    f->out[0] = fx1(f, TL_OP_log, fx_add(f, x, root));
+    tl_value *less = fx1(f, TL_OP_sqrt, fx_add_n(f, x, -1));
+    tl_value *more = fx1(f, TL_OP_sqrt, fx_add_n(f, x, 1));
+    f->out[0] = fx1(f, TL_OP_log, fx_add(f, x, fx_mul(f, less, more)));
 }
 
 /* ½ ln((1 + x) / (1 - x)) */
@@ -244,14 +245,17 @@ void formula_isnan(formula *f)
     f->out[0] = fx2(f, TL_OP_not_equal, fx_in(f, 0), fx_in(f, 0));
 }
 
+/* x or |x| is the infinity asked for; no infinity: x < -∞, which nothing is */
 void formula_isinf(formula *f)
 {
     const tl_isinf_attrs *a = tl_attrs_of(f->node, isinf);
     tl_value *x = fx_in(f, 0);
+    if (!a->negative && !a->positive) {
+        f->out[0] = fx2(f, TL_OP_less, x, fx_number(f, -(double)INFINITY));
+        return;
+    }
     if (a->negative && a->positive)
         x = fx1(f, TL_OP_abs, x);
-    else if (!a->negative && !a->positive)
-        x = fx_number(f, 0);
     tl_value *limit = fx_number(f, a->positive ? (double)INFINITY : -(double)INFINITY);
     f->out[0] = fx2(f, TL_OP_equal, x, limit);
 }

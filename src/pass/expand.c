@@ -4,6 +4,13 @@
 
 #include "formula/formula.h"
 
+/* Same element type and rank: sizes are expressions, which may be spelled in more ways than one. */
+static bool fits(const tl_value *old, const tl_value *made)
+{
+    const tl_type *a = tl_type_of(old), *b = tl_type_of(made);
+    return made->poison || (a->dtype == b->dtype && a->rank == b->rank);
+}
+
 static tl_status expand_node(tl_node *node)
 {
     tl_model *model = node->graph->model;
@@ -16,6 +23,9 @@ static tl_status expand_node(tl_node *node)
         if (!out[i])
             return tl_bug(model->cx, "formula of %s sets no result %u", tl_op_get(node->op)->name,
                           (unsigned)i);
+        if (!fits(node->out[i], out[i]))
+            return tl_bug(model->cx, "formula of %s gives result %u another type",
+                          tl_op_get(node->op)->name, (unsigned)i);
         tl_value_succeed(node->out[i], out[i], false);
     }
     return TL_OK;

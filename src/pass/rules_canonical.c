@@ -39,9 +39,17 @@ static tl_value *build_pow(tl_builder *b, const tl_match *m)
         return m->x[0];
     if (k == 2)
         return tl_build1(b, TL_OP_square, m->x[0], NULL);
-    if (k == 0.5 && tl_dtype_is_float(tl_type_of(m->x[0])->dtype))
-        return tl_build1(b, TL_OP_sqrt, m->x[0], NULL);
     return NULL;
+}
+
+/* Not exact: -∞ to the power ½ is ∞, its root is not a number. */
+static tl_value *build_pow_half(tl_builder *b, const tl_match *m)
+{
+    double k;
+    bool same = tl_same_type(m->x[0], m->root->out[0]) && tl_match_number(m, m->x[1], &k);
+    return same && k == 0.5 && tl_dtype_is_float(tl_type_of(m->x[0])->dtype)
+               ? tl_build1(b, TL_OP_sqrt, m->x[0], NULL)
+               : NULL;
 }
 
 static tl_value *build_same_type(tl_builder *b, const tl_match *m)
@@ -257,7 +265,8 @@ static const tl_rule rules[] = {
     RULE(sub_zero,       EXACT, "sub(x, k) = x",                        N(0, sub, V(0), K(1)), build_neutral_zero),
     RULE(mul_one,        EXACT, "mul(x, k) = x",                        N(0, mul, V(0), K(1)), build_neutral_one),
     RULE(div_one,        EXACT, "div(x, k) = x",                        N(0, div, V(0), K(1)), build_neutral_one),
-    RULE(pow_number,     EXACT, "pow(x, k) = x, square(x) or sqrt(x)",  N(0, pow, V(0), K(1)), build_pow),
+    RULE(pow_number,     EXACT, "pow(x, k) = x or square(x)",           N(0, pow, V(0), K(1)), build_pow),
+    RULE(pow_half,       REASSOCIATES, "pow(x, k) = sqrt(x)",           N(0, pow, V(0), K(1)), build_pow_half),
     RULE(cast_same,      EXACT, "cast(x) = x",                          N(0, cast, V(0)), build_same_type),
     RULE(reshape_same,   EXACT, "reshape(x) = x",                       N(0, reshape, V(0)), build_same_type),
     RULE(broadcast_same, EXACT, "broadcast_to(x) = x",                  N(0, broadcast_to, V(0)), build_same_type),

@@ -1,0 +1,55 @@
+"""Elementwise ops where formulas and shortcuts go wrong first: huge numbers, infinities, attributes that ask for
+nothing. The source run by tolite, the file run by tolite and the file in the runtime, against onnxruntime."""
+import numpy as np
+import pytest
+
+import builders as b
+import support
+
+FLOAT, BOOL, INT16, UINT8 = b.FLOAT, b.BOOL, b.TensorProto.INT16, b.TensorProto.UINT8
+INF = np.inf
+
+
+def f32(*numbers):
+    return np.array(numbers, np.float32)
+
+
+CASES = {
+    # squares of 1e20 are beyond the range of floats, the results are not
+    "asinh": ([b.node("Asinh", "x", "y")], f32(1e20, -1e20, 1e10, 1e9, 3, 1e-3, 0, INF, -INF), FLOAT),
+    "acosh": ([b.node("Acosh", "x", "y")], f32(1e20, 1e10, 1e9, 3, 1, INF, 0.5), FLOAT),
+    # one value per element, although none depends on it
+    "no infinity": ([b.node("IsInf", "x", "y", detect_positive=0, detect_negative=0)], f32(1, INF, -INF), BOOL),
+}
+
+
+def check(tmp_path, nodes, x, dtype, expected=None, initializers=(), options=()):
+    proto = b.model(nodes, [b.value("x", x.shape, b.helper.np_dtype_to_tensor_dtype(x.dtype))],
+                    [b.value("y", x.shape, dtype)], initializers)
+    path, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
+    np.savez(tmp_path / "x.npz", x=x)
+    expected = b.reference(proto, {"x": x}) if expected is None else expected
+    support.tolite("convert", path, "-o", out, *options)
+    for model in (path, out):
+        support.tolite("run", model, "--in", tmp_path / "x.npz", "--out", tmp_path / "y.npz")
+        support.assert_agree(list(support.load(tmp_path / "y.npz").values()), expected, model.name)
+    support.assert_agree(support.LiteRT(out)([x]), expected, "runtime")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_extremes(name, tmp_path):
+    nodes, x, dtype = CASES[name]
+    check(tmp_path, nodes, x, dtype)
+
+
+def test_half_a_power_is_no_root_when_exact(tmp_path):
+    """-∞ to the power ½ is ∞, but has no root."""
+    check(tmp_path, [b.node("Pow", "x k", "y")], f32(-INF, 0, 4, INF), FLOAT, initializers={"k": np.float32(0.5)},
+          options=["--exact"])
+
+
+def test_a_cast_by_way_of_floats_saturates(tmp_path):
+    """ONNX leaves numbers outside the range open; ours are those of the nearest, in the file as in the source."""
+    nodes = [b.node("Cast", "x", "h", to=FLOAT), b.node("Cast", "h", "y", to=UINT8)]
+    x = np.array([-1, 300, -300, 5], np.int16)
+    check(tmp_path, nodes, x, UINT8, [np.array([0, 255, 0, 5], np.uint8)])
