@@ -192,6 +192,37 @@ bool tl_field_same(const tl_field *field, const void *attrs_a, const void *attrs
     return false;
 }
 
+bool tl_field_number(const tl_field *field, const void *attrs, double *number)
+{
+    const void *at = field_at(field, attrs);
+    switch (field->kind) {
+    case TL_FIELD_b:
+        *number = *(const bool *)at;
+        return true;
+    case TL_FIELD_i:
+        *number = (double)*(const int64_t *)at;
+        return true;
+    case TL_FIELD_f:
+        *number = *(const double *)at;
+        return true;
+    case TL_FIELD_enum:
+        *number = enum_at(at);
+        return true;
+    default:
+        return false;
+    }
+}
+
+tl_tfl_activation tl_op_activation(tl_op op, const void *attrs)
+{
+    size_t n;
+    const tl_field *fields = tl_attrs_fields(tl_op_get(op)->attrs, &n);
+    for (size_t i = 0; i < n; i++)
+        if (fields[i].kind == TL_FIELD_enum && strcmp(fields[i].name, "activation") == 0)
+            return (tl_tfl_activation)enum_at(field_at(&fields[i], attrs));
+    return TL_tfl_activation_none;
+}
+
 bool tl_attrs_same(tl_attrs_id id, const void *a, const void *b)
 {
     size_t n;

@@ -3,25 +3,12 @@
 #include "ir/infer_quant.h"
 #include "ir/infer_value.h"
 
-/* The fused activation, none for ops without one. */
-static tl_tfl_activation activation_of(const tl_infer *x)
-{
-    switch (tl_op_get(x->op)->attrs) {
-    case TL_ATTRS_tfl_add:
-        return TL_INFER_ATTRS(x, tfl_add)->activation;
-    case TL_ATTRS_tfl_activation:
-        return TL_INFER_ATTRS(x, tfl_activation)->activation;
-    default:
-        return TL_tfl_activation_none;
-    }
-}
-
 /* Quantisation of the result, and what is known of plain values. */
 static tl_status finish(tl_infer *x, size_t first, size_t second)
 {
     x->out[0].type.quant = tl_infer_quant_attr(x);
     bool plain = !tl_infer_type(x, first)->quant && !x->out[0].type.quant;
-    if (plain && activation_of(x) == TL_tfl_activation_none)
+    if (plain && tl_op_activation(x->op, x->attrs) == TL_tfl_activation_none)
         tl_infer_values(x, first, second);
     return TL_OK;
 }

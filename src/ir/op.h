@@ -114,6 +114,10 @@ const void *tl_attrs_copy(tl_arena *arena, tl_attrs_id id, const void *attrs);
 bool tl_attrs_same(tl_attrs_id id, const void *a, const void *b);
 /* The field alone, at its place in both structures. */
 bool tl_field_same(const tl_field *field, const void *attrs_a, const void *attrs_b);
+/* A field of kind b, i, f or enum as a number (the item's place in its list); false for the other kinds. */
+bool tl_field_number(const tl_field *field, const void *attrs, double *number);
+/* The fused activation of a TFLite op: of the field with that name, none for ops without it. */
+tl_tfl_activation tl_op_activation(tl_op op, const void *attrs);
 uint64_t tl_attrs_hash(tl_attrs_id id, const void *attrs);
 /* stride=[2,2] groups=3; fields that equal the default are left out */
 void tl_attrs_print(tl_attrs_id id, const void *attrs, tl_text *text);

@@ -153,22 +153,10 @@ static const binary_row binary_rows[TL_OP_COUNT] = {
 };
 /* clang-format on */
 
-static tl_tfl_activation binary_activation(const tl_call *call)
-{
-    switch ((int)tl_op_get(call->op)->attrs) {
-    case TL_ATTRS_tfl_add:
-        return ((const tl_tfl_add_attrs *)call->attrs)->activation;
-    case TL_ATTRS_tfl_activation:
-        return ((const tl_tfl_activation_attrs *)call->attrs)->activation;
-    default:
-        return TL_tfl_activation_none;
-    }
-}
-
 static tl_status binary_floats(tl_call *call, tl_ref_walk *w, const binary_row *row)
 {
     double x[TL_REF_RUN], y[TL_REF_RUN];
-    tl_tfl_activation activation = binary_activation(call);
+    tl_tfl_activation activation = tl_op_activation(call->op, call->attrs);
     while (tl_ref_walk_next(w)) {
         tl_ref_load_f64(&call->in[0], w->at[0], w->step[0], w->n, x);
         tl_ref_load_f64(&call->in[1], w->at[1], w->step[1], w->n, y);
@@ -197,7 +185,7 @@ static tl_status binary_ints(tl_call *call, tl_ref_walk *w, const binary_row *ro
 {
     int64_t x[TL_REF_RUN], y[TL_REF_RUN];
     bool is_u64 = call->in[0].dtype == TL_U64;
-    tl_tfl_activation activation = binary_activation(call);
+    tl_tfl_activation activation = tl_op_activation(call->op, call->attrs);
     while (tl_ref_walk_next(w)) {
         tl_ref_load_i64(&call->in[0], w->at[0], w->step[0], w->n, x);
         tl_ref_load_i64(&call->in[1], w->at[1], w->step[1], w->n, y);

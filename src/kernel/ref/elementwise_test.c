@@ -296,14 +296,94 @@ static void builtins_compute_what_their_names_say(void **state)
     RUN_CASES(cases);
 }
 
+/* ---- no attribute goes unread ---- */
+
+#define MAX_ATTRS 64 /* bytes */
+
+/* Result of a unary op with these attributes. */
+static void run_unary(tl_op op, const void *attrs, float y[5])
+{
+    float x[5] = {-2, 0.6F, 3, -INFINITY, INFINITY};
+    unsigned char bools[5];
+    bool to_bool = op == TL_OP_isinf;
+    tl_tensor in = {.dtype = TL_F32, .rank = 1, .shape = {5}, .data = x};
+    tl_tensor out = {.dtype = to_bool ? TL_BOOL : TL_F32, .rank = 1, .shape = {5}, .data = y};
+    tl_call call = {.op = op, .attrs = attrs, .in = &in, .n_in = 1, .out = &out, .n_out = 1};
+    if (to_bool)
+        out.data = bools;
+    assert_int_equal(tl_kernel_ref(op)->run(&call), TL_OK);
+    for (int i = 0; to_bool && i < 5; i++)
+        y[i] = bools[i];
+}
+
+static void set_field(const tl_field *field, void *attrs, double number)
+{
+    char *at = (char *)attrs + field->offset;
+    bool flag = number != 0;
+    int item = flag;
+    if (field->kind == TL_FIELD_f)
+        memcpy(at, &number, sizeof number);
+    else if (field->kind == TL_FIELD_b)
+        memcpy(at, &flag, sizeof flag);
+    else if (field->kind == TL_FIELD_enum)
+        memcpy(at, &item, sizeof item);
+    else
+        assert_int_equal(field->kind, TL_FIELD_quant);
+}
+
+/* Whatever structure an op has: another number in it is another result. */
+static void every_attribute_of_a_unary_op_counts(void **state)
+{
+    static const struct {
+        tl_op op;
+        const char *run;
+    } rows[] = {
+#define KERNEL(op, run) {TL_OP_##op, #run},
+#define QUANTISED(op, run)
+#define SCRATCH(op, scratch)
+#define SHAPE(op, shape)
+#include "kernel/ref/kernels.def"
+    };
+    size_t n_checked = 0;
+    (void)state;
+    for (size_t r = 0; r < TL_COUNT(rows); r++) {
+        size_t n;
+        tl_attrs_id id = tl_op_get(rows[r].op)->attrs;
+        const tl_field *fields = tl_attrs_fields(id, &n);
+        if (strcmp(rows[r].run, "unary") != 0)
+            continue;
+        for (size_t k = 0; k < n; k++) {
+            _Alignas(16) unsigned char attrs[MAX_ATTRS];
+            float before[5], after[5];
+            if (fields[k].kind == TL_FIELD_quant)
+                continue;
+            assert_true(tl_attrs_size(id) <= MAX_ATTRS);
+            memcpy(attrs, tl_attrs_default(id), tl_attrs_size(id));
+            for (size_t i = 0; i < n; i++)
+                set_field(&fields[i], attrs, fields[i].kind == TL_FIELD_f ? 0.5 + (double)i : 0);
+            run_unary(rows[r].op, attrs, before);
+            set_field(&fields[k], attrs, 0.75 + (double)k);
+            run_unary(rows[r].op, attrs, after);
+            if (memcmp(before, after, sizeof before) == 0)
+                fail_msg("%s: %s changes nothing", tl_op_get(rows[r].op)->name, fields[k].name);
+            n_checked++;
+        }
+    }
+    assert_true(n_checked >= 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unary_floats_match),       cmocka_unit_test(unary_integers_match),
-        cmocka_unit_test(narrow_floats_round_once), cmocka_unit_test(operands_broadcast),
-        cmocka_unit_test(arithmetic_of_floats),     cmocka_unit_test(arithmetic_of_integers),
+        cmocka_unit_test(unary_floats_match),
+        cmocka_unit_test(unary_integers_match),
+        cmocka_unit_test(narrow_floats_round_once),
+        cmocka_unit_test(operands_broadcast),
+        cmocka_unit_test(arithmetic_of_floats),
+        cmocka_unit_test(arithmetic_of_integers),
         cmocka_unit_test(comparisons_and_logic),
         cmocka_unit_test(builtins_compute_what_their_names_say),
+        cmocka_unit_test(every_attribute_of_a_unary_op_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

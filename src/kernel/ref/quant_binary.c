@@ -171,18 +171,6 @@ static const struct pair_row {
     {TL_OP_tfl_greater_equal, pair_greater_equal, prepare_order},
 };
 
-static tl_tfl_activation pair_activation(const tl_call *call)
-{
-    switch (tl_op_get(call->op)->attrs) {
-    case TL_ATTRS_tfl_add:
-        return ((const tl_tfl_add_attrs *)call->attrs)->activation;
-    case TL_ATTRS_tfl_activation:
-        return ((const tl_tfl_activation_attrs *)call->attrs)->activation;
-    default:
-        return TL_tfl_activation_none;
-    }
-}
-
 static tl_status pair_walk(tl_call *call, const quant_pair *p, pair_value value, tl_ref_walk *w)
 {
     tl_tensor *out = &call->out[0];
@@ -192,7 +180,7 @@ static tl_status pair_walk(tl_call *call, const quant_pair *p, pair_value value,
     tl_quant_bounds bounds = {0, 1};
     int64_t x[TL_REF_RUN], y[TL_REF_RUN];
     if (!compares)
-        bounds = tl_quant_range(out, pair_activation(call));
+        bounds = tl_quant_range(out, tl_op_activation(call->op, call->attrs));
     while (tl_ref_walk_next(w)) {
         tl_ref_load_i64(&call->in[0], w->at[0], w->step[0], w->n, x);
         tl_ref_load_i64(&call->in[1], w->at[1], w->step[1], w->n, y);

@@ -120,35 +120,19 @@ static const unary_row unary_rows[TL_OP_COUNT] = {
 };
 /* clang-format on */
 
-static void unary_attrs(const tl_call *call, double *a, double *b)
+/* The numbers among the attributes, in the order of their structure. */
+static tl_status unary_attrs(tl_call *call, double *a, double *b)
 {
-    const void *attrs = call->attrs;
-    switch ((int)tl_op_get(call->op)->attrs) {
-    case TL_ATTRS_alpha:
-        *a = ((const tl_alpha_attrs *)attrs)->alpha;
-        break;
-    case TL_ATTRS_alpha_beta:
-        *a = ((const tl_alpha_beta_attrs *)attrs)->alpha;
-        *b = ((const tl_alpha_beta_attrs *)attrs)->beta;
-        break;
-    case TL_ATTRS_clip:
-        *a = ((const tl_clip_attrs *)attrs)->lo;
-        *b = ((const tl_clip_attrs *)attrs)->hi;
-        break;
-    case TL_ATTRS_gelu:
-        *a = ((const tl_gelu_attrs *)attrs)->form == TL_gelu_form_tanh;
-        break;
-    case TL_ATTRS_isinf:
-        *a = ((const tl_isinf_attrs *)attrs)->negative;
-        *b = ((const tl_isinf_attrs *)attrs)->positive;
-        break;
-    case TL_ATTRS_tfl_gelu:
-        *a = ((const tl_tfl_gelu_attrs *)attrs)->approximate;
-        break;
-    case TL_ATTRS_tfl_leaky_relu:
-        *a = ((const tl_tfl_leaky_relu_attrs *)attrs)->alpha;
-        break;
+    double *const to[] = {a, b};
+    size_t n, n_numbers = 0;
+    const tl_field *fields = tl_attrs_fields(tl_op_get(call->op)->attrs, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (fields[i].kind == TL_FIELD_quant)
+            continue;
+        if (n_numbers == TL_COUNT(to) || !tl_field_number(&fields[i], call->attrs, to[n_numbers++]))
+            return tl_ref_fail(call, "attributes that no equation reads");
     }
+    return TL_OK;
 }
 
 static void unary_floats(tl_call *call, unary_f64 f, double a, double b)
@@ -182,7 +166,7 @@ tl_status tl_ref_unary(tl_call *call)
     const unary_row *row = &unary_rows[call->op];
     double a = row->a, b = row->b;
     TRY(tl_ref_plain(call));
-    unary_attrs(call, &a, &b);
+    TRY(unary_attrs(call, &a, &b));
     if (tl_dtype_is_float(call->in[0].dtype)) {
         if (!row->f)
             return tl_ref_fail(call, "the operand must not be of a float type");
