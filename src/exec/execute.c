@@ -49,20 +49,10 @@ tl_status tl_exec_slot_hold(tl_session *s, exec_slot *slot)
 
 static bool all_bound(const tl_session *s, const tl_dim *d)
 {
-    switch (d->kind) {
-    case TL_DIM_CONST:
-        return true;
-    case TL_DIM_SYMBOL:
-        return s->symbols[d->symbol->id] != INT64_MIN;
-    case TL_DIM_SUM:
-        for (uint32_t i = 0; i < d->n_terms; i++)
-            for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
-                if (!all_bound(s, d->terms[i].atoms[k]))
-                    return false;
-        return true;
-    default:
-        return all_bound(s, d->a) && all_bound(s, d->b);
-    }
+    for (uint32_t i = 0; i < d->n_symbols; i++)
+        if (s->symbols[d->symbols[i]->id] == INT64_MIN)
+            return false;
+    return true;
 }
 
 bool tl_exec_dim(const tl_session *s, const tl_dim *d, int64_t *out)

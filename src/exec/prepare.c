@@ -227,8 +227,8 @@ static tl_status prepare_graph(preparing *p, const tl_graph *graph, exec_graph *
     TRY(new_slots(p, g->n_outputs, &g->outputs));
     for (size_t i = 0; i < g->n_inputs; i++)
         TRY(slot_of(p, graph->inputs.v[i], &g->inputs[i]));
-    TL_EACH_NODE(node, graph)
-    g->n_steps++;
+    TL_EACH_NODE (node, graph)
+        g->n_steps++;
     g->n_steps--; /* the ret */
     s->n_nodes += g->n_steps;
     if (!(g->steps = TL_NEW_ARRAY(&s->arena, exec_step, g->n_steps + 1)))
@@ -243,24 +243,6 @@ static tl_status prepare_graph(preparing *p, const tl_graph *graph, exec_graph *
 
 /* ---- symbols ---- */
 
-static bool mentions(const tl_dim *d, const tl_symbol *symbol)
-{
-    switch (d->kind) {
-    case TL_DIM_CONST:
-        return false;
-    case TL_DIM_SYMBOL:
-        return d->symbol == symbol;
-    case TL_DIM_SUM:
-        for (uint32_t i = 0; i < d->n_terms; i++)
-            for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
-                if (mentions(d->terms[i].atoms[k], symbol))
-                    return true;
-        return false;
-    default:
-        return mentions(d->a, symbol) || mentions(d->b, symbol);
-    }
-}
-
 static tl_status find_checks(tl_session *s, exec_birth *birth)
 {
     size_t n = s->model->assumptions.n;
@@ -268,7 +250,7 @@ static tl_status find_checks(tl_session *s, exec_birth *birth)
         return tl_context_status(s->cx);
     for (size_t i = 0; i < n; i++) {
         const tl_assumption *a = &s->model->assumptions.v[i];
-        if (mentions(a->a, birth->symbol) || mentions(a->b, birth->symbol))
+        if (tl_dim_mentions(a->a, birth->symbol) || tl_dim_mentions(a->b, birth->symbol))
             birth->checks[birth->n_checks++] = a;
     }
     return TL_OK;

@@ -162,6 +162,7 @@ static const tl_dim *copy_sum(copier *c, const tl_dim *d)
 static const tl_dim *make_dim(copier *c, const tl_dim *d)
 {
     tl_dims *dims = c->to->dims;
+    const tl_dim *a = d->a ? copy_dim(c, d->a) : NULL, *b = d->b ? copy_dim(c, d->b) : NULL;
     switch (d->kind) {
     case TL_DIM_CONST:
         return tl_dim_const(dims, d->constant);
@@ -170,15 +171,15 @@ static const tl_dim *make_dim(copier *c, const tl_dim *d)
     case TL_DIM_SUM:
         return copy_sum(c, d);
     case TL_DIM_FLOORDIV:
-        return tl_dim_floordiv(dims, copy_dim(c, d->a), copy_dim(c, d->b));
+        return tl_dim_floordiv(dims, a, b);
     case TL_DIM_MOD:
-        return tl_dim_mod(dims, copy_dim(c, d->a), copy_dim(c, d->b));
+        return tl_dim_mod(dims, a, b);
     case TL_DIM_MIN:
-        return tl_dim_min(dims, copy_dim(c, d->a), copy_dim(c, d->b));
+        return tl_dim_min(dims, a, b);
     case TL_DIM_MAX:
         break;
     }
-    return tl_dim_max(dims, copy_dim(c, d->a), copy_dim(c, d->b));
+    return tl_dim_max(dims, a, b);
 }
 
 /* The map stores pointers to non-const; entries are cells that hold the dim. */

@@ -191,6 +191,55 @@ static tl_interval range_of(const tl_dim *d)
     return TL_INTERVAL_ALL;
 }
 
+bool tl_dim_mentions(const tl_dim *d, const tl_symbol *symbol)
+{
+    for (uint32_t i = 0; i < d->n_symbols; i++)
+        if (d->symbols[i] == symbol)
+            return true;
+    return false;
+}
+
+/* Adds the symbols of `part` to those of d. Dims share lists where they can: most have the same few. */
+static bool add_symbols(tl_dims *dims, tl_dim *d, const tl_dim *part)
+{
+    uint32_t n_new = 0, n = 0, i = 0, k = 0;
+    for (; k < part->n_symbols; k++)
+        n_new += !tl_dim_mentions(d, part->symbols[k]);
+    if (n_new == 0)
+        return true;
+    if (d->n_symbols == 0) {
+        d->symbols = part->symbols;
+        d->n_symbols = part->n_symbols;
+        return true;
+    }
+    const tl_symbol **all = TL_NEW_ARRAY(dims->arena, const tl_symbol *, d->n_symbols + n_new);
+    if (!all)
+        return false;
+    for (k = 0; n < d->n_symbols + n_new; n++) {
+        bool own =
+            k == part->n_symbols || (i < d->n_symbols && d->symbols[i]->id <= part->symbols[k]->id);
+        k += k < part->n_symbols && (!own || d->symbols[i] == part->symbols[k]);
+        all[n] = own ? d->symbols[i++] : part->symbols[k - 1];
+    }
+    d->symbols = all;
+    d->n_symbols = n;
+    return true;
+}
+
+/* Of a dim that is in the table, so that a symbol's list can be its own field. */
+static bool find_symbols(tl_dims *dims, tl_dim *d)
+{
+    bool done = true;
+    if (d->kind == TL_DIM_SYMBOL) {
+        d->symbols = &d->symbol;
+        d->n_symbols = 1;
+    }
+    for (uint32_t i = 0; d->kind == TL_DIM_SUM && i < d->n_terms; i++)
+        for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
+            done = done && add_symbols(dims, d, d->terms[i].atoms[k]);
+    return done && (!d->a || (add_symbols(dims, d, d->a) && add_symbols(dims, d, d->b)));
+}
+
 /* The node equal to d, made when there is none. d->terms is kept in that case. *fresh tells which.
  */
 static const tl_dim *intern(tl_dims *dims, const tl_dim *d, bool *fresh)
@@ -208,6 +257,8 @@ static const tl_dim *intern(tl_dims *dims, const tl_dim *d, bool *fresh)
     *c = (cons){.dim = *d, .self = &c->dim, .next = chain};
     c->dim.id = dims->n_dims++;
     c->dim.range = range_of(d);
+    if (!find_symbols(dims, &c->dim))
+        return &zero_dim;
     if (d->kind != TL_DIM_SUM && d->kind != TL_DIM_CONST) {
         c->term = (tl_dim_term){1, &c->self, 1};
         c->dim.terms = &c->term;
@@ -496,11 +547,11 @@ tl_interval tl_dim_sum_range(int64_t constant, const tl_dim_term *terms, uint32_
 const tl_dim *tl_dim_substitute(tl_dims *dims, const tl_dim *d, const tl_symbol *symbol,
                                 const tl_dim *value)
 {
-    switch (d->kind) {
-    case TL_DIM_CONST:
+    if (!tl_dim_mentions(d, symbol))
         return d;
+    switch (d->kind) {
     case TL_DIM_SYMBOL:
-        return d->symbol == symbol ? value : d;
+        return value;
     case TL_DIM_SUM: {
         const tl_dim *sum = tl_dim_const(dims, d->constant);
         for (uint32_t i = 0; i < d->n_terms; i++) {

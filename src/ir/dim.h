@@ -72,6 +72,8 @@ struct tl_dim {
     const tl_dim *a, *b;     /* FLOORDIV, MOD, MIN, MAX */
     const tl_dim_term *terms; /* SUM; an atom is its own only term */
     uint32_t n_terms;
+    const tl_symbol *const *symbols; /* all that d speaks of at any depth, once each, by id */
+    uint32_t n_symbols;
     tl_interval range;       /* what follows from the symbols' ranges */
 };
 
@@ -104,6 +106,7 @@ const tl_dim *tl_dim_product(tl_dims *dims, const tl_dim *const *d, size_t n);
 const tl_dim *tl_dim_substitute(tl_dims *dims, const tl_dim *d, const tl_symbol *symbol,
                                 const tl_dim *value);
 
+bool tl_dim_mentions(const tl_dim *d, const tl_symbol *symbol);
 bool tl_dim_is_const(const tl_dim *d, int64_t *value); /* value may be NULL */
 bool tl_dim_is(const tl_dim *d, int64_t value);
 

@@ -259,6 +259,31 @@ static bool eval(fixture *f, const char *text, int64_t n, int64_t m, int64_t h, 
     return tl_dim_eval(parse(f, text), values, out);
 }
 
+static void symbols_are_listed_once(void **state)
+{
+    static const struct {
+        const char *text, *symbols;
+    } rows[] = {
+        {"7", ""},
+        {"n", "n"},
+        {"2*n+1", "n"},
+        {"k+n", "nk"},
+        {"h//m", "mh"},
+        {"min(k,n*m)+n", "nmk"},
+        {"(n-k)%5", "nk"},
+        {"max(h,m)*k", "mhk"},
+        {"(h//(n+1))//(m+k)+m*n", "nmhk"},
+    };
+    fixture *f = *state;
+    for (size_t i = 0; i < TL_COUNT(rows); i++) {
+        const tl_dim *d = parse(f, rows[i].text);
+        assert_int_equal(d->n_symbols, strlen(rows[i].symbols));
+        for (uint32_t k = 0; k < d->n_symbols; k++)
+            assert_int_equal(d->symbols[k]->name[0], rows[i].symbols[k]);
+        assert_int_equal(tl_dim_mentions(d, f->k), strchr(rows[i].symbols, 'k') != NULL);
+    }
+}
+
 static void evaluation(void **state)
 {
     fixture *f = *state;
@@ -456,6 +481,7 @@ int main(void)
         TEST(exact_division),
         TEST(ceildiv_is_one_form),
         TEST(substitution),
+        TEST(symbols_are_listed_once),
         TEST(evaluation),
         TEST(random_expressions_keep_their_value),
         TEST(parsing),

@@ -74,20 +74,10 @@ static bool born_inside(const tl_symbol *symbol, const tl_graph *graph)
 /* True when the value of d is not known outside graph. */
 static bool is_local(const tl_dim *d, const tl_graph *graph)
 {
-    switch (d->kind) {
-    case TL_DIM_CONST:
-        return false;
-    case TL_DIM_SYMBOL:
-        return born_inside(d->symbol, graph);
-    case TL_DIM_SUM:
-        for (uint32_t i = 0; i < d->n_terms; i++)
-            for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
-                if (is_local(d->terms[i].atoms[k], graph))
-                    return true;
-        return false;
-    default:
-        return is_local(d->a, graph) || is_local(d->b, graph);
-    }
+    for (uint32_t i = 0; i < d->n_symbols; i++)
+        if (born_inside(d->symbols[i], graph))
+            return true;
+    return false;
 }
 
 /* ---- if ---- */

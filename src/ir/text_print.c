@@ -19,16 +19,8 @@ typedef struct printer {
 
 static void use_dim(printer *p, const tl_dim *d)
 {
-    if (d->kind == TL_DIM_SYMBOL) {
-        p->symbol_used[d->symbol->id] = true;
-    } else if (d->kind == TL_DIM_SUM) {
-        for (uint32_t i = 0; i < d->n_terms; i++)
-            for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
-                use_dim(p, d->terms[i].atoms[k]);
-    } else if (d->kind != TL_DIM_CONST) {
-        use_dim(p, d->a);
-        use_dim(p, d->b);
-    }
+    for (uint32_t i = 0; i < d->n_symbols; i++)
+        p->symbol_used[d->symbols[i]->id] = true;
 }
 
 static void use_type(printer *p, const tl_value *value)
@@ -64,8 +56,7 @@ static void use_graph(printer *p, const tl_graph *graph)
 {
     for (size_t i = 0; i < graph->inputs.n; i++)
         use_type(p, graph->inputs.v[i]);
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         for (uint32_t i = 0; i < node->n_in; i++)
             use_constant(p, node->in[i].value);
         if (node->op != TL_OP_ret)
@@ -197,9 +188,9 @@ static void print_node(printer *p, const tl_node *node, int depth)
 static void print_body(printer *p, const tl_graph *graph, int depth)
 {
     tl_text_add(p->text, "{\n");
-    TL_EACH_NODE(node, graph)
-    if (node->op != TL_OP_ret)
-        print_node(p, node, depth + 1);
+    TL_EACH_NODE (node, graph)
+        if (node->op != TL_OP_ret)
+            print_node(p, node, depth + 1);
     print_indent(p, depth + 1);
     tl_text_add(p->text, "return");
     for (size_t i = 0; i < tl_graph_n_outputs(graph); i++) {

@@ -64,35 +64,21 @@ static tl_status define(validator *v, tl_value *value)
 
 /* The value that a symbol is read from is there. In a text its size on that axis is the symbol;
  * after changes it may have become an expression that is known to be as large. */
-static bool is_born(const validator *v, const tl_dim *d)
+static bool is_born(const validator *v, const tl_symbol *symbol)
 {
-    const tl_value *born = d->symbol->born;
-    if (!born || !is_defined(v, born) || d->symbol->axis >= born->fact.type.rank)
+    const tl_value *born = symbol->born;
+    if (!born || !is_defined(v, born) || symbol->axis >= born->fact.type.rank)
         return false;
-    return !v->written || born->fact.type.dims[d->symbol->axis] == d;
+    const tl_dim *d = born->fact.type.dims[symbol->axis];
+    return !v->written || (d->kind == TL_DIM_SYMBOL && d->symbol == symbol);
 }
 
 static const char *bad_symbol(const validator *v, const tl_dim *d)
 {
-    const char *bad = NULL;
-    switch (d->kind) {
-    case TL_DIM_CONST:
-        return NULL;
-    case TL_DIM_SYMBOL:
-        return is_born(v, d) ? NULL : d->symbol->name;
-    case TL_DIM_SUM:
-        for (uint32_t i = 0; i < d->n_terms && !bad; i++)
-            for (uint32_t k = 0; k < d->terms[i].n_atoms && !bad; k++)
-                bad = bad_symbol(v, d->terms[i].atoms[k]);
-        return bad;
-    case TL_DIM_FLOORDIV:
-    case TL_DIM_MOD:
-    case TL_DIM_MIN:
-    case TL_DIM_MAX:
-        break;
-    }
-    bad = bad_symbol(v, d->a);
-    return bad ? bad : bad_symbol(v, d->b);
+    for (uint32_t i = 0; i < d->n_symbols; i++)
+        if (!is_born(v, d->symbols[i]))
+            return d->symbols[i]->name;
+    return NULL;
 }
 
 /* NULL when the quantisation fits the type. */
@@ -326,8 +312,7 @@ static tl_status check_graph(validator *v, tl_graph *graph)
     }
     for (size_t i = 0; i < graph->inputs.n; i++)
         TRY(check_value(v, graph->inputs.v[i]));
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         TRY(check_node(v, node));
         TRY(tl_check_cancel(cx));
     }

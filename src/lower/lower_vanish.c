@@ -4,13 +4,10 @@
 /* True when the size follows from values, not from the sizes of inputs. */
 static bool is_computed(const tl_dim *d)
 {
-    if (d->kind == TL_DIM_SYMBOL)
-        return d->symbol->born && d->symbol->born->def;
-    bool any = d->a && (is_computed(d->a) || is_computed(d->b));
-    for (uint32_t i = 0; i < d->n_terms; i++)
-        for (uint32_t k = 0; d->kind == TL_DIM_SUM && k < d->terms[i].n_atoms; k++)
-            any = any || is_computed(d->terms[i].atoms[k]);
-    return any;
+    for (uint32_t i = 0; i < d->n_symbols; i++)
+        if (d->symbols[i]->born && d->symbols[i]->born->def)
+            return true;
+    return false;
 }
 
 static bool may_vanish(const tl_dim *d)

@@ -7,8 +7,7 @@
 
 typedef struct liveness {
     tl_arena arena;
-    bool *live;   /* by node id */
-    bool *symbol; /* by symbol id: already followed */
+    bool *live; /* by node id */
     TL_VEC(tl_node *) todo;
 } liveness;
 
@@ -22,20 +21,9 @@ static void keep_node(liveness *l, tl_node *node)
 
 static void keep_dim(liveness *l, const tl_dim *d)
 {
-    int64_t value;
-    if (!d || tl_dim_is_const(d, &value))
-        return;
-    if (d->kind == TL_DIM_SYMBOL) {
-        if (!l->symbol[d->symbol->id] && d->symbol->born)
-            keep_node(l, d->symbol->born->def);
-        l->symbol[d->symbol->id] = true;
-        return;
-    }
-    keep_dim(l, d->a);
-    keep_dim(l, d->b);
-    for (uint32_t i = 0; d->kind == TL_DIM_SUM && i < d->n_terms; i++)
-        for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
-            keep_dim(l, d->terms[i].atoms[k]);
+    for (uint32_t i = 0; d && i < d->n_symbols; i++)
+        if (d->symbols[i]->born)
+            keep_node(l, d->symbols[i]->born->def);
 }
 
 static void keep_attrs(liveness *l, const tl_node *node)
@@ -95,8 +83,7 @@ tl_status tl_pass_dce(tl_model *model)
     liveness l = {0};
     tl_arena_init(&l.arena, model->cx);
     l.live = TL_NEW_ARRAY(&l.arena, bool, model->n_nodes + 1);
-    l.symbol = TL_NEW_ARRAY(&l.arena, bool, tl_dims_n_symbols(model->dims) + 1);
-    if (l.live && l.symbol) {
+    if (l.live) {
         for (size_t i = 0; i < model->entries.n; i++)
             keep_node(&l, model->entries.v[i].graph->last);
         follow(&l);

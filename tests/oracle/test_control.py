@@ -152,3 +152,21 @@ def test_scan_along_other_axes_and_backwards(open_length, tmp_path):
     samples = [{"s0": rng.normal(size=2).astype(np.float32), "a": rng.normal(size=(2, n)).astype(np.float32),
                 "c": rng.normal(size=(n, 2)).astype(np.float32)} for n in ((4, 7) if open_length else (4,))]
     check(proto, samples, tmp_path)
+
+
+def test_loop_collects_rows_of_half_an_open_size(tmp_path):
+    """Rows of ⌈n / 2⌉ numbers: a size that is a quotient of what is known outside of the loop."""
+    body = b.helper.make_graph(
+        [b.node("Identity", "go", "goes"), b.node("Slice", "x zero end zero two", "half"), b.node("Add", "half sum", "row"),
+         b.node("ReduceSum", "row", "next", keepdims=0)], "body",
+        [b.value("i", [], b.INT64), b.value("go", [], b.BOOL), b.value("sum", [])],
+        [b.value("goes", [], b.BOOL), b.value("next", []), b.value("row", None)])
+    proto = b.model([b.helper.make_node("Loop", ["trips", "", "start"], ["last", "rows"], body=body)], [b.value("x", ["n"])],
+                    [b.value("last", []), b.value("rows", [3, "m"])],
+                    {"trips": np.int64(3), "start": np.float32(0), "zero": np.array([0]), "end": np.array([2**62]),
+                     "two": np.array([2])})
+    path = b.save(proto, tmp_path / "m.onnx")
+    np.savez(tmp_path / "x.npz", x=np.arange(1, 6, dtype=np.float32))
+    support.tolite("run", path, "--in", tmp_path / "x.npz", "--out", tmp_path / "y.npz")
+    expected = b.reference(proto, {"x": np.arange(1, 6, dtype=np.float32)})
+    support.assert_agree(list(support.load(tmp_path / "y.npz").values()), expected, "source")

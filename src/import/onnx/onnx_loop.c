@@ -132,15 +132,7 @@ static bool build_body(onnx_call *c, const loop_plan *plan, loop_attempt *x)
 /* True when every symbol of the dim is known outside of the loop. */
 static bool is_outer_dim(const tl_dim *d, size_t first_symbol)
 {
-    if (d->kind == TL_DIM_SYMBOL)
-        return d->symbol->id < first_symbol;
-    if (d->a && !(is_outer_dim(d->a, first_symbol) && is_outer_dim(d->b, first_symbol)))
-        return false;
-    for (uint32_t i = 0; i < d->n_terms; i++)
-        for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
-            if (!is_outer_dim(d->terms[i].atoms[k], first_symbol))
-                return false;
-    return true;
+    return d->n_symbols == 0 || d->symbols[d->n_symbols - 1]->id < first_symbol;
 }
 
 /* A carried value keeps its element type and rank; sizes that change are widened. False: refused.

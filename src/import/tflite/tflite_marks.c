@@ -165,20 +165,10 @@ static bool marked_dims(const tfl_scope *s, uint32_t t, const tl_dim **dims)
 /* Every symbol of d is in born. */
 static bool born_in(const tl_dim *d, const tl_map *born)
 {
-    switch (d->kind) {
-    case TL_DIM_CONST:
-        return true;
-    case TL_DIM_SYMBOL:
-        return tl_map_find_id(born, (uint64_t)d->symbol->id + 1) != NULL;
-    case TL_DIM_SUM:
-        for (uint32_t i = 0; i < d->n_terms; i++)
-            for (uint32_t k = 0; k < d->terms[i].n_atoms; k++)
-                if (!born_in(d->terms[i].atoms[k], born))
-                    return false;
-        return true;
-    default:
-        return born_in(d->a, born) && born_in(d->b, born);
-    }
+    for (uint32_t i = 0; i < d->n_symbols; i++)
+        if (!tl_map_find_id(born, (uint64_t)d->symbols[i]->id + 1))
+            return false;
+    return true;
 }
 
 bool tfl_marked_types(tfl_scope *s, tl_type *types)
