@@ -237,7 +237,7 @@ static void change_number(walk *w, fuzz_random *r, const place *p)
     else if (p->table == OPTIONS && fuzz_below(r, 2)) /* whatever its width, the low byte counts */
         number = (old & ~255) | (int64_t)fuzz_below(r, 6);
     if (other && fuzz_below(r, 3) == 0)
-        memcpy(w->p + p->at, w->p + other->at, p->width);
+        memmove(w->p + p->at, w->p + other->at, p->width);
     else
         memcpy(w->p + p->at, &number, p->width);
 }

@@ -161,6 +161,14 @@ static size_t utf8_length(tl_str s)
     return 0;
 }
 
+bool tl_str_is_utf8(tl_str s)
+{
+    for (size_t n; s.n; s = (tl_str){s.p + n, s.n - n})
+        if (!(n = utf8_length(s)))
+            return false;
+    return true;
+}
+
 void tl_text_add_json(tl_text *text, tl_str s)
 {
     static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";

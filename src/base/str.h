@@ -23,6 +23,7 @@ bool tl_str_ends(tl_str s, const char *suffix);
 /* First part of *rest up to sep; *rest moves behind it. False when *rest was exhausted. */
 bool tl_str_split(tl_str *rest, char sep, tl_str *part);
 uint64_t tl_str_hash(tl_str s);
+bool tl_str_is_utf8(tl_str s);
 /* Whole of s as a number; false when it is not one or does not fit. Decimal, no locale. */
 bool tl_str_to_i64(tl_str s, int64_t *out);
 bool tl_str_to_f64(tl_str s, double *out);

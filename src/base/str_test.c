@@ -91,6 +91,7 @@ static void json_escapes(void **state)
         tl_text_init(&text, &arena);
         tl_text_add_json(&text, cases[i].from);
         assert_string_equal(tl_text_get(&text), cases[i].to);
+        assert_int_equal(tl_str_is_utf8(cases[i].from), !strstr(cases[i].to, "\xef\xbf\xbd"));
     }
 }
 

@@ -29,7 +29,9 @@ static int pool_axes(const tl_node *node, pool_axis *a)
         const tl_dim *end = tl_dim_mul_i(dims, tl_dim_add_i(dims, a[i].out, -1), a[i].w.stride);
         end = tl_dim_add_i(dims, end, (a[i].w.k - 1) * a[i].w.dilation + 1);
         end = tl_dim_sub(dims, tl_dim_sub(dims, end, a[i].w.n), a[i].w.lo);
-        a[i].w.hi = tl_dim_max(dims, a[i].w.hi, end);
+        /* less than was given where a window that would begin in it is left out */
+        a[i].w.hi = tl_dim_max(dims, end, zero);
+        a[i].counted = tl_dim_min(dims, a[i].counted, a[i].w.hi);
     }
     return n;
 }

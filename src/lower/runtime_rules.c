@@ -201,18 +201,31 @@ static bool parameter_is_wide(const rule_case *c)
     return false;
 }
 
+/* The source itself demands that an open size have this value, and the user was told so. */
+static bool is_assumed(const tl_model *model, const tl_dim *size, int64_t value)
+{
+    const tl_dim *known = tl_dim_const(model->dims, value);
+    for (size_t i = 0; i < model->assumptions.n; i++) {
+        const tl_assumption *a = &model->assumptions.v[i];
+        if ((a->a == size && a->b == known) || (a->a == known && a->b == size))
+            return true;
+    }
+    return false;
+}
+
 static bool bakes_open_size(const rule_case *c)
 {
+    const tl_model *model = c->node->graph->model;
+    int64_t product = 1;
     size_t n = 0;
     const int64_t *shape = contents(c, 1, &n);
     if (!shape || tl_type_is_static(tl_type_of(c->node->in[0].value)))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (shape[i] < 0)
+        if (shape[i] < 0 || !tl_mul_i64(product, shape[i], &product))
             return false;
-    const tl_dim *count =
-        tl_type_count(c->node->graph->model->dims, tl_type_of(c->node->in[0].value));
-    return !tl_dim_is_const(count, NULL);
+    const tl_dim *count = tl_type_count(model->dims, tl_type_of(c->node->in[0].value));
+    return !tl_dim_is_const(count, NULL) && !is_assumed(model, count, product);
 }
 
 static bool has_many_taps(const rule_case *c)

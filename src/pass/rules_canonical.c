@@ -103,7 +103,11 @@ static tl_value *build_identity_transpose(tl_builder *b, const tl_match *m)
 static tl_value *build_zero_pad(tl_builder *b, const tl_match *m)
 {
     (void)b;
-    return tl_same_type(m->x[0], m->root->out[0]) ? m->x[0] : NULL;
+    const tl_pad_attrs *a = tl_attrs_of(m->root, pad);
+    for (size_t i = 0; i < a->lo.n; i++) /* -1 and 1 keep the size, but not the elements */
+        if (!tl_dim_is(a->lo.v[i], 0) || !tl_dim_is(a->hi.v[i], 0))
+            return NULL;
+    return m->x[0];
 }
 
 /* ---- chains ---- */

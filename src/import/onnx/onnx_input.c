@@ -177,7 +177,7 @@ static const tl_dim *param_dim(onnx_importer *imp, tl_str param)
     else if (!tl_dims_find_symbol(dims, param))
         value.dim = tl_dim_symbol(dims, tl_dims_symbol(dims, param, TL_INTERVAL_SIZE, 0));
     if (!value.dim)
-        value.dim = fresh_dim(imp, param);
+        value.dim = fresh_dim(imp, tl_str_is_utf8(param) ? param : TL_STR("size"));
     (void)tl_map_put(&imp->params, param, value.pointer);
     return value.dim;
 }

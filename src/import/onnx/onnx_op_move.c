@@ -11,12 +11,12 @@ void onnx_import_transpose(onnx_call *c)
     if (!x)
         return;
     int rank = onnx_rank(x);
-    if (given && n && n != (size_t)rank) {
+    if (n && n != (size_t)rank) {
         onnx_malformed(c, "attribute perm: expected %d axes, found %zu", rank, n);
         return;
     }
     for (int i = 0; i < rank; i++) {
-        perm[i] = given ? onnx_axis(c, given[i], rank) : rank - 1 - i;
+        perm[i] = n ? onnx_axis(c, given[i], rank) : rank - 1 - i;
         if (perm[i] < 0)
             return;
         if (seen[perm[i]]) {

@@ -26,7 +26,8 @@ static void read_symbol(tfl_reader *r, tl_str line)
     if (!tl_marks_next(&line, r->arena, &name) || !tl_marks_next_int(&line, &lo) ||
         !tl_marks_next_int(&line, &hi) || !tl_marks_next_int(&line, &hint))
         return;
-    if (name.n && lo >= 0 && lo <= hi && hint >= 0 && !tl_dims_find_symbol(r->model->dims, name))
+    if (name.n && tl_str_is_utf8(name) && lo >= 0 && lo <= hi && hint >= 0 &&
+        !tl_dims_find_symbol(r->model->dims, name))
         (void)tl_dims_symbol(r->model->dims, name, (tl_interval){lo, hi}, hint);
 }
 

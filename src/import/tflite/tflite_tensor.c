@@ -133,6 +133,8 @@ tl_type tfl_input_type(tfl_reader *r, const tfl_tensor *tensor, tl_str name)
 {
     tl_dims *dims = r->model->dims;
     const tl_dim *d[TL_MAX_RANK];
+    if (!tl_str_is_utf8(name)) /* names of symbols are told apart as text */
+        name = TL_STR("size");
     for (int i = 0; i < tensor->rank; i++) {
         if (tensor->signature[i] >= 0) {
             d[i] = tl_dim_const(dims, tensor->signature[i]);
