@@ -186,9 +186,38 @@ def pictures():
     yield "interlaced.png", png(2, 8, 3, interlace=1)
     yield "small.jpg", jpeg()
 
+def archives():
+    """Programs of the tests, without what only debuggers read: name, archive, and members of their own as seeds."""
+    import io
+    import zipfile
+    programs = CORPUS.parents[1] / "tests" / "torch" / "programs"
+    for path in [*(programs / f"{n}.pt" for n in ("BranchWrites", "Collect", "Dicts", "While", "Writes", "Objects", "Tuples"))]:
+        out = io.BytesIO()
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
+            kept = [i for i in old.infolist() if not i.filename.endswith(("debug_pkl", "serialization_id"))]
+            for info in kept:
+                new.writestr(zipfile.ZipInfo(info.filename), old.read(info))
+            yield path, out.getvalue(), {pathlib.Path(i.filename).name: old.read(i) for i in kept}
+
+def write_torch():
+    for path, whole, members in archives():
+        (CORPUS / "archive" / path.name).write_bytes(whole)
+        (CORPUS / "script" / f"{path.stem}.py").write_bytes(members["__torch__.py"])
+        (CORPUS / "pickle" / f"{path.stem}.pkl").write_bytes(members["data.pkl"])
+    import collections
+    import pickle
+    for protocol in range(6):
+        value = collections.OrderedDict(a=[1, -2, 2**40, 2.5, None, True], b=("text", b"bytes", {1: {2}}))
+        (CORPUS / "pickle" / f"protocol_{protocol}.pkl").write_bytes(pickle.dumps(value, protocol))
+    (CORPUS / "json" / "values.json").write_text('{"a": [1, -2.5e3, NaN, Infinity, null, true], "b": {"c": "\\u00e9\\n"}}')
+    (CORPUS / "json" / "nodes.json").write_text(
+        '{"graph_module": {"graph": {"inputs": [{"as_tensor": {"name": "x"}}], "nodes": [{"target": "torch.ops.aten.relu.default", '
+        '"inputs": [{"name": "self", "arg": {"as_tensor": {"name": "x"}}, "kind": 1}], "outputs": [{"as_tensor": {"name": "y"}}], '
+        '"metadata": {}}], "tensor_values": {"x": {"dtype": 7, "sizes": [{"as_int": 2}]}}}}}')
+
 def main():
     program = sys.argv[1] if len(sys.argv) > 1 else CORPUS.parents[1] / "build" / "tolite"
-    for name in ("onnx", "text", "tflite", "npz", "picture"):
+    for name in ("onnx", "text", "tflite", "npz", "picture", "archive", "pickle", "json", "script"):
         (CORPUS / name).mkdir(parents=True, exist_ok=True)
     for make in MODELS:
         model = make()
@@ -204,6 +233,7 @@ def main():
     np.savez_compressed(CORPUS / "npz" / "deflated.npz", x=np.zeros((30, 30), np.float64), y=np.arange(5, dtype=np.uint8))
     for name, data in pictures():
         (CORPUS / "picture" / name).write_bytes(data)
+    write_torch()
     np.save(CORPUS / "npz" / "lone.npy", np.arange(4, dtype=np.float16))
 
 if __name__ == "__main__":

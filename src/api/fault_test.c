@@ -344,6 +344,10 @@ static const job jobs[] = {
     {"convert control flow", CONTROL, convert_to_memory, false},
     {"print control flow", CONTROL, print_stages, false},
     {"convert small", SEEDS "conv.onnx", convert_to_file, true},
+    {"convert .pt2", DIGITS "digits.pt2", convert_to_file, true},
+    {"run .pt2", DIGITS "digits.pt2", run_random, false},
+    {"convert TorchScript", PROGRAMS "Collect.pt", convert_to_file, true, "x=f32:5,2"},
+    {"run TorchScript", PROGRAMS "Recurrent.pt", run_random, false, "x=f32:2,4,6"},
     {"run control flow", CONTROL, run_random, false},
     {"convert a script", PROGRAMS "Window.pt", convert_to_memory, false, "x=f32:n,3"},
     {"print lists and texts", PROGRAMS "Lists.pt", print_stages, false, "x=f32:2,3"},
@@ -397,13 +401,19 @@ typedef struct outcome {
     char text[200];
 } outcome;
 
+static tl_open_options open_options(const char *const *input)
+{
+    tl_open_options options;
+    tl_open_options_init(&options);
+    options.inputs = input;
+    options.n_inputs = *input != NULL;
+    return options;
+}
+
 static tl_status open_and_work(work *w, const job *j)
 {
     tl_network *network;
-    tl_open_options options;
-    tl_open_options_init(&options);
-    options.inputs = &j->input;
-    options.n_inputs = j->input != NULL;
+    tl_open_options options = open_options(&j->input);
     TRY(tl_open(w->cx, j->path, &options, &network));
     tl_status status = j->work(w, network);
     tl_close(network);
@@ -566,10 +576,12 @@ static void every_system_call_may_fail(void **state)
 /* ---- cut files ---- */
 
 /* Everything a hostile file may reach: open, describe, run. */
-static tl_status work_on(work *w, const char *name, const void *data, size_t size)
+static tl_status work_on(work *w, const char *name, const char *input, const void *data,
+                         size_t size)
 {
     tl_network *network;
-    TRY(tl_open_memory(w->cx, name, data, size, NULL, &network));
+    tl_open_options options = open_options(&input);
+    TRY(tl_open_memory(w->cx, name, data, size, &options, &network));
     tl_status status = describe_file(w, network);
     if (status == TL_OK)
         status = run_random(w, network);
@@ -577,7 +589,7 @@ static tl_status work_on(work *w, const char *name, const void *data, size_t siz
     return status;
 }
 
-static void cut_at_every_length(const char *name, const char *path)
+static void cut_at_every_length(const char *name, const char *path, const char *input)
 {
     size_t size;
     char *data = read_file(path, &size);
@@ -586,7 +598,7 @@ static void cut_at_every_length(const char *name, const char *path)
         work w = {.cx = faulty_context(&nothing)};
         char *part = malloc(n + !n); /* so that one byte too far is seen */
         memcpy(part, data, n);
-        tl_status status = work_on(&w, name, part, n);
+        tl_status status = work_on(&w, name, input, part, n);
         bool said = tl_diagnostics_count(w.cx) > 0;
         tl_context_free(w.cx);
         free(part);
@@ -602,14 +614,16 @@ static void cut_at_every_length(const char *name, const char *path)
 static void files_may_end_anywhere(void **state)
 {
     (void)state;
-    cut_at_every_length("digits.onnx", DIGITS "digits.onnx");
-    cut_at_every_length("digits.tflite", "digits.tflite");
-    cut_at_every_length("conv.onnx", SEEDS "conv.onnx");
-    cut_at_every_length("index.onnx", SEEDS "index.onnx");
-    cut_at_every_length("loop.onnx", SEEDS "loop.onnx");
-    cut_at_every_length("conv.tflite", "conv.tflite");
-    cut_at_every_length("control.tflite", "control.tflite");
-    cut_at_every_length("control.txt", CONTROL);
+    cut_at_every_length("digits.onnx", DIGITS "digits.onnx", NULL);
+    cut_at_every_length("digits.tflite", "digits.tflite", NULL);
+    cut_at_every_length("conv.onnx", SEEDS "conv.onnx", NULL);
+    cut_at_every_length("index.onnx", SEEDS "index.onnx", NULL);
+    cut_at_every_length("loop.onnx", SEEDS "loop.onnx", NULL);
+    cut_at_every_length("conv.tflite", "conv.tflite", NULL);
+    cut_at_every_length("control.tflite", "control.tflite", NULL);
+    cut_at_every_length("control.txt", CONTROL, NULL);
+    cut_at_every_length("digits.pt2", DIGITS "digits.pt2", NULL);
+    cut_at_every_length("Collect.pt", PROGRAMS "Collect.pt", "x=f32:5,2");
 }
 
 /* ---- setup ---- */

@@ -15,11 +15,19 @@ tl_const *tl_const_new(tl_arena *arena, tl_const_kind kind, tl_dtype dtype, int 
     tl_const *c = TL_NEW(arena, tl_const);
     if (!c)
         return NULL;
-    *c = (tl_const){.kind = kind, .dtype = dtype, .rank = rank};
-    for (int i = 0; i < rank; i++)
+    *c = (tl_const){.kind = kind, .dtype = dtype, .rank = rank, .count = 1};
+    uint64_t size;
+    bool fits = true, empty = false;
+    for (int i = 0; i < rank; i++) {
         c->shape[i] = shape[i];
-    c->count = tl_shape_product(shape, 0, rank);
-    return c;
+        empty = empty || shape[i] == 0;
+        fits = tl_mul_i64(c->count, TL_MAX(shape[i], 1), &c->count) && fits;
+    }
+    c->count = empty ? 0 : c->count;
+    if ((fits || empty) && tl_dtype_size(dtype, c->count, &size))
+        return c;
+    tl_fail(arena->cx, TL_U005, NULL, "a constant of more bytes than 64 bits can count");
+    return NULL;
 }
 
 int64_t tl_shape_product(const int64_t *shape, int from, int to)

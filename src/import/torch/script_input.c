@@ -216,10 +216,11 @@ static const tl_pickle *find_traced(script_eval *ev, const script_function *meth
     return name ? tl_pickle_find(root, name) : NULL;
 }
 
-/* The first parameter of the module, as far as its shape tells what goes in. */
-static const tl_pickle_tensor *first_parameter(const tl_pickle *p, int depth)
+/* The first parameter of the module, as far as its shape tells what goes in; within the first budget values, since
+ * objects may hold each other in more ways than can be counted. */
+static const tl_pickle_tensor *first_parameter(const tl_pickle *p, int depth, int *budget)
 {
-    if (!p || depth > 32)
+    if (!p || depth > 32 || (*budget)-- <= 0)
         return NULL;
     if (p->kind == TL_PICKLE_TENSOR)
         return p->tensor->rank >= 2 ? p->tensor : NULL;
@@ -228,14 +229,15 @@ static const tl_pickle_tensor *first_parameter(const tl_pickle *p, int depth)
                           items->kind == TL_PICKLE_TUPLE);
     const tl_pickle_tensor *found = NULL;
     for (size_t i = 0; many && i < items->n && !found; i++)
-        found = first_parameter(items->items[i], depth + 1);
+        found = first_parameter(items->items[i], depth + 1, budget);
     return found;
 }
 
 static const char *guess_type(script_eval *ev, const tl_pickle *root)
 {
     static const char *const sizes[] = {"", "", "", ",1000", ",224,224", ",16,112,112"};
-    const tl_pickle_tensor *t = first_parameter(root, 0);
+    int budget = 10000;
+    const tl_pickle_tensor *t = first_parameter(root, 0, &budget);
     if (!t || t->rank > 5)
         return "f32:1,3,224,224";
     const char *text =
