@@ -133,7 +133,7 @@ void aten_apply(aten_env *env, const aten_row *row, bool in_place, const aten_ar
     run_handler(&c);
     bool failed = tl_context_status(env->cx) != TL_OK;
     for (size_t i = 0; failed && i < s->n_results; i++)
-        if (results[i].kind == ATEN_NONE && !s->list_result[i])
+        if (results[i].kind == ATEN_NONE && !(s->list_result && s->list_result[i]))
             results[i] = poison_tensor(env);
     if (in_place && s->n_results && args[0].kind == ATEN_TENSOR)
         write_result(env, args[0].t, &results[0]);

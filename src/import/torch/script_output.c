@@ -31,7 +31,8 @@ static void refuse_output(output_maker *m, tl_str path, const char *what)
 static void add_leaf(output_maker *m, tl_str path, tl_value *v)
 {
     if (m->values.n == MAX_OUTPUTS) {
-        refuse_output(m, path, "there are too many");
+        if (tl_context_status(m->ev->cx) == TL_OK) /* said once */
+            refuse_output(m, path, "there are too many");
         return;
     }
     (void)tl_vec_push(m->ev->arena, m->names, path.n ? path : TL_STR("output"));
