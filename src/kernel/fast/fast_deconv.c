@@ -41,6 +41,7 @@ static void deconv_tile(const deconv_job *job, int64_t row, int64_t o, int rows,
                          .taps = 1,
                          .run = (size_t)job->depth,
                          .bias = panel,
+                         .ahead = panel,
                          .c = job->y + (row * w->out[2] + o) * job->filters +
                               (int64_t)group * job->n + n,
                          .ldc = (size_t)(w->stride[2] * job->filters),
