@@ -1,7 +1,7 @@
 /* The text of TorchScript: functions and classes or a refusal. */
 #include "fuzz.h"
 
-#include "import/torch/script_syntax.h"
+#include "import/torch/script/script_syntax.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

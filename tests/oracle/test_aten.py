@@ -11,7 +11,7 @@ import pytest
 import support
 
 OPS = support.ROOT / "tests" / "torch" / "ops"
-TABLE = support.ROOT / "src" / "import" / "torch" / "aten.def"
+TABLE = support.ROOT / "src" / "import" / "torch" / "aten" / "aten.def"
 
 
 def recorded(path):
