@@ -225,6 +225,7 @@ static tl_value *find_tensor(pt2_reader *r, tl_str name, bool is_constant, bool 
 
 tl_value *pt2_weight(pt2_reader *r, tl_str name, bool is_constant, bool *is_complex)
 {
+    *is_complex = false;
     const char *key =
         tl_arena_printf(r->arena, "%c%.*s", is_constant ? 'c' : 'w', TL_STR_ARG(name));
     pt2_tensor *tensor = key ? tl_map_find(&r->tensors, tl_str_from(key)) : NULL;
