@@ -115,6 +115,12 @@ bool tl_fast_activation(tl_tfl_activation activation, float *lo, float *hi)
     }
 }
 
+bool tl_fast_clamps(tl_tfl_activation activation)
+{
+    float lo = -INFINITY, hi = INFINITY;
+    return tl_fast_activation(activation, &lo, &hi);
+}
+
 tl_status tl_fast_read(tl_context *cx, const tl_const *c, int64_t first, int64_t n, float *out,
                        tl_arena *scratch)
 {

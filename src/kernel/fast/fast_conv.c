@@ -41,14 +41,12 @@ bool tl_fast_filter_fits(const tl_fast_site *site)
 static bool fits_convolution(const tl_fast_site *site)
 {
     const tl_node *node = site->node;
-    float lo, hi;
     if (!tl_fast_all_f32(node))
         return false;
-    if (node->op == TL_OP_tfl_conv_2d &&
-        !tl_fast_activation(tl_attrs_of(node, tfl_conv)->activation, &lo, &hi))
+    if (node->op == TL_OP_tfl_conv_2d && !tl_fast_clamps(tl_attrs_of(node, tfl_conv)->activation))
         return false;
     if (node->op == TL_OP_tfl_depthwise_conv_2d &&
-        !tl_fast_activation(tl_attrs_of(node, tfl_depthwise)->activation, &lo, &hi))
+        !tl_fast_clamps(tl_attrs_of(node, tfl_depthwise)->activation))
         return false;
     return tl_fast_filter_fits(site);
 }

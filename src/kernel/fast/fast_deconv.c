@@ -94,12 +94,11 @@ static void deconv_rows(const void *user, int64_t first, int64_t end, int worker
 static bool deconv_fits(const tl_fast_site *site)
 {
     const tl_node *node = site->node;
-    float lo, hi;
     if (node->op == TL_OP_tfl_transpose_conv) {
         const tl_type *x = tl_type_of(node->in[2].value), *y = tl_type_of(node->out[0]);
         if (x->dtype != TL_F32 || x->quant || y->quant ||
             tl_type_of(node->in[1].value)->dtype != TL_F32 ||
-            !tl_fast_activation(tl_attrs_of(node, tfl_transpose_conv)->activation, &lo, &hi))
+            !tl_fast_clamps(tl_attrs_of(node, tfl_transpose_conv)->activation))
             return false;
     } else if (!tl_fast_all_f32(node)) {
         return false;

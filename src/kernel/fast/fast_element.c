@@ -194,9 +194,8 @@ static tl_tfl_activation activation_of(tl_op op, const void *attrs)
 static bool binary_fits(const tl_fast_site *site)
 {
     const tl_node *node = site->node;
-    float lo, hi;
     return tl_fast_all_f32(node) && binary_forms[node->op] &&
-           tl_fast_activation(activation_of(node->op, node->attrs), &lo, &hi);
+           tl_fast_clamps(activation_of(node->op, node->attrs));
 }
 
 typedef struct binary_job {

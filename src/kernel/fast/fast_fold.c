@@ -40,11 +40,10 @@ static void pool_pixels(const void *user, int64_t first, int64_t end, int worker
 static bool pool_fits(const tl_fast_site *site)
 {
     const tl_node *node = site->node;
-    float lo, hi;
     if (!tl_fast_all_f32(node))
         return false;
     return tl_op_get(node->op)->attrs != TL_ATTRS_tfl_pool ||
-           tl_fast_activation(tl_attrs_of(node, tfl_pool)->activation, &lo, &hi);
+           tl_fast_clamps(tl_attrs_of(node, tfl_pool)->activation);
 }
 
 static tl_status pool_setup(const tl_fast_call *fast, pool_job *job)

@@ -35,12 +35,11 @@ static bool right_is_packed(const tl_fast_site *site)
 static bool matmul_fits(const tl_fast_site *site)
 {
     const tl_node *node = site->node;
-    float lo, hi;
     if (!tl_fast_all_f32(node))
         return false;
     if (node->op == TL_OP_tfl_fully_connected)
         return right_is_packed(site) &&
-               tl_fast_activation(tl_attrs_of(node, tfl_fully_connected)->activation, &lo, &hi);
+               tl_fast_clamps(tl_attrs_of(node, tfl_fully_connected)->activation);
     return true;
 }
 

@@ -14,6 +14,8 @@ bool tl_fast_all_f32(const tl_node *node);
 bool tl_fast_constant(const tl_fast_site *site, size_t i);
 /* The part of an activation that is a clamp, met with *lo and *hi. False: it is none. */
 bool tl_fast_activation(tl_tfl_activation activation, float *lo, float *hi);
+/* Whether it is one. */
+bool tl_fast_clamps(tl_tfl_activation activation);
 /* Reads a whole f32 constant operand; zeros when it is absent. n: its elements. */
 tl_status tl_fast_read(tl_context *cx, const tl_const *c, int64_t first, int64_t n, float *out,
                        tl_arena *scratch);
