@@ -75,6 +75,18 @@ static void show_diff(cli *c, const char *text)
     puts(json_true(report, "agree") ? "the models agree" : "the models DIFFER");
 }
 
+/* To the file of --report, and to stdout as --json wants it or for humans. False: the file cannot be written. */
+static bool put_report(cli *c, const char *report, void (*show)(cli *c, const char *report))
+{
+    bool written =
+        !cli_has(c, OPT_report) || cli_write_text(cli_value(c, OPT_report), report) == TL_OK;
+    if (cli_has(c, OPT_json))
+        puts(report);
+    else
+        show(c, report);
+    return written;
+}
+
 /* --stage a,b or the stage for B alone. */
 static void split_stages(const char *text, const char **a, const char **b)
 {
@@ -126,13 +138,8 @@ static tl_status diff_networks(cli *c, tl_network *a, tl_network *b)
     const char *report = NULL;
     if (status == TL_OK)
         status = tl_diff(runner_a, runner_b, inputs, &options, &report);
-    if (report && cli_has(c, OPT_report) &&
-        cli_write_text(cli_value(c, OPT_report), report) != TL_OK)
+    if (report && !put_report(c, report, show_diff))
         status = TL_ENVIRONMENT;
-    if (report && cli_has(c, OPT_json))
-        puts(report);
-    else if (report)
-        show_diff(c, report);
     tl_runner_free(runner_b);
     tl_runner_free(runner_a);
     tl_arrays_free(inputs);
@@ -214,13 +221,8 @@ static tl_status bisect_networks(cli *c, tl_network *a, tl_network *b)
         status = cli_inputs(c, a, &inputs, &samples);
     if (status == TL_OK)
         status = tl_bisect(a, b, inputs, &options, &report);
-    if (report && cli_has(c, OPT_report) &&
-        cli_write_text(cli_value(c, OPT_report), report) != TL_OK)
+    if (report && !put_report(c, report, show_bisection))
         status = TL_ENVIRONMENT;
-    if (report && cli_has(c, OPT_json))
-        puts(report);
-    else if (report)
-        show_bisection(c, report);
     tl_arrays_free(inputs);
     return status;
 }

@@ -374,23 +374,12 @@ void aten_op_replication_pad(aten_call *c)
 
 /* ---- shuffles of channels, [..., c, h, w] ---- */
 
-/* [*b, c r r, h, w] to [*b, c, h r, w r] */
-void aten_op_pixel_shuffle(aten_call *c)
+/* The last three axes of x as five (split), in another order, as three again (joined). */
+static void return_shuffled(aten_call *c, tl_value *x, const tl_dim *const *split, const int *order,
+                            const tl_dim *const *joined_dims)
 {
-    tl_value *x = aten_value(c, 0);
     int rank = aten_rank(x), lead = rank - 3, perm[TL_MAX_RANK];
-    int64_t r = aten_int(c, 1, 1);
     const tl_dim *dims[TL_MAX_RANK], *out[TL_MAX_RANK];
-    if (rank < 3 || rank + 2 > TL_MAX_RANK || r < 1) {
-        aten_malformed(c, "rank %d, factor %lld", rank, (long long)r);
-        return;
-    }
-    const tl_dim *channels = tl_dim_floordiv(c->dims, aten_size(x, lead), aten_i(c, r * r));
-    const tl_dim *split[] = {channels, aten_i(c, r), aten_i(c, r), aten_size(x, lead + 1),
-                             aten_size(x, lead + 2)};
-    const tl_dim *joined_dims[] = {channels, tl_dim_mul_i(c->dims, aten_size(x, lead + 1), r),
-                                   tl_dim_mul_i(c->dims, aten_size(x, lead + 2), r)};
-    static const int order[] = {0, 3, 1, 4, 2};
     for (int i = 0; i < lead; i++) {
         dims[i] = out[i] = aten_size(x, i);
         perm[i] = i;
@@ -405,13 +394,31 @@ void aten_op_pixel_shuffle(aten_call *c)
     aten_return(c, 0, tl_build_reshape(c->b, x, out, rank));
 }
 
+/* [*b, c r r, h, w] to [*b, c, h r, w r] */
+void aten_op_pixel_shuffle(aten_call *c)
+{
+    tl_value *x = aten_value(c, 0);
+    int rank = aten_rank(x), lead = rank - 3;
+    int64_t r = aten_int(c, 1, 1);
+    if (rank < 3 || rank + 2 > TL_MAX_RANK || r < 1) {
+        aten_malformed(c, "rank %d, factor %lld", rank, (long long)r);
+        return;
+    }
+    const tl_dim *channels = tl_dim_floordiv(c->dims, aten_size(x, lead), aten_i(c, r * r));
+    const tl_dim *split[] = {channels, aten_i(c, r), aten_i(c, r), aten_size(x, lead + 1),
+                             aten_size(x, lead + 2)};
+    const tl_dim *joined_dims[] = {channels, tl_dim_mul_i(c->dims, aten_size(x, lead + 1), r),
+                                   tl_dim_mul_i(c->dims, aten_size(x, lead + 2), r)};
+    static const int order[] = {0, 3, 1, 4, 2};
+    return_shuffled(c, x, split, order, joined_dims);
+}
+
 /* [*b, c, h r, w r] to [*b, c r r, h, w] */
 void aten_op_pixel_unshuffle(aten_call *c)
 {
     tl_value *x = aten_value(c, 0);
-    int rank = aten_rank(x), lead = rank - 3, perm[TL_MAX_RANK];
+    int rank = aten_rank(x), lead = rank - 3;
     int64_t r = aten_int(c, 1, 1);
-    const tl_dim *dims[TL_MAX_RANK], *out[TL_MAX_RANK];
     if (rank < 3 || rank + 2 > TL_MAX_RANK || r < 1) {
         aten_malformed(c, "rank %d, factor %lld", rank, (long long)r);
         return;
@@ -421,18 +428,7 @@ void aten_op_pixel_unshuffle(aten_call *c)
     const tl_dim *split[] = {aten_size(x, lead), h, aten_i(c, r), w, aten_i(c, r)};
     const tl_dim *joined_dims[] = {tl_dim_mul_i(c->dims, aten_size(x, lead), r * r), h, w};
     static const int order[] = {0, 2, 4, 1, 3};
-    for (int i = 0; i < lead; i++) {
-        dims[i] = out[i] = aten_size(x, i);
-        perm[i] = i;
-    }
-    for (int i = 0; i < 5; i++) {
-        dims[lead + i] = split[i];
-        perm[lead + i] = lead + order[i];
-    }
-    for (int i = 0; i < 3; i++)
-        out[lead + i] = joined_dims[i];
-    x = tl_build_transpose(c->b, tl_build_reshape(c->b, x, dims, rank + 2), perm);
-    aten_return(c, 0, tl_build_reshape(c->b, x, out, rank));
+    return_shuffled(c, x, split, order, joined_dims);
 }
 
 /* channel_shuffle(self, groups): [n, g, c / g, ...] with the middle axes swapped */
