@@ -7,8 +7,10 @@ static const int to_last[4] = {0, 2, 3, 1}, to_first[4] = {0, 3, 1, 2};
 /* With one channel, or one pixel, the transpose is a reshape: no two axes longer than 1 pass each other. */
 static bool reshapes_by(const tl_node *node, const int *perm)
 {
+    if (node->op != TL_OP_reshape)
+        return false;
     const tl_type *x = tl_type_of(node->in[0].value), *y = tl_type_of(node->out[0]);
-    if (node->op != TL_OP_reshape || x->rank != 4 || y->rank != 4)
+    if (x->rank != 4 || y->rank != 4)
         return false;
     for (int i = 0, last = -1; i < 4; i++) {
         if (y->dims[i] != x->dims[perm[i]])
