@@ -92,17 +92,17 @@ static void no_fit(torch_archive *a, tl_str what, const char *why)
 /* Elements that the window reaches over, from its first; 0 for an empty one. -1: not a window. */
 static int64_t reach_of(const torch_layout *w)
 {
-    int64_t last = 0, step;
+    int64_t reach = 1, step;
     bool empty = false;
     for (int i = 0; i < w->rank; i++) {
         if (w->shape[i] < 0 || w->stride[i] < 0)
             return -1;
         empty |= w->shape[i] == 0;
         if (!tl_mul_i64(TL_MAX(w->shape[i] - 1, 0), w->stride[i], &step) ||
-            !tl_add_i64(last, step, &last))
+            !tl_add_i64(reach, step, &reach))
             return -1;
     }
-    return empty ? 0 : last + 1;
+    return empty ? 0 : reach;
 }
 
 /* Axes with more than one element by falling stride; true when those that are not repeated are

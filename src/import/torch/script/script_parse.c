@@ -484,7 +484,7 @@ static script_field parse_field(parser *p)
 {
     script_field field = {.name = p->token.text};
     const script_expr *target = parse_expr(p);
-    if (target->kind == SCRIPT_EXPR_INDEX && target->n_items > 0 && target->items[0] &&
+    if (target->kind == SCRIPT_EXPR_INDEX && target->n > 0 && target->items[0] &&
         target->items[0]->kind == SCRIPT_EXPR_STR) {
         field.name = target->items[0]->text;
         expect_op(p, "=");
