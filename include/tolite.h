@@ -161,8 +161,11 @@ struct tl_convert_options {
     int verify;          /* 0 no, else number of samples on which file and source are compared */
     bool verify_reference; /* run the source on reference kernels only */
     const tl_arrays *golden; /* recorded inputs and outputs to compare with; may be NULL */
+    bool golden_steps;   /* axis 0 of every array of golden is successive calls */
     double atol, rtol, min_sqnr; /* replace the agreement rule when > 0 */
     bool strip;          /* no marks and descriptions in the file */
+    bool show_state;     /* what the model keeps from one run to the next becomes inputs and outputs of the file,
+                            instead of variables inside it */
     bool detail;         /* the report also tells of every op of the file, of the source's ops and of the time each step took */
 };
 
@@ -258,7 +261,8 @@ typedef struct tl_diff_options {
 } tl_diff_options;
 
 void tl_diff_options_init(tl_diff_options *options);
-/* Runs both on the same inputs; TL_OK or TL_DIFFERS. report: JSON, lives as long as a. */
+/* Runs both on the same inputs; TL_OK or TL_DIFFERS. Where one keeps state that the other, a file written with
+ * show_state, has as inputs and outputs, that one keeps it, too. report: JSON, lives as long as a. */
 tl_status tl_diff(tl_runner *a, tl_runner *b, const tl_arrays *inputs, const tl_diff_options *options,
                   const char **report);
 typedef struct tl_bisect_options {

@@ -117,6 +117,21 @@ static void list_transpose(node_walk *walk, const tl_node *node)
     tl_json_close(json, '}');
 }
 
+/* What is kept from run to run, hidden or as inputs and outputs. */
+static void add_states(tl_json *json, tl_arena *arena, const tl_entry *e)
+{
+    size_t n = e->n_shown + e->n_state;
+    tl_json_open(json, "states", '[');
+    for (size_t k = e->n_in - e->n_shown; n; k++, n--) {
+        tl_json_open(json, NULL, '{');
+        tl_json_str(json, "name", e->in_names[k]);
+        tl_json_bool(json, "io", k < e->n_in);
+        api_json_type(json, arena, tl_type_of(e->graph->inputs.v[k]));
+        tl_json_close(json, '}');
+    }
+    tl_json_close(json, ']');
+}
+
 static void add_entries(tl_json *json, tl_arena *arena, const tl_model *model)
 {
     tl_json_open(json, "entries", '[');
@@ -141,6 +156,7 @@ static void add_entries(tl_json *json, tl_arena *arena, const tl_model *model)
         }
         tl_json_close(json, ']');
         tl_json_int(json, "state", (int64_t)e->n_state);
+        add_states(json, arena, e);
         tl_json_close(json, '}');
     }
     tl_json_close(json, ']');

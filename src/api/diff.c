@@ -56,11 +56,22 @@ static tl_status diff_part(diff_run *d, int64_t part, diff_values *values)
     return TL_OK;
 }
 
+/* A file with state as inputs and outputs beside a model that keeps it: both keep it. */
+static tl_status match_state(tl_runner *a, tl_runner *b)
+{
+    if (a->entry->n_state && b->entry->n_shown == a->entry->n_state)
+        return api_runner_keep_state(b);
+    if (b->entry->n_state && a->entry->n_shown == b->entry->n_state)
+        return api_runner_keep_state(a);
+    return TL_OK;
+}
+
 tl_status tl_diff(tl_runner *a, tl_runner *b, const tl_arrays *inputs,
                   const tl_diff_options *options, const char **report)
 {
     tl_context *cx = a->cx;
     *report = NULL;
+    TRY(match_state(a, b));
     if (a->entry->n_in != b->entry->n_in || a->entry->n_out != b->entry->n_out)
         return tl_fail(cx, TL_O004, &(tl_where){.file = b->network->name},
                        "%zu inputs and %zu outputs, expected %zu and %zu as in %s", b->entry->n_in,

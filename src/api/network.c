@@ -233,7 +233,7 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
                     api_steps *steps, tl_model **out)
 {
     const tl_convert_options *o = convert ? convert : &default_convert;
-    tl_lower_options lower = {.exact = o->exact};
+    tl_lower_options lower = {.exact = o->exact, .show_state = o->show_state};
     TRY(api_profile(network->cx, o->profile, &lower.profile));
     TRY(run_passes(network, o, &lower, NULL, arena, steps, out));
     TRY(tl_lower(*out, &lower));

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define STATEFUL_INVOKES 8
+
 typedef struct proof {
     tl_context *cx;
     const tl_convert_options *options;
@@ -47,10 +49,15 @@ static void json_pair(proof *p, const char *what, int invoke, size_t k, const tl
 /* --nhwc turned it: channels-last in the file, channels-first in the source. */
 static const int to_last[4] = {0, 2, 3, 1};
 
-static tl_status feed_file(proof *p, const tl_arrays *arrays, size_t k)
+static tl_array part_of(const tl_array *array, int64_t part)
 {
-    const tl_array *array = api_find_input(arrays, p->source_entry, k);
-    tl_tensor tensor = api_tensor(array), turned = tensor;
+    return part < 0 ? *array : api_part(array, part);
+}
+
+static tl_status feed_file(proof *p, const tl_arrays *arrays, size_t k, int64_t part)
+{
+    tl_array array = part_of(api_find_input(arrays, p->source_entry, k), part);
+    tl_tensor tensor = api_tensor(&array), turned = tensor;
     if (p->written_entry->in_last[k] && tensor.rank == 4 &&
         !tl_verify_from_source(&p->arena, &tensor, to_last, &turned))
         return tl_context_status(p->cx);
@@ -66,10 +73,11 @@ static tl_status file_output(proof *p, size_t k, tl_tensor *out)
     return TL_OK;
 }
 
-static tl_status run_file(proof *p, const tl_arrays *arrays)
+/* part: along axis 0 of every array; -1: all of it. */
+static tl_status run_file(proof *p, const tl_arrays *arrays, int64_t part)
 {
     for (size_t k = 0; k < p->source_entry->n_in; k++)
-        TRY(feed_file(p, arrays, k));
+        TRY(feed_file(p, arrays, k, part));
     return tl_session_run(p->file);
 }
 
@@ -87,16 +95,17 @@ static tl_status compare_with_source(proof *p, const char *what, int invoke)
     return TL_OK;
 }
 
-/* One sample through both, twice each: the second invoke shows state that leaks, or that does not go on. */
+/* One sample through both, twice each: the second invoke shows state that leaks; where there is state, more
+ * often, so that it goes on. */
 static tl_status prove_sample(proof *p, const char *what, const tl_arrays *arrays)
 {
     tl_session_reset(p->source);
     tl_session_reset(p->file);
-    for (int invoke = 0; invoke < 2; invoke++) {
+    for (int invoke = 0; invoke < (p->source_entry->n_state ? STATEFUL_INVOKES : 2); invoke++) {
         TRY(tl_check_cancel(p->cx));
         TRY(api_feed(p->cx, p->source, p->source_entry, arrays, -1));
         TRY(tl_session_run(p->source));
-        TRY(run_file(p, arrays));
+        TRY(run_file(p, arrays, -1));
         TRY(compare_with_source(p, what, invoke));
     }
     return TL_OK;
@@ -139,24 +148,48 @@ static bool has_records(const proof *p)
     return false;
 }
 
-static tl_status compare_with_records(proof *p, int invoke)
+static tl_status compare_with_records(proof *p, int invoke, int64_t part)
 {
     for (size_t k = 0; k < p->source_entry->n_out; k++) {
         const tl_array *recorded = api_find_output(p->options->golden, p->source_entry, k);
         if (!recorded)
             continue;
-        tl_tensor reference = api_tensor(recorded), result;
+        tl_array now = part_of(recorded, part);
+        tl_tensor reference = api_tensor(&now), result;
         TRY(file_output(p, k, &result));
         tl_comparison c = tl_compare(&result, &reference, &p->tolerance);
-        if (invoke == 0 || !c.agree)
+        if (invoke == 0 || !c.agree || part >= 0)
             json_pair(p, "recorded", invoke, k, &c);
     }
     return TL_OK;
 }
 
-/* Twice as well, unless there is state: the record is of the first call. */
+/* Number of recorded calls: every array of the record has as many along axis 0. */
+static tl_status count_calls(proof *p, int64_t *n)
+{
+    const tl_arrays *golden = p->options->golden;
+    *n = -1;
+    for (size_t k = 0; k < p->source_entry->n_in + p->source_entry->n_out; k++) {
+        bool is_input = k < p->source_entry->n_in;
+        const tl_array *array =
+            is_input ? api_find_input(golden, p->source_entry, k)
+                     : api_find_output(golden, p->source_entry, k - p->source_entry->n_in);
+        if (!array)
+            continue;
+        if (array->rank == 0 || (*n >= 0 && array->shape[0] != *n))
+            return tl_fail(p->cx, TL_O004, &(tl_where){.file = golden->name},
+                           "array %s: expected as many calls along axis 0 as the others have",
+                           array->name);
+        *n = array->shape[0];
+    }
+    return TL_OK;
+}
+
+/* Twice as well, unless there is state: the record is of the first call, or of several in order. */
 static tl_status prove_against_golden(proof *p)
 {
+    bool steps = p->options->golden_steps;
+    int64_t n = p->source_entry->n_state ? 1 : 2;
     const tl_arrays *golden = p->options->golden;
     for (size_t k = 0; k < p->source_entry->n_in; k++)
         if (!api_find_input(golden, p->source_entry, k))
@@ -166,11 +199,13 @@ static tl_status prove_against_golden(proof *p)
         return tl_fail(p->cx, TL_O004, &(tl_where){.file = golden->name},
                        "no recorded outputs, expected arrays named like the model's outputs, "
                        "out_K_NAME or output_K");
+    if (steps)
+        TRY(count_calls(p, &n));
     tl_session_reset(p->file);
     tl_json_open(p->json, "golden", '[');
-    for (int invoke = 0; invoke < (p->source_entry->n_state ? 1 : 2); invoke++) {
-        TRY(run_file(p, golden));
-        TRY(compare_with_records(p, invoke));
+    for (int64_t invoke = 0; invoke < n; invoke++) {
+        TRY(run_file(p, golden, steps ? invoke : -1));
+        TRY(compare_with_records(p, (int)invoke, steps ? invoke : -1));
     }
     tl_json_close(p->json, ']');
     tl_json_open(p->json, "unrecorded", '[');
@@ -202,6 +237,12 @@ static tl_status open_sessions(proof *p, tl_network *network, tl_file *written)
     tl_session_options options = {.n_threads = p->cx->n_threads};
     TRY(tl_tflite_import(p->cx, written, NULL, &p->arena, &p->file_model));
     TRY(api_entry(p->cx, network->model, NULL, &p->source_entry));
+    if (p->source_entry->n_state && p->file_model->entries.n) {
+        tl_entry *entry =
+            &p->file_model->entries.v[0]; /* state that it shows is handed back, too */
+        entry->n_shown = p->written_entry->n_shown;
+        tl_entry_hide_state(entry);
+    }
     TRY(api_entry(p->cx, p->file_model, NULL, &p->file_entry));
     TRY(tl_session_new(p->cx, p->file_model, p->file_entry, &options, &p->file));
     options.reference = p->options->verify_reference;

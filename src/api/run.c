@@ -65,6 +65,16 @@ tl_status api_runner_own_model(tl_runner *runner)
     return new_session(runner);
 }
 
+tl_status api_runner_keep_state(tl_runner *runner)
+{
+    TRY(api_runner_own_model(runner));
+    tl_session_free(runner->session);
+    runner->session = NULL;
+    for (size_t i = 0; i < runner->model->entries.n; i++)
+        tl_entry_hide_state(&runner->model->entries.v[i]);
+    return new_session(runner);
+}
+
 tl_status tl_runner_new(tl_network *network, const tl_run_options *options, tl_runner **out)
 {
     tl_context *cx = network->cx;

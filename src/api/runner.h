@@ -20,6 +20,8 @@ struct tl_runner {
 
 /* A model that nobody else uses, for those who will change it. */
 tl_status api_runner_own_model(tl_runner *runner);
+/* State that the model shows as inputs and outputs is kept by the session from now on. */
+tl_status api_runner_keep_state(tl_runner *runner);
 /* Number of steps or samples in inputs; 1 when neither is asked for. */
 tl_status api_parts(tl_runner *runner, const tl_arrays *inputs, int64_t *n);
 /* One invoke; outputs are the session's. */

@@ -33,6 +33,10 @@ static void show_entries(cli *c, const json_value *report)
             comma = ", ";
         }
         cli_say(c, "\n");
+        JSON_EACH(v, json_get(entry, "states"))
+        cli_say(c, "  keeps %s: %s%s\n", json_text(v, "name"), json_text(v, "type"),
+                json_true(v, "io") ? " as input and output: zeros first, then the last output"
+                                   : "");
     }
 }
 
@@ -54,8 +58,10 @@ static void show_transposes(cli *c, const json_value *report, const char *out)
 
 static void show_difference(cli *c, const json_value *pair, const char *against)
 {
+    char invoke[48];
+    (void)snprintf(invoke, sizeof invoke, ", invoke %.0f", json_number(pair, "invoke"));
     cli_say(c, "  DIFFERS from %s: output %s, sample %s%s: ", against, json_text(pair, "output"),
-            json_text(pair, "sample"), json_number(pair, "invoke") > 1 ? ", second invoke" : "");
+            json_text(pair, "sample"), json_number(pair, "invoke") > 1 ? invoke : "");
     if (json_text(pair, "why")[0])
         cli_say(c, "%s\n", json_text(pair, "why"));
     else

@@ -13,8 +13,9 @@ static void show_interface(const json_value *d)
         printf("  in   %s: %s\n", json_text(v, "name"), json_text(v, "type"));
         JSON_EACH(v, json_get(entry, "outputs"))
         printf("  out  %s: %s\n", json_text(v, "name"), json_text(v, "type"));
-        if (json_number(entry, "state") > 0)
-            printf("  %.0f values of state\n", json_number(entry, "state"));
+        JSON_EACH(v, json_get(entry, "states"))
+        printf("  kept %s: %s%s\n", json_text(v, "name"), json_text(v, "type"),
+               json_true(v, "io") ? ", by the caller: its output is the next call's input" : "");
     }
     JSON_EACH(s, json_get(d, "symbols"))
     {

@@ -39,6 +39,11 @@ tl_status cli_convert_options(cli *c, tl_convert_options *options)
     options->dry_run = cli_has(c, OPT_dry_run);
     options->sync = cli_has(c, OPT_sync);
     options->strip = cli_has(c, OPT_strip);
+    options->golden_steps = cli_has(c, OPT_steps);
+    const char *state = cli_value(c, OPT_state);
+    options->show_state = state && !strcmp(state, "io");
+    if (state && !options->show_state && strcmp(state, "variables"))
+        return cli_usage("option --state: \"%s\", expected variables or io", state);
     nhwc_options(c, options);
     const cli_values *verify = &c->args.options[OPT_verify];
     for (size_t i = 0; i < verify->n; i++) {

@@ -25,7 +25,7 @@ static void mark_entries(const tl_emit_plan *plan, tl_text *text)
         const tl_entry *entry = &plan->model->entries.v[e];
         tl_text_add(text, "entry");
         tl_marks_add_int(text, tl_emit_plan_entry_graph(plan, entry));
-        tl_marks_add_int(text, (int64_t)entry->n_state);
+        tl_marks_add_int(text, (int64_t)entry->n_shown);
         tl_marks_add(text, entry->name);
         tl_text_add_char(text, '\n');
     }
@@ -55,7 +55,8 @@ static void mark_values(const tl_emit_plan *plan, uint32_t g, tl_text *text)
 {
     const tl_emit_graph *graph = &plan->graphs.v[g];
     for (size_t t = 0; t < graph->tensors.n; t++) {
-        const tl_mark *mark = graph->tensors.v[t].value->mark;
+        const tl_value *value = graph->tensors.v[t].value;
+        const tl_mark *mark = value ? value->mark : NULL;
         if (!mark)
             continue;
         tl_text_printf(text, "mark %u %zu %s ", g, t, mark->exact ? "exact" : "about");
@@ -96,7 +97,7 @@ static size_t mark_origin(tl_map *known, const tl_origin *origin, tl_text *text)
 static void mark_nodes(const tl_emit_plan *plan, uint32_t g, tl_map *known, tl_text *text)
 {
     const tl_graph *graph = plan->graphs.v[g].graph;
-    size_t k = 0;
+    size_t k = plan->graphs.v[g].first.n;
     const tl_origin *last = NULL;
     TL_EACH_NODE (node, graph) {
         if (node != graph->last && node->origin != last) {
@@ -120,6 +121,7 @@ void tl_emit_marks(tl_emit_plan *plan, tl_text *text)
         if (g < plan->n_entry_graphs)
             mark_dims(plan, g, text);
         mark_values(plan, g, text);
-        mark_nodes(plan, g, &known, text);
+        if (plan->graphs.v[g].graph)
+            mark_nodes(plan, g, &known, text);
     }
 }

@@ -84,23 +84,30 @@ static tl_status plan_constants(tl_emit_plan *plan)
     tl_status status = TL_OK;
     for (size_t g = 0; g < plan->graphs.n && status == TL_OK; g++)
         for (size_t t = 0; t < plan->graphs.v[g].tensors.n && status == TL_OK; t++) {
-            const tl_value *value = plan->graphs.v[g].tensors.v[t].value;
-            if (!value->constant || plan->constant_of[value->id])
+            tl_emit_tensor *tensor = &plan->graphs.v[g].tensors.v[t];
+            uint32_t *place =
+                tensor->value ? &plan->constant_of[tensor->value->id] : &tensor->buffer;
+            if (!tensor->constant || *place)
                 continue;
-            uint64_t size = tl_const_size(value->constant);
-            tl_emit_constant c = {.constant = value->constant, .size = TL_MAX(size, 1u)};
+            uint64_t size = tl_const_size(tensor->constant);
+            tl_emit_constant c = {.constant = tensor->constant, .size = TL_MAX(size, 1u)};
             if (size <= SMALL_CONSTANT)
                 status = hash_constant(plan, &c);
-            uint64_t kind = tl_hash_combine(size, (uint64_t)tl_const_dtype(value->constant));
+            uint64_t kind = tl_hash_combine(size, (uint64_t)tl_const_dtype(tensor->constant));
             kind = tl_hash_combine(kind, c.hash);
             const uint32_t *first = tl_map_find_id(&kinds, kind);
-            uint32_t *place = &plan->constant_of[value->id];
             if (status == TL_OK)
                 status = place_constant(plan, c, first ? *first : 0, place);
             if (!first && status == TL_OK && !tl_map_put_id(&kinds, kind, place))
                 status = plan_status(plan);
         }
     tl_arena_release(&heads);
+    for (size_t g = 0; g < plan->graphs.n; g++)
+        for (size_t t = 0; t < plan->graphs.v[g].tensors.n; t++) {
+            tl_emit_tensor *tensor = &plan->graphs.v[g].tensors.v[t];
+            if (tensor->value)
+                tensor->buffer = plan->constant_of[tensor->value->id];
+        }
     return status;
 }
 
@@ -136,7 +143,8 @@ static tl_status add_tensor(tl_emit_plan *plan, uint32_t g, const tl_node *node,
     TRY(check_type(plan, node, &value->fact.type));
     plan->graph_of[value->id] = g + 1;
     plan->tensor_of[value->id] = (uint32_t)graph->tensors.n;
-    tl_emit_tensor tensor = {.value = value};
+    tl_emit_tensor tensor = {
+        .value = value, .type = &value->fact.type, .constant = value->constant};
     return tl_vec_push(plan->arena, &graph->tensors, tensor) ? TL_OK : plan_status(plan);
 }
 
@@ -144,25 +152,27 @@ void tl_emit_plan_enter(tl_emit_plan *plan, uint32_t g)
 {
     const tl_emit_graph *graph = &plan->graphs.v[g];
     for (size_t t = 0; t < graph->tensors.n; t++) {
-        uint32_t id = graph->tensors.v[t].value->id;
-        plan->tensor_of[id] = (uint32_t)t;
-        plan->graph_of[id] = g + 1;
+        const tl_value *value = graph->tensors.v[t].value;
+        if (!value)
+            continue;
+        plan->tensor_of[value->id] = (uint32_t)t;
+        plan->graph_of[value->id] = g + 1;
     }
 }
 
-static tl_status add_graph(tl_emit_plan *plan, const tl_graph *graph)
+static tl_status add_graph(tl_emit_plan *plan, const tl_graph *graph, const tl_entry *entry)
 {
-    tl_emit_graph added = {.graph = graph};
+    tl_emit_graph added = {.graph = graph, .entry = entry, .name = graph->name};
     return tl_vec_push(plan->arena, &plan->graphs, added) ? TL_OK : plan_status(plan);
 }
 
-static tl_status plan_code(tl_emit_plan *plan, const tl_node *node)
+tl_emit_code tl_emit_node_code(const tl_node *node)
 {
-    const tl_tfl_builtin *builtin = tl_tfl_builtin_get(node->op);
-    if (!builtin)
-        return tl_bug(plan->model->cx, "op %s reached the writer", tl_op_get(node->op)->name);
-    tl_emit_code code = {builtin->code, tl_tfl_version(node)};
-    const char *release = tl_tfl_release(node->op, code.version);
+    return (tl_emit_code){tl_tfl_builtin_get(node->op)->code, tl_tfl_version(node)};
+}
+
+tl_status tl_emit_plan_add_code(tl_emit_plan *plan, tl_emit_code code, const char *release)
+{
     if (release && tl_tfl_release_compare(release, plan->min_runtime) > 0)
         plan->min_runtime = release;
     size_t i = 0;
@@ -182,6 +192,14 @@ static tl_status plan_code(tl_emit_plan *plan, const tl_node *node)
     return TL_OK;
 }
 
+static tl_status plan_code(tl_emit_plan *plan, const tl_node *node)
+{
+    if (!tl_tfl_builtin_get(node->op))
+        return tl_bug(plan->model->cx, "op %s reached the writer", tl_op_get(node->op)->name);
+    tl_emit_code code = tl_emit_node_code(node);
+    return tl_emit_plan_add_code(plan, code, tl_tfl_release(node->op, code.version));
+}
+
 static tl_status plan_graph(tl_emit_plan *plan, uint32_t g)
 {
     const tl_graph *graph = plan->graphs.v[g].graph;
@@ -199,19 +217,17 @@ static tl_status plan_graph(tl_emit_plan *plan, uint32_t g)
         for (size_t i = 0; i < node->n_out; i++)
             TRY(add_tensor(plan, g, node, node->out[i]));
         for (size_t i = 0; i < node->n_graphs; i++)
-            TRY(add_graph(plan, node->graphs[i]));
+            TRY(add_graph(plan, node->graphs[i], NULL));
     }
     return TL_OK;
 }
 
 /* ---- names ---- */
 
-/* Gives value its name in graph g unless it has one; a name that another tensor bears gets a
+/* Gives tensor t its name in graph g unless it has one; a name that another tensor bears gets a
  * number. */
-static tl_status name_tensor(tl_emit_plan *plan, uint32_t g, tl_map *names, const tl_value *value,
-                             tl_str name)
+static tl_status name_tensor(tl_emit_plan *plan, uint32_t g, tl_map *names, size_t t, tl_str name)
 {
-    uint32_t t = plan->tensor_of[value->id];
     tl_emit_tensor *tensor = &plan->graphs.v[g].tensors.v[t];
     if (tensor->name.p)
         return TL_OK;
@@ -240,17 +256,18 @@ static tl_status plan_names(tl_emit_plan *plan, uint32_t g)
         if (entry->graph != graph->graph)
             continue;
         for (size_t i = 0; i < graph->graph->inputs.n; i++)
-            TRY(name_tensor(plan, g, &names, graph->graph->inputs.v[i], entry->in_names[i]));
-        for (size_t i = 0; i < tl_graph_n_outputs(graph->graph); i++)
-            TRY(name_tensor(plan, g, &names, tl_graph_output(graph->graph, i),
+            TRY(name_tensor(plan, g, &names, plan->tensor_of[graph->graph->inputs.v[i]->id],
+                            entry->in_names[i]));
+        for (size_t i = 0; i < entry->n_out; i++)
+            TRY(name_tensor(plan, g, &names, plan->tensor_of[tl_graph_output(graph->graph, i)->id],
                             entry->out_names[i]));
     }
     for (size_t t = 0; t < graph->tensors.n; t++) {
         const tl_value *value = graph->tensors.v[t].value;
-        tl_str name = value->name;
+        tl_str name = value ? value->name : (tl_str){0};
         if (!name.n)
             name = tl_str_from(tl_arena_printf(plan->arena, "%%%zu", t));
-        TRY(name_tensor(plan, g, &names, value, name));
+        TRY(name_tensor(plan, g, &names, t, name));
     }
     return TL_OK;
 }
@@ -265,10 +282,11 @@ tl_status tl_emit_plan_make(tl_emit_plan *plan, const tl_model *model, tl_arena 
         return plan_status(plan);
     for (size_t e = 0; e < model->entries.n; e++)
         if (tl_emit_plan_entry_graph(plan, &model->entries.v[e]) == plan->graphs.n)
-            TRY(add_graph(plan, model->entries.v[e].graph));
+            TRY(add_graph(plan, model->entries.v[e].graph, &model->entries.v[e]));
     plan->n_entry_graphs = plan->graphs.n;
     for (uint32_t g = 0; g < plan->graphs.n; g++)
         TRY(plan_graph(plan, g));
+    TRY(tl_emit_plan_state(plan));
     for (uint32_t g = 0; g < plan->graphs.n; g++)
         TRY(plan_names(plan, g));
     return plan_constants(plan);
@@ -282,11 +300,10 @@ uint32_t tl_emit_plan_entry_graph(const tl_emit_plan *plan, const tl_entry *entr
     return g;
 }
 
-uint32_t tl_emit_plan_code(const tl_emit_plan *plan, const tl_node *node)
+uint32_t tl_emit_plan_code(const tl_emit_plan *plan, tl_emit_code code)
 {
-    int builtin = tl_tfl_builtin_get(node->op)->code, version = tl_tfl_version(node);
     uint32_t i = 0;
-    while (plan->codes.v[i].builtin != builtin || plan->codes.v[i].version != version)
+    while (plan->codes.v[i].builtin != code.builtin || plan->codes.v[i].version != code.version)
         i++;
     return i;
 }

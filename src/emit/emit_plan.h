@@ -7,13 +7,30 @@
 #include "ir/build.h"
 
 typedef struct tl_emit_tensor {
-    const tl_value *value;
-    tl_str name; /* unique in its subgraph */
+    const tl_value *value;    /* NULL: the file needs it, the graph has no such value */
+    const tl_type *type;      /* NULL: of a handle */
+    const tl_const *constant; /* or NULL */
+    bool is_handle;           /* of a variable */
+    uint32_t buffer;          /* index in the plan's constants + 1; 0: none */
+    tl_str name;              /* unique in its subgraph */
 } tl_emit_tensor;
 
+/* An operator that keeps state: beside the nodes of a graph, which have no side effects. */
+typedef struct tl_emit_step {
+    int builtin, tag;    /* code; of its option table */
+    const char *release; /* the first that has it */
+    uint32_t in[2], out[1]; /* tensors */
+    size_t n_in, n_out;
+    tl_str shared_name;  /* of VAR_HANDLE */
+    uint32_t subgraph;   /* of CALL_ONCE */
+} tl_emit_step;
+
 typedef struct tl_emit_graph {
-    const tl_graph *graph;
+    const tl_graph *graph; /* NULL: steps alone */
+    const tl_entry *entry; /* NULL: of no entry */
+    tl_str name;
     TL_VEC(tl_emit_tensor) tensors;
+    TL_VEC(tl_emit_step) first, last; /* before and behind the nodes */
     uint32_t n_before; /* child graphs of the nodes of earlier subgraphs */
 } tl_emit_graph;
 
@@ -32,7 +49,8 @@ typedef struct tl_emit_constant {
 typedef struct tl_emit_plan {
     const tl_model *model;
     tl_arena *arena;
-    TL_VEC(tl_emit_graph) graphs; /* of the entries, then child graphs in order of their owners */
+    TL_VEC(tl_emit_graph) graphs; /* of the entries, then child graphs in order of their owners, then what
+                                     gives variables their first contents */
     size_t n_entry_graphs;
     TL_VEC(tl_emit_code) codes;         /* sorted */
     TL_VEC(tl_emit_constant) constants; /* distinct ones; number i is buffer i + 1 */
@@ -47,8 +65,13 @@ typedef struct tl_emit_plan {
 tl_status tl_emit_plan_make(tl_emit_plan *plan, const tl_model *model, tl_arena *arena);
 /* Index of the subgraph of an entry. */
 uint32_t tl_emit_plan_entry_graph(const tl_emit_plan *plan, const tl_entry *entry);
+tl_emit_code tl_emit_node_code(const tl_node *node);
+/* Notes that an operator is used; release: the first that has it, or NULL. */
+tl_status tl_emit_plan_add_code(tl_emit_plan *plan, tl_emit_code code, const char *release);
 /* Index in plan->codes. */
-uint32_t tl_emit_plan_code(const tl_emit_plan *plan, const tl_node *node);
+uint32_t tl_emit_plan_code(const tl_emit_plan *plan, tl_emit_code code);
+/* The variables that hidden state becomes, once all graphs are planned. */
+tl_status tl_emit_plan_state(tl_emit_plan *plan);
 /* Calls for the graphs in order: makes tensor_of right for graph g (constants are in several). */
 void tl_emit_plan_enter(tl_emit_plan *plan, uint32_t g);
 

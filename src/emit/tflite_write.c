@@ -158,10 +158,11 @@ static void put_quantisation(emit_writer *w, size_t slot, const tl_quant *quant)
 
 static void put_tensor(emit_writer *w, size_t slot, const tl_emit_tensor *tensor)
 {
-    const tl_value *value = tensor->value;
-    const tl_type *type = &value->fact.type;
-    int code = 0;
-    (void)tl_tfl_type_code(type->dtype, &code);
+    static const tl_type handle;
+    const tl_type *type = tensor->is_handle ? &handle : tensor->type;
+    int code = TL_TFL_RESOURCE;
+    if (!tensor->is_handle)
+        (void)tl_tfl_type_code(type->dtype, &code);
     int64_t shape[TL_MAX_RANK], signature[TL_MAX_RANK];
     bool open = false;
     for (int i = 0; i < type->rank; i++) {
@@ -173,7 +174,7 @@ static void put_tensor(emit_writer *w, size_t slot, const tl_emit_tensor *tensor
     tl_fb_row row = {0};
     tl_fb_set_ref(&row, TL_TENSOR_SHAPE);
     tl_fb_set_u8(&row, TL_TENSOR_TYPE, (uint8_t)code, 0);
-    tl_fb_set_u32(&row, TL_TENSOR_BUFFER, value->constant ? w->plan.constant_of[value->id] : 0, 0);
+    tl_fb_set_u32(&row, TL_TENSOR_BUFFER, tensor->buffer, 0);
     tl_fb_set_ref(&row, TL_TENSOR_NAME);
     if (type->quant)
         tl_fb_set_ref(&row, TL_TENSOR_QUANTIZATION);
@@ -196,10 +197,10 @@ static void put_index(emit_writer *w, size_t at, size_t i, const tl_value *value
 }
 
 /* The operands of node as tensor indices. */
-static void put_operands(emit_writer *w, size_t slot, const tl_node *node)
+static void put_operands(emit_writer *w, size_t slot, const tl_node *node, size_t n)
 {
-    size_t at = tl_fb_put_vector(&w->fb, slot, node->n_in, 4, 4);
-    for (size_t i = 0; i < node->n_in; i++)
+    size_t at = tl_fb_put_vector(&w->fb, slot, n, 4, 4);
+    for (size_t i = 0; i < n; i++)
         put_index(w, at, i, node->in[i].value);
 }
 
@@ -214,32 +215,88 @@ static void put_operator(emit_writer *w, size_t slot, const tl_node *node)
 {
     const tl_tfl_builtin *builtin = tl_tfl_builtin_get(node->op);
     tl_fb_row row = {0};
-    tl_fb_set_u32(&row, TL_OPERATOR_CODE, tl_emit_plan_code(&w->plan, node), 0);
+    tl_fb_set_u32(&row, TL_OPERATOR_CODE, tl_emit_plan_code(&w->plan, tl_emit_node_code(node)), 0);
     tl_fb_set_ref(&row, TL_OPERATOR_INPUTS);
     tl_fb_set_ref(&row, TL_OPERATOR_OUTPUTS);
     tl_fb_set_u8(&row, TL_OPERATOR_OPTIONS_TAG, (uint8_t)builtin->tag, 0);
     if (builtin->tag)
         tl_fb_set_ref(&row, TL_OPERATOR_OPTIONS);
     tl_fb_put_table(&w->fb, slot, &row);
-    put_operands(w, row.at[TL_OPERATOR_INPUTS], node);
+    put_operands(w, row.at[TL_OPERATOR_INPUTS], node, node->n_in);
     put_results(w, row.at[TL_OPERATOR_OUTPUTS], node->out, node->n_out);
     if (builtin->tag)
         put_options(w, row.at[TL_OPERATOR_OPTIONS], node, builtin);
     w->next_child += node->n_graphs;
 }
 
+/* Fields 0 and 1 of VarHandleOptions are container and shared name, field 0 of CallOnceOptions is the
+ * subgraph. */
+static void put_step_options(emit_writer *w, size_t slot, const tl_emit_step *step)
+{
+    tl_fb_row row = {0};
+    tl_fb_set_u32(&row, 0, step->subgraph, 0);
+    if (step->shared_name.n)
+        tl_fb_set_ref(&row, 1);
+    tl_fb_put_table(&w->fb, slot, &row);
+    if (step->shared_name.n)
+        tl_fb_put_string(&w->fb, row.at[1], step->shared_name);
+}
+
+static void put_step(emit_writer *w, size_t slot, const tl_emit_step *step)
+{
+    uint32_t code = tl_emit_plan_code(&w->plan, (tl_emit_code){step->builtin, 1});
+    tl_fb_row row = {0};
+    tl_fb_set_u32(&row, TL_OPERATOR_CODE, code, 0);
+    tl_fb_set_ref(&row, TL_OPERATOR_INPUTS);
+    tl_fb_set_ref(&row, TL_OPERATOR_OUTPUTS);
+    tl_fb_set_u8(&row, TL_OPERATOR_OPTIONS_TAG, (uint8_t)step->tag, 0);
+    tl_fb_set_ref(&row, TL_OPERATOR_OPTIONS);
+    tl_fb_put_table(&w->fb, slot, &row);
+    tl_fb_put_data(&w->fb, row.at[TL_OPERATOR_INPUTS], step->in, step->n_in, 4, 4);
+    tl_fb_put_data(&w->fb, row.at[TL_OPERATOR_OUTPUTS], step->out, step->n_out, 4, 4);
+    put_step_options(w, row.at[TL_OPERATOR_OPTIONS], step);
+}
+
 static size_t count_nodes(const tl_graph *graph)
 {
     size_t n = 0;
-    TL_EACH_NODE (node, graph)
-        n += node != graph->last;
+    for (const tl_node *node = graph ? graph->first : NULL; node && node != graph->last;
+         node = node->next)
+        n++;
     return n;
+}
+
+static void put_operators(emit_writer *w, size_t slot, const tl_emit_graph *graph)
+{
+    const tl_graph *ir = graph->graph;
+    size_t n = graph->first.n + count_nodes(ir) + graph->last.n;
+    size_t at = tl_fb_put_vector(&w->fb, slot, n, 4, 4);
+    for (size_t i = 0; i < graph->first.n; i++, at += 4)
+        put_step(w, at, &graph->first.v[i]);
+    for (const tl_node *node = ir ? ir->first : NULL; node && node != ir->last;
+         node = node->next, at += 4)
+        put_operator(w, at, node);
+    for (size_t i = 0; i < graph->last.n; i++, at += 4)
+        put_step(w, at, &graph->last.v[i]);
+}
+
+/* What a subgraph takes and gives: hidden state is neither. */
+static void put_interface(emit_writer *w, const tl_fb_row *row, const tl_emit_graph *graph)
+{
+    const tl_graph *ir = graph->graph;
+    const tl_entry *entry = graph->entry;
+    if (!ir) {
+        (void)tl_fb_put_vector(&w->fb, row->at[TL_SUBGRAPH_INPUTS], 0, 4, 4);
+        (void)tl_fb_put_vector(&w->fb, row->at[TL_SUBGRAPH_OUTPUTS], 0, 4, 4);
+        return;
+    }
+    put_results(w, row->at[TL_SUBGRAPH_INPUTS], ir->inputs.v, entry ? entry->n_in : ir->inputs.n);
+    put_operands(w, row->at[TL_SUBGRAPH_OUTPUTS], ir->last, entry ? entry->n_out : ir->last->n_in);
 }
 
 static void put_subgraph(emit_writer *w, size_t slot, uint32_t g)
 {
     const tl_emit_graph *graph = &w->plan.graphs.v[g];
-    const tl_graph *ir = graph->graph;
     tl_emit_plan_enter(&w->plan, g);
     w->next_child = (uint32_t)w->plan.n_entry_graphs + graph->n_before;
     tl_fb_row row = {0};
@@ -247,19 +304,16 @@ static void put_subgraph(emit_writer *w, size_t slot, uint32_t g)
     tl_fb_set_ref(&row, TL_SUBGRAPH_INPUTS);
     tl_fb_set_ref(&row, TL_SUBGRAPH_OUTPUTS);
     tl_fb_set_ref(&row, TL_SUBGRAPH_OPERATORS);
-    if (ir->name.n)
+    if (graph->name.n)
         tl_fb_set_ref(&row, TL_SUBGRAPH_NAME);
     tl_fb_put_table(&w->fb, slot, &row);
-    put_results(w, row.at[TL_SUBGRAPH_INPUTS], ir->inputs.v, ir->inputs.n);
-    put_operands(w, row.at[TL_SUBGRAPH_OUTPUTS], ir->last);
-    if (ir->name.n)
-        tl_fb_put_string(&w->fb, row.at[TL_SUBGRAPH_NAME], ir->name);
+    put_interface(w, &row, graph);
+    if (graph->name.n)
+        tl_fb_put_string(&w->fb, row.at[TL_SUBGRAPH_NAME], graph->name);
     size_t at = tl_fb_put_vector(&w->fb, row.at[TL_SUBGRAPH_TENSORS], graph->tensors.n, 4, 4);
     for (size_t t = 0; t < graph->tensors.n; t++)
         put_tensor(w, at + 4 * t, &graph->tensors.v[t]);
-    at = tl_fb_put_vector(&w->fb, row.at[TL_SUBGRAPH_OPERATORS], count_nodes(ir), 4, 4);
-    for (const tl_node *node = ir->first; node != ir->last; node = node->next, at += 4)
-        put_operator(w, at, node);
+    put_operators(w, row.at[TL_SUBGRAPH_OPERATORS], graph);
 }
 
 /* ---- model ---- */
@@ -300,11 +354,11 @@ static void put_signature(emit_writer *w, size_t slot, const tl_entry *entry)
     tl_fb_set_u32(&row, TL_SIGNATURE_SUBGRAPH, g, 0);
     tl_fb_put_table(&w->fb, slot, &row);
     tl_fb_put_string(&w->fb, row.at[TL_SIGNATURE_KEY], signature_key(w->plan.model, entry));
-    size_t n = entry->graph->inputs.n;
+    size_t n = entry->n_in;
     size_t at = tl_fb_put_vector(&w->fb, row.at[TL_SIGNATURE_INPUTS], n, 4, 4);
     for (size_t i = 0; i < n; i++)
         put_tensor_map(w, at + 4 * i, entry->in_names[i], entry->graph->inputs.v[i]);
-    n = tl_graph_n_outputs(entry->graph);
+    n = entry->n_out;
     at = tl_fb_put_vector(&w->fb, row.at[TL_SIGNATURE_OUTPUTS], n, 4, 4);
     for (size_t i = 0; i < n; i++)
         put_tensor_map(w, at + 4 * i, entry->out_names[i], tl_graph_output(entry->graph, i));

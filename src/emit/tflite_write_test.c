@@ -204,6 +204,13 @@ static const char *const models[] = {
     "  %3 \"z\" = tfl_fully_connected(%2, %c1, _) : f32[2,5]\n"
     "  return %1, %3\n"
     "}\n",
+    /* state: what it begins with, one that stays, one that is a result, too */
+    "model \"m\"\n"
+    "entry \"main\"(%0 \"x\": f32[2]; %1 \"h\": f32[2], %2 \"n\": i64[3], %3 \"c\": f32[2]) -> (\"y\"; "
+    "\"h\", \"n\", \"c\") {\n"
+    "  %4 \"y\" = tfl_add(%0, %1) : f32[2]\n"
+    "  return %4, %4, %2, %0\n"
+    "}\n",
 };
 
 static void text_survives(void **state)

@@ -30,10 +30,13 @@ static inline tl_value *tl_graph_output(const tl_graph *graph, size_t i)
 {
     return graph->last->in[i].value;
 }
-/* Names are copied. */
+/* Names are copied. A state has its name from in_names, with .state behind it where that is taken. */
 tl_status tl_model_add_entry(tl_model *model, tl_str name, tl_graph *graph, const tl_str *in_names,
                              const tl_str *out_names, size_t n_state);
 tl_entry *tl_model_find_entry(const tl_model *model, tl_str name);
+/* All hidden state becomes visible (n_shown), and visible state hidden again. */
+tl_status tl_entry_show_state(tl_model *model, tl_entry *entry);
+void tl_entry_hide_state(tl_entry *entry);
 
 /* Where new nodes go and what they are stamped with. */
 typedef struct tl_builder {

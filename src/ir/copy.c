@@ -348,6 +348,7 @@ static bool copy_contents(copier *c, const tl_model *from)
         if (!graph ||
             tl_model_add_entry(to, e->name, graph, e->in_names, e->out_names, e->n_state) != TL_OK)
             return false;
+        to->entries.v[i].n_shown = e->n_shown;
     }
     for (size_t i = 0; i < from->assumptions.n; i++) {
         const tl_assumption *a = &from->assumptions.v[i];

@@ -12,7 +12,8 @@
  *   while: operands carried..., captured...;    graphs cond, body with inputs (carried..., captured...);
  *          cond returns one bool scalar, body returns the carried values.
  *
- * State is values: an entry's last n_state inputs and outputs are hidden state, paired in order.
+ * State is values: an entry's last n_state inputs and outputs are hidden state, paired in order. It begins
+ * with zeros and is kept from one run to the next.
  *
  * Constants belong to the model and may be used by every graph (graph == NULL). */
 #ifndef TL_IR_GRAPH_H
@@ -104,6 +105,8 @@ typedef struct tl_entry {
     const tl_str *in_names, *out_names; /* of all inputs / outputs, state included */
     size_t n_in, n_out;                 /* visible ones */
     size_t n_state;                     /* hidden ones, behind the visible */
+    size_t n_shown;                     /* the last visible ones that are state all the same: the caller
+                                           hands each from a result back to its input */
     bool *in_last, *out_last;           /* visible ones that --nhwc turned: channels-last where the source's are
                                            channels-first */
 } tl_entry;

@@ -74,6 +74,38 @@ static const tl_str *copy_names(tl_arena *arena, const tl_str *names, size_t n)
     return copy;
 }
 
+static bool is_among(tl_str name, const tl_str *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (tl_str_equal(names[i], name))
+            return true;
+    return false;
+}
+
+/* Copies of the names; that of a state, the same on both sides, gives way to those before it. */
+static bool name_entry(tl_arena *arena, tl_entry *entry, const tl_str *in_names,
+                       const tl_str *out_names)
+{
+    tl_str *in = TL_NEW_ARRAY(arena, tl_str, entry->n_in + entry->n_state + 1);
+    tl_str *out = TL_NEW_ARRAY(arena, tl_str, entry->n_out + entry->n_state + 1);
+    if (!in || !out)
+        return false;
+    for (size_t i = 0; i < entry->n_in; i++)
+        in[i] = tl_str_copy(arena, in_names[i]);
+    for (size_t i = 0; i < entry->n_out; i++)
+        out[i] = tl_str_copy(arena, out_names[i]);
+    for (size_t i = 0; i < entry->n_state; i++) {
+        tl_str name = tl_str_copy(arena, in_names[entry->n_in + i]);
+        while (name.n &&
+               (is_among(name, in, entry->n_in + i) || is_among(name, out, entry->n_out + i)))
+            name = tl_str_from(tl_arena_printf(arena, "%.*s.state", TL_STR_ARG(name)));
+        in[entry->n_in + i] = out[entry->n_out + i] = name;
+    }
+    entry->in_names = in;
+    entry->out_names = out;
+    return true;
+}
+
 tl_status tl_model_add_entry(tl_model *model, tl_str name, tl_graph *graph, const tl_str *in_names,
                              const tl_str *out_names, size_t n_state)
 {
@@ -83,17 +115,45 @@ tl_status tl_model_add_entry(tl_model *model, tl_str name, tl_graph *graph, cons
                       TL_STR_ARG(name), n_state, n_in, n_out);
     tl_entry entry = {.name = tl_str_copy(model->arena, name),
                       .graph = graph,
-                      .in_names = copy_names(model->arena, in_names, n_in),
-                      .out_names = copy_names(model->arena, out_names, n_out),
                       .n_in = n_in - n_state,
                       .n_out = n_out - n_state,
                       .n_state = n_state};
     entry.in_last = TL_NEW_ARRAY(model->arena, bool, entry.n_in + 1);
     entry.out_last = TL_NEW_ARRAY(model->arena, bool, entry.n_out + 1);
-    if (!entry.in_names || !entry.out_names || !entry.in_last || !entry.out_last ||
+    if (!entry.in_last || !entry.out_last ||
+        !name_entry(model->arena, &entry, in_names, out_names) ||
         !tl_vec_push(model->arena, &model->entries, entry))
         return tl_context_status(model->cx);
     return TL_OK;
+}
+
+/* `old` with n more that are false. */
+static bool *longer(tl_arena *arena, const bool *old, size_t n_old, size_t n)
+{
+    bool *made = TL_NEW_ARRAY(arena, bool, n_old + n + 1);
+    for (size_t i = 0; made && i < n_old; i++)
+        made[i] = old[i];
+    return made;
+}
+
+tl_status tl_entry_show_state(tl_model *model, tl_entry *entry)
+{
+    size_t n = entry->n_state;
+    entry->in_last = longer(model->arena, entry->in_last, entry->n_in, n);
+    entry->out_last = longer(model->arena, entry->out_last, entry->n_out, n);
+    entry->n_in += n;
+    entry->n_out += n;
+    entry->n_shown += n;
+    entry->n_state = 0;
+    return tl_context_status(model->cx);
+}
+
+void tl_entry_hide_state(tl_entry *entry)
+{
+    entry->n_in -= entry->n_shown;
+    entry->n_out -= entry->n_shown;
+    entry->n_state += entry->n_shown;
+    entry->n_shown = 0;
 }
 
 tl_entry *tl_model_find_entry(const tl_model *model, tl_str name)

@@ -336,11 +336,16 @@ static tl_status check_names(validator *v, const tl_entry *entry, const tl_str *
     return TL_OK;
 }
 
+/* Hidden or visible: what goes out comes in again. */
 static tl_status check_state(validator *v, const tl_entry *entry)
 {
-    for (size_t i = 0; i < entry->n_state; i++) {
-        const tl_type *in = &entry->graph->inputs.v[entry->n_in + i]->fact.type;
-        const tl_type *out = &tl_graph_output(entry->graph, entry->n_out + i)->fact.type;
+    if (entry->n_shown > entry->n_in || entry->n_shown > entry->n_out)
+        return broken(v, "entry %.*s: %zu visible states, %zu inputs, %zu outputs",
+                      TL_STR_ARG(entry->name), entry->n_shown, entry->n_in, entry->n_out);
+    size_t first_in = entry->n_in - entry->n_shown, first_out = entry->n_out - entry->n_shown;
+    for (size_t i = 0; i < entry->n_shown + entry->n_state; i++) {
+        const tl_type *in = &entry->graph->inputs.v[first_in + i]->fact.type;
+        const tl_type *out = &tl_graph_output(entry->graph, first_out + i)->fact.type;
         if (in->dtype != out->dtype || in->rank != out->rank)
             return broken(v, "entry %.*s: state %zu comes in as %s, goes out as %s",
                           TL_STR_ARG(entry->name), i, type_text(v, in), type_text(v, out));

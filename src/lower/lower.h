@@ -10,6 +10,7 @@
 typedef struct tl_lower_options {
     const tl_profile *profile;
     bool exact; /* no demotion of types, no approximation */
+    bool show_state; /* hidden state becomes inputs and outputs, instead of variables of the file */
 } tl_lower_options;
 
 /* Whether any form of op is known, for the coverage table. */

@@ -333,17 +333,44 @@ static void copy_views(tl_graph *graph)
 }
 
 /* A tensor has one name: an output that is an input, or another output too, becomes a tensor of its
- * own. */
-static void part_outputs(tl_graph *graph)
+ * own. What a variable is assigned needs none. */
+static void part_outputs(const tl_entry *entry)
 {
+    tl_graph *graph = entry->graph;
     tl_node *ret = graph->last;
-    for (size_t i = 0; i < ret->n_in; i++) {
+    for (size_t i = 0; i < entry->n_out; i++) {
         tl_value *x = ret->in[i].value;
         if ((x->graph == graph && !x->def) || is_returned_before(ret, i)) {
             tl_builder b = tl_builder_at_end(graph);
             tl_node_set_input(ret, i, duplicate(&b, x));
         }
     }
+}
+
+/* ---- state ---- */
+
+/* A variable has one shape for good. */
+static tl_status check_variables(const tl_model *model, const tl_entry *entry)
+{
+    for (size_t i = entry->n_in; i < entry->n_in + entry->n_state; i++) {
+        tl_where where = tl_origin_where(model, NULL);
+        if (!tl_type_is_static(tl_type_of(entry->graph->inputs.v[i])))
+            return tl_fail(model->cx, TL_U005, &where,
+                           "state %.*s has an open size, a variable has none; pin the inputs with "
+                           "--input, or write --state io",
+                           TL_STR_ARG(entry->in_names[i]));
+    }
+    return TL_OK;
+}
+
+static tl_status settle_state(tl_model *model, const tl_lower_options *options)
+{
+    for (size_t i = 0; i < model->entries.n; i++) {
+        tl_entry *entry = &model->entries.v[i];
+        TRY(options->show_state ? tl_entry_show_state(model, entry)
+                                : check_variables(model, entry));
+    }
+    return TL_OK;
 }
 
 static void fuse_graph(const tl_lower_options *options, tl_graph *graph)
@@ -422,13 +449,14 @@ tl_status tl_lower_fuse(tl_model *model, const tl_lower_options *options)
 tl_status tl_lower_finish(tl_model *model, const tl_lower_options *options)
 {
     TRY(tl_lower_fuse(model, options));
+    TRY(settle_state(model, options));
     for (size_t i = 0; i < model->entries.n; i++) {
         tl_lower_settle_constants(options, model->entries.v[i].graph);
         copy_graph(model->entries.v[i].graph);
         TRY(tl_context_status(model->cx));
         tl_lower_settle_windows(model->entries.v[i].graph);
         tl_lower_settle_outputs(model->entries.v[i].graph);
-        part_outputs(model->entries.v[i].graph);
+        part_outputs(&model->entries.v[i]);
     }
     TRY(tl_context_status(model->cx));
     TRY(tl_pass_dce(model));

@@ -5,8 +5,8 @@
  *
  *   tolite 1                          first line: format
  *   symbol NAME LO HI HINT            an open dim; LO, HI, HINT as in tl_symbol
- *   entry G N_STATE NAME              the signature of subgraph G; its last N_STATE inputs and outputs are
- *                                     hidden state
+ *   entry G N_SHOWN NAME              the signature of subgraph G; its last N_SHOWN inputs and outputs are
+ *                                     state, in pairs
  *   dims G T DIM...                   sizes of an input of an entry as expressions, one per axis
  *   mark G T exact|about PERM NAME    tl_mark of a value; PERM is 0,2,1 or -
  *   origin NODE OP MODULE ALSO FRAME... the first is number 1; ALSO is the number of an earlier one, or 0

@@ -41,6 +41,8 @@ const char *tl_tfl_builtin_name(int64_t code);
 #define TL_TFL_CUSTOM      32
 #define TL_TFL_PLACEHOLDER 127 /* stands in the old byte-wide field for greater codes */
 
+#define TL_TFL_RESOURCE 13 /* TensorType of a variable's handle, which no value has */
+
 /* TensorType; false when the format has no such type / when this program has none. */
 bool tl_tfl_type_code(tl_dtype dtype, int *code);
 bool tl_tfl_type_find(int64_t code, tl_dtype *dtype);

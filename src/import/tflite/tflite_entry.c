@@ -212,7 +212,7 @@ static tl_status trace_operators(tfl_scope *s, tl_fb_table subgraph, bool *neede
         uint32_t n_in, n_out;
         TRY(tfl_read_indices(r, table, TL_OPERATOR_INPUTS, s->n_tensors, true, &in, &n_in));
         TRY(tfl_read_indices(r, table, TL_OPERATOR_OUTPUTS, s->n_tensors, false, &out, &n_out));
-        s->skip[i] = true;
+        s->skip[i] = n_out > 0; /* without results: it keeps state */
         for (uint32_t k = 0; k < n_out; k++)
             s->skip[i] &= !needed[out[k]] || start[out[k]];
         for (uint32_t k = 0; k < n_in && !s->skip[i]; k++)
@@ -269,10 +269,11 @@ static const tfl_entry_mark *find_entry_mark(const tfl_reader *r, const tfl_sign
     return NULL;
 }
 
-/* Hidden state of n pairs goes out as it came in. */
-static bool state_fits(const tl_graph *graph, size_t n)
+/* State in n visible pairs goes out as it came in. */
+static bool state_fits(const tl_entry *entry, size_t n)
 {
-    size_t n_in = graph->inputs.n, n_out = tl_graph_n_outputs(graph);
+    const tl_graph *graph = entry->graph;
+    size_t n_in = entry->n_in, n_out = entry->n_out;
     if (n > n_in || n > n_out)
         return false;
     for (size_t i = 1; i <= n; i++) {
@@ -284,6 +285,18 @@ static bool state_fits(const tl_graph *graph, size_t n)
     return true;
 }
 
+/* names, then those of the states, each once. */
+static tl_str *with_states(tfl_scope *s, const tl_str *names, size_t n)
+{
+    tfl_reader *r = s->r;
+    tl_map taken;
+    tl_map_init(&taken, &r->scratch);
+    tl_str *all = TL_NEW_ARRAY(&r->scratch, tl_str, n + s->states.n + 1);
+    for (size_t i = 0; all && i < n + s->states.n; i++)
+        all[i] = unique_name(r, &taken, i < n ? names[i] : s->states.v[i - n].name);
+    return all;
+}
+
 static tl_status read_entry(tfl_reader *r, const tfl_signature *signature, bool first)
 {
     tfl_scope s = {.r = r, .subgraph = signature->subgraph, .signature = signature, .first = first};
@@ -291,12 +304,17 @@ static tl_status read_entry(tfl_reader *r, const tfl_signature *signature, bool 
     TRY(tfl_read_graph(&s, NULL, 0));
     TRY(input_names(&s, &in_names));
     TRY(output_names(&s, &out_names));
+    in_names = with_states(&s, in_names, s.n_inputs);
+    out_names = with_states(&s, out_names, s.n_outputs);
+    if (!in_names || !out_names)
+        return tl_context_status(r->cx);
     const tfl_entry_mark *mark = find_entry_mark(r, signature);
-    size_t n_state = mark && !s.skip ? mark->n_state : 0;
-    if (!state_fits(s.graph, n_state))
-        n_state = 0;
-    return tl_model_add_entry(r->model, mark ? mark->name : signature->key, s.graph, in_names,
-                              out_names, n_state);
+    TRY(tl_model_add_entry(r->model, mark ? mark->name : signature->key, s.graph, in_names,
+                           out_names, s.states.n));
+    tl_entry *entry = &r->model->entries.v[r->model->entries.n - 1];
+    if (mark && !s.skip && state_fits(entry, mark->n_shown))
+        entry->n_shown = mark->n_shown;
+    return TL_OK;
 }
 
 tl_status tfl_read_entries(tfl_reader *r)

@@ -335,6 +335,17 @@ static tl_status read_operator(tfl_scope *s, tl_builder *b, tl_fb_table table, u
     b->origin =
         r->marks.present ? s->origin : plain_origin(&o); /* our own files say it themselves */
     o.where = tl_origin_where(r->model, b->origin ? b->origin : plain_origin(&o));
+    if (tfl_is_stateful(o.code->code)) {
+        tfl_stateful stateful = {tl_fb_child(&r->fb, table, TL_OPERATOR_OPTIONS),
+                                 o.in,
+                                 o.out,
+                                 o.n_in,
+                                 o.n_out,
+                                 &o.where};
+        if (tfl_read_stateful(s, o.code->code, &stateful, b) != TL_OK)
+            store_results(&o, tl_build_poison(b, o.n_out));
+        return r->cx->out_of_memory ? tl_context_status(r->cx) : tl_fb_status(&r->fb);
+    }
     if (check_supported(&o) != TL_OK) {
         store_results(&o, tl_build_poison(b, o.n_out));
         return tl_fb_status(&r->fb);
@@ -393,14 +404,17 @@ static tl_status read_operators(tfl_scope *s, tl_fb_table subgraph)
 static tl_status set_outputs(tfl_scope *s)
 {
     tfl_reader *r = s->r;
-    tl_value **values = TL_NEW_ARRAY(&r->scratch, tl_value *, (size_t)s->n_outputs + 1);
+    size_t n = s->n_outputs + s->states.n;
+    tl_value **values = TL_NEW_ARRAY(&r->scratch, tl_value *, n + 1);
     const char *place = tl_arena_printf(&r->cx->arena, "outputs of subgraph %u", s->subgraph);
     if (!values || !place)
         return tl_context_status(r->cx);
     tl_where where = {.file = tl_file_name(r->file), .place = place};
     for (uint32_t i = 0; i < s->n_outputs; i++)
         values[i] = tfl_tensor_value(s, (uint32_t)s->outputs[i], &where);
-    (void)tl_graph_set_outputs(s->graph, values, s->n_outputs); /* failures are on record */
+    for (size_t i = 0; i < s->states.n; i++)
+        values[s->n_outputs + i] = tfl_state_result(&s->states.v[i]);
+    (void)tl_graph_set_outputs(s->graph, values, n); /* failures are on record */
     return r->cx->out_of_memory ? tl_context_status(r->cx) : TL_OK;
 }
 

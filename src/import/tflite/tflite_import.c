@@ -1,6 +1,6 @@
 /* .tflite to a model of TFL ops, one to one: a signature is an entry, an operator a node, a tensor
  * a value. Without signatures subgraph 0 is the entry "main". Refuses, all at once: custom and
- * unknown operators, types without an element type of ours, state kept by operators, sparse and
+ * unknown operators, types without an element type of ours, state kept inside an operator, sparse and
  * external data. */
 #include "import/tflite/tflite_reader.h"
 

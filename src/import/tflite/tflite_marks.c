@@ -34,11 +34,11 @@ static void read_symbol(tfl_reader *r, tl_str line)
 static void read_entry_mark(tfl_reader *r, tl_str line)
 {
     tfl_entry_mark mark;
-    uint32_t n_state;
-    if (!next_index(&line, &mark.subgraph) || !next_index(&line, &n_state) ||
+    uint32_t n_shown;
+    if (!next_index(&line, &mark.subgraph) || !next_index(&line, &n_shown) ||
         !tl_marks_next(&line, r->arena, &mark.name))
         return;
-    mark.n_state = n_state;
+    mark.n_shown = n_shown;
     (void)tl_vec_push(&r->scratch, &r->marks.entries, mark);
 }
 

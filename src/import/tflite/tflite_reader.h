@@ -58,7 +58,7 @@ typedef struct tfl_signature {
 /* The records of tfl/marks.h. */
 typedef struct tfl_entry_mark {
     uint32_t subgraph;
-    size_t n_state;
+    size_t n_shown;
     tl_str name;
 } tfl_entry_mark;
 
@@ -89,6 +89,19 @@ typedef struct tfl_reader {
     tfl_marks marks;
 } tfl_reader;
 
+/* A variable of an entry's graph: what CALL_ONCE assigns to it, and its value at this point. */
+typedef struct tfl_variable {
+    tl_str container, name;
+    tl_value *first, *now; /* NULL: nothing yet */
+} tfl_variable;
+
+/* A hidden input and what goes out with it: the variable's value at the end, or `next`. */
+typedef struct tfl_state {
+    tl_str name;
+    tl_value *input, *next;
+    const tfl_variable *variable;
+} tfl_state;
+
 /* One graph while it is read. */
 typedef struct tfl_scope {
     tfl_reader *r;
@@ -103,6 +116,11 @@ typedef struct tfl_scope {
     bool first;                     /* entry that the options speak of */
     bool *skip;                     /* operators that a cut leaves out; NULL: none */
     const tl_origin *origin;        /* of the last operator, from the marks */
+    bool is_once;                   /* the subgraph of a CALL_ONCE */
+    tfl_variable **handles;         /* of the tensors; NULL: no variable so far */
+    TL_VEC(tfl_variable *) variables;
+    TL_VEC(tfl_state) states;
+    tl_value *started;              /* the flag among the states, or NULL */
 } tfl_scope;
 
 /* ---- tensors ---- */
@@ -126,6 +144,21 @@ tl_status tfl_read_graph(tfl_scope *s, tl_value *const *given, size_t n_given);
 /* Indices of a vector of the file, each below limit or, when optional, -1. */
 tl_status tfl_read_indices(tfl_reader *r, tl_fb_table table, int field, uint32_t limit, bool optional,
                            int32_t **indices, uint32_t *n);
+
+/* ---- state ---- */
+
+/* An operator that keeps state. */
+typedef struct tfl_stateful {
+    tl_fb_table options;
+    const int32_t *in, *out;
+    uint32_t n_in, n_out;
+    const tl_where *where;
+} tfl_stateful;
+
+/* VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE, CALL_ONCE. */
+bool tfl_is_stateful(int64_t code);
+tl_status tfl_read_stateful(tfl_scope *s, int64_t code, const tfl_stateful *o, tl_builder *b);
+tl_value *tfl_state_result(const tfl_state *state);
 
 /* ---- entries ---- */
 
