@@ -132,6 +132,10 @@ size_t tl_outputs_count(const tl_network *network);
 tl_tensor_info tl_input_info(tl_network *network, size_t index);
 tl_tensor_info tl_output_info(tl_network *network, size_t index);
 
+/* Tensors of a file of weights alone (a PyTorch checkpoint, safetensors), as JSON that lives until
+ * tl_diagnostics_clear; NULL, and TL_OK, for a file of another format. No pickle is run. */
+tl_status tl_list_weights(tl_context *cx, const char *path, const char **json);
+
 /* ---- checking ---- */
 
 typedef struct tl_check_options {

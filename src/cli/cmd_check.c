@@ -12,7 +12,7 @@ static void show_records(const json_value *list, bool codes)
         printf("  ");
         if (codes)
             printf("%s ", json_text(record, "code"));
-        if (one)
+        if (one && json_text(places->first, "place")[0])
             printf("%s: ", json_text(places->first, "place"));
         printf("%s", json_text(record, "what"));
         if (places->n > 1)

@@ -118,10 +118,48 @@ static tl_status inspect_network(cli *c, tl_network *network)
     return TL_OK;
 }
 
+/* ---- files of weights alone ---- */
+
+static void show_tensors(const json_value *d)
+{
+    char bytes[32];
+    const json_value *list = json_get(d, "tensors");
+    printf("%s: %s", json_text(d, "file"), json_text(d, "format"));
+    if (json_text(d, "pytorch")[0])
+        printf(", PyTorch %s", json_text(d, "pytorch"));
+    printf(", %s, %.0f parameters\n", cli_bytes(json_number(d, "bytes"), bytes),
+           json_number(d, "parameters"));
+    if (json_text(d, "module")[0])
+        printf("a pickled module of class %s\n", json_text(d, "module"));
+    printf("weights without a program: %zu tensors\n", list->n);
+    JSON_EACH(w, list)
+    printf("  %s: %s\n", json_text(w, "name"), json_text(w, "type"));
+}
+
+/* True when the file has weights alone; then all is said. */
+static bool inspect_weights(cli *c, tl_status *status)
+{
+    const char *text;
+    *status = tl_list_weights(c->cx, c->args.operands[0], &text);
+    if (*status == TL_OK && !text)
+        return false;
+    const json_value *d = text && !cli_has(c, OPT_json) ? json_parse(text) : NULL;
+    if (text && cli_has(c, OPT_json))
+        puts(text);
+    else if (d)
+        show_tensors(d);
+    c->answered = text != NULL;
+    cli_diagnostics(c, *status, cli_has(c, OPT_verbose));
+    return true;
+}
+
 tl_status cmd_inspect(cli *c)
 {
     tl_network *network;
-    tl_status status = cli_open(c, c->args.operands[0], &network);
+    tl_status status;
+    if (inspect_weights(c, &status))
+        return status;
+    status = cli_open(c, c->args.operands[0], &network);
     if (status != TL_OK)
         return status;
     status = inspect_network(c, network);

@@ -546,6 +546,8 @@ static void op_binpersid(unpickler *u)
     tl_pickle *id = pop_one(u);
     tl_pickle *x = id ? tl_pickle_storage_of(u->arena, id) : NULL;
     if (id && !x)
+        x = tl_pickle_class_of(id);
+    if (id && !x)
         damage(u, "a persistent id is not that of a storage");
     if (x)
         push_old(u, x);

@@ -11,5 +11,7 @@ bool tl_pickle_append(tl_arena *arena, tl_pickle *to, tl_pickle *x);
 tl_pickle *tl_pickle_call(tl_arena *arena, tl_pickle *function, tl_pickle *args, const char **why);
 /* ('storage', class, key, location, n); NULL when it is none. */
 tl_pickle *tl_pickle_storage_of(tl_arena *arena, const tl_pickle *id);
+/* ('module', class, file, source) as torch.save wrote the class of a module before 1.6: the class; NULL when it is none. */
+tl_pickle *tl_pickle_class_of(const tl_pickle *id);
 
 #endif

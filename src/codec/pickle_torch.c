@@ -101,6 +101,14 @@ tl_pickle *tl_pickle_storage_of(tl_arena *arena, const tl_pickle *id)
     return x;
 }
 
+tl_pickle *tl_pickle_class_of(const tl_pickle *id)
+{
+    bool is_class = id->kind == TL_PICKLE_TUPLE && id->n == 4 &&
+                    tl_str_is(text_of(id->items[0]), "module") &&
+                    id->items[1]->kind == TL_PICKLE_GLOBAL;
+    return is_class ? id->items[1] : NULL;
+}
+
 /* ---- tensors ---- */
 
 static int64_t *read_sizes(tl_arena *arena, const tl_pickle *list, size_t *n)

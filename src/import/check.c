@@ -91,14 +91,11 @@ void tl_checked_release(tl_checked *checked)
 tl_status tl_check_file(tl_context *cx, tl_file *file, tl_format format, tl_checked *checked)
 {
     tl_format_reader reader = tl_format_get_reader(format);
-    tl_where where = {.file = tl_file_name(file)};
     if (format == TL_FORMAT_ONNX)
         return tl_onnx_check(cx, file, checked);
     if (format == TL_FORMAT_TFLITE)
         return tl_tflite_check(cx, file, checked);
     if (reader)
         return tl_check_read(cx, file, reader, false, checked);
-    if (format == TL_FORMAT_UNKNOWN)
-        return tl_fail(cx, TL_M001, &where, "not a model in a format that tolite knows");
-    return tl_fail(cx, TL_U008, &where, "checking a file of format %s", tl_format_name(format));
+    return tl_format_refuse(cx, file, format);
 }

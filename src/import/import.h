@@ -28,16 +28,9 @@ typedef struct tl_import_options {
 } tl_import_options;
 
 typedef enum tl_format {
-    TL_FORMAT_UNKNOWN,
-    TL_FORMAT_ONNX,
-    TL_FORMAT_TFLITE,
-    TL_FORMAT_PT2,
-    TL_FORMAT_TORCHSCRIPT,
-    TL_FORMAT_CHECKPOINT, /* a PyTorch checkpoint: weights without a program */
-    TL_FORMAT_SAVED_MODEL,
-    TL_FORMAT_HDF5,
-    TL_FORMAT_ZIP, /* an archive that is none of the above */
-    TL_FORMAT_TEXT /* the text form of a graph (ir/text.h) */
+#define FORMAT(id, ...) TL_FORMAT_##id,
+#include "import/formats.def"
+    TL_FORMAT_COUNT
 } tl_format;
 
 typedef tl_status (*tl_format_reader)(tl_context *cx, tl_file *file, const tl_import_options *options,
@@ -48,6 +41,8 @@ tl_format_reader tl_format_get_reader(tl_format format);
 const char *tl_format_name(tl_format format);
 /* Looks at the first bytes and, for archives, at the names inside. Fails only on I/O. */
 tl_status tl_format_sniff(tl_context *cx, tl_file *file, tl_format *out);
+/* Fails with what the file is and what to do with it. */
+tl_status tl_format_refuse(tl_context *cx, tl_file *file, tl_format format);
 
 /* Sniffs and calls the reader. M001 for what is no model, U008 for formats without a reader. options may
  * be NULL. */
@@ -63,6 +58,11 @@ tl_status tl_tflite_import(tl_context *cx, tl_file *file, const tl_import_option
                            tl_arena *arena, tl_model **out);
 tl_status tl_pt2_import(tl_context *cx, tl_file *file, const tl_import_options *options, tl_arena *arena,
                         tl_model **out);
+tl_status tl_text_import(tl_context *cx, tl_file *file, const tl_import_options *options, tl_arena *arena,
+                         tl_model **out);
+/* Never a model: a file of weights alone holds no computation, and this says how to export one. */
+tl_status tl_weights_import(tl_context *cx, tl_file *file, const tl_import_options *options,
+                            tl_arena *arena, tl_model **out);
 
 /* Dims of an input spec as expressions: numbers, names (new symbols when unknown), ranges. O001 on a
  * syntax error. dims has room for spec->rank. */

@@ -66,6 +66,18 @@ static void formats_are_told_by_content(void **state)
     assert_int_equal(sniff(f, "\x1c\0\0\0TFL3", 8), TL_FORMAT_TFLITE);
     assert_int_equal(sniff(f, "\x89HDF\r\n\x1a\n", 8), TL_FORMAT_HDF5);
     assert_int_equal(sniff(f, "model \"m\"\n", 10), TL_FORMAT_TEXT);
+    assert_int_equal(sniff(f, "\x1c\0\0\0ET12", 8), TL_FORMAT_EXECUTORCH);
+    assert_int_equal(sniff(f, "\x1c\0\0\0PTMF", 8), TL_FORMAT_LITE);
+    assert_int_equal(sniff(f, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15),
+                     TL_FORMAT_CHECKPOINT_OLD);
+    assert_int_equal(sniff(f, "\x80\x04\x95\0\0\0\0\0\0\0\0N.", 13), TL_FORMAT_PICKLE);
+    assert_int_equal(sniff(f, "\x02\0\0\0\0\0\0\0{}", 10), TL_FORMAT_SAFETENSORS);
+    assert_int_equal(sniff(f, "\x03\0\0\0\0\0\0\0{}", 10), TL_FORMAT_UNKNOWN);
+    assert_int_equal(sniff(f, "{\"weight_map\": {}}", 18), TL_FORMAT_SHARDS);
+    assert_int_equal(sniff(f, "{\"weight_map\": ", 15), TL_FORMAT_UNKNOWN);
+    assert_int_equal(sniff(f, "table\x57\xfb\x80\x8b\x24\x75\x47\xdb", 13),
+                     TL_FORMAT_TF_CHECKPOINT);
+    assert_int_equal(sniff(f, "version https://git-lfs.github.com/spec/v1", 42), TL_FORMAT_LFS);
     assert_int_equal(sniff(f, "\x08\x08\x3a\x03\x12\x01g", 7), TL_FORMAT_ONNX);
     assert_int_equal(sniff(f, "\x08\x01\x12\x02\x3a\x00", 6), TL_FORMAT_SAVED_MODEL);
 }
@@ -75,13 +87,21 @@ static void archives_are_told_by_their_members(void **state)
     import_fixture *f = *state;
     static const struct {
         tl_format format;
-        const char *names[4];
+        const char *names[5];
     } cases[] = {
         {TL_FORMAT_PT2, {"m/archive_format", "m/models/model.json"}},
         {TL_FORMAT_PT2, {"serialized_exported_program.json", "version"}},
         {TL_FORMAT_TORCHSCRIPT, {"m/data.pkl", "m/code/__torch__.py", "m/constants.pkl"}},
+        {TL_FORMAT_TORCHSCRIPT,
+         {"m/data.pkl", "m/code/__torch__/models/net.py", "m/constants.pkl", "m/bytecode.pkl"}},
+        {TL_FORMAT_LITE, {"m/data.pkl", "m/bytecode.pkl"}},
+        {TL_FORMAT_AOTI, {"m/archive_format", "m/data/aotinductor/model/c.so"}},
+        {TL_FORMAT_TORCH_PACKAGE, {"m/.data/version", "m/.data/extern_modules", "m/net.py"}},
+        {TL_FORMAT_TORCH_1_0, {"m/model.json", "m/tensors/0"}},
+        {TL_FORMAT_KERAS, {"metadata.json", "config.json", "model.weights.h5"}},
         {TL_FORMAT_CHECKPOINT, {"archive/data.pkl", "archive/data/0"}},
-        {TL_FORMAT_ZIP, {"in_x.npy"}},
+        {TL_FORMAT_NPZ, {"in_x.npy"}},
+        {TL_FORMAT_ZIP, {"README", "m/constants.pkl"}},
     };
     for (size_t i = 0; i < TL_COUNT(cases); i++)
         assert_int_equal(sniff_members(f, cases[i].names), cases[i].format);
