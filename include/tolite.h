@@ -104,6 +104,7 @@ tl_status tl_open_memory(tl_context *cx, const char *name, const void *data, siz
 void tl_close(tl_network *network);
 
 typedef struct tl_convert_options tl_convert_options;
+typedef struct tl_statistics tl_statistics; /* what activations were like on samples */
 
 /* Which graph of a network is looked at. */
 typedef struct tl_view_options {
@@ -170,6 +171,14 @@ struct tl_convert_options {
     bool strip;          /* no marks and descriptions in the file */
     bool show_state;     /* what the model keeps from one run to the next becomes inputs and outputs of the file,
                             instead of variables inside it */
+    /* NULL or "none"; "fp16", "weights", "dynamic"; with statistics: "int8", "int8-only", "int16x8". A network read
+     * from a .tflite file is converted only with a mode. */
+    const char *quantize;
+    int weight_bits;     /* of "weights": 8 (also when 0) or 4 */
+    const char *io;      /* inputs and outputs of quantised networks: NULL or "float"; "int8", "uint8" ("int8-only"
+                          * has int8 when NULL) */
+    const char *range;   /* of activations, from statistics: NULL or "min-max"; "percentile", "mse", "entropy" */
+    const tl_statistics *statistics; /* of this network, converted with these options */
     bool detail;         /* the report also tells of every op of the file, of the source's ops and of the time each step took */
 };
 

@@ -7,6 +7,7 @@
 #include "exec/session.h"
 #include "import/import.h"
 #include "lower/profile.h"
+#include "quant/quantize.h"
 #include "tolite.h"
 #include "verify/compare.h"
 
@@ -53,6 +54,13 @@ void api_step_done(void *steps, const char *name);
 /* Import, passes and lowering; steps may be NULL. */
 tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
                     api_steps *steps, tl_model **out);
+
+/* What options say of quantisation. O001 for what they cannot mean. */
+typedef struct api_quantize {
+    tl_quantize_mode mode;
+    int bits;
+} api_quantize;
+tl_status api_quantize_options(tl_context *cx, const tl_convert_options *convert, api_quantize *out);
 
 /* NULL: litert. O001 when there is none of that name. */
 tl_status api_profile(tl_context *cx, const char *name, const tl_profile **out);

@@ -198,7 +198,8 @@ static tl_status run_passes(tl_network *network, const tl_convert_options *o,
     if (network->model->legal == TL_LEGAL_TFL)
         return tl_fail(
             cx, TL_U008, &(tl_where){.file = network->name},
-            "converting a .tflite file; only run, diff, inspect, check and bench read that format");
+            "converting a .tflite file; expected --quantize MODE, or a command that reads "
+            "that format: run, diff, inspect, check, bench, quantize");
     tl_str *names = TL_NEW_ARRAY(arena, tl_str, o->n_nhwc_names + 1);
     if (!names || !(*out = tl_model_copy(network->model, arena)))
         return tl_context_status(cx);
@@ -229,18 +230,51 @@ void api_step_done(void *user, const char *name)
     steps->last = now;
 }
 
+/* ---- quantisation ---- */
+
+tl_status api_quantize_options(tl_context *cx, const tl_convert_options *o, api_quantize *out)
+{
+    *out = (api_quantize){.bits = o->weight_bits ? o->weight_bits : 8};
+    if (o->quantize && !tl_quantize_mode_find(o->quantize, &out->mode))
+        return tl_fail(cx, TL_O001, NULL,
+                       "--quantize %s, expected fp16, weights, dynamic, int8, int8-only or int16x8",
+                       o->quantize);
+    if (out->bits != 8 && (out->bits != 4 || out->mode != TL_QUANTIZE_WEIGHTS))
+        return tl_fail(cx, TL_O001, NULL,
+                       "weights of %d bits, expected 8, or 4 with --quantize weights", out->bits);
+    if (tl_quantize_is_static(out->mode))
+        return tl_fail(cx, TL_O003, NULL, "--quantize %s: not yet in this version", o->quantize);
+    return TL_OK;
+}
+
+/* Up to the ops of the target, in floats where the source is. */
+static tl_status lower_floats(tl_network *network, const tl_convert_options *o,
+                              const tl_lower_options *lower, bool quantize, tl_arena *arena,
+                              api_steps *steps, tl_model **out)
+{
+    if (network->model->legal == TL_LEGAL_TFL && quantize) {
+        *out = tl_model_copy(network->model, arena);
+        return tl_context_status(network->cx);
+    }
+    TRY(run_passes(network, o, lower, NULL, arena, steps, out));
+    TRY(tl_lower(*out, lower));
+    return tl_lower_fuse(*out, lower);
+}
+
 tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
                     api_steps *steps, tl_model **out)
 {
     const tl_convert_options *o = convert ? convert : &default_convert;
-    tl_lower_options lower = {.exact = o->exact, .show_state = o->show_state};
+    tl_lower_options lower = {.exact = o->exact};
+    api_quantize quantize;
+    TRY(api_quantize_options(network->cx, o, &quantize));
     TRY(api_profile(network->cx, o->profile, &lower.profile));
-    TRY(run_passes(network, o, &lower, NULL, arena, steps, out));
-    TRY(tl_lower(*out, &lower));
-    TRY(tl_lower_fuse(*out, &lower));
+    TRY(lower_floats(network, o, &lower, quantize.mode != TL_QUANTIZE_NONE, arena, steps, out));
     tl_quant_options quant = {.profile = lower.profile, .exact = lower.exact};
     TRY(tl_quant_fuse(*out, &quant));
     TRY(tl_lower_finish(*out, &lower));
+    if (quantize.mode != TL_QUANTIZE_NONE && !tl_quantize_is_static(quantize.mode))
+        TRY(tl_quantize_weights(*out, quantize.mode, quantize.bits, lower.profile));
     TRY(tl_validate(*out));
     if (steps)
         api_step_done(steps, "lower");

@@ -116,9 +116,11 @@ static void push_value(cli_values *values, const char *value)
     values->v = grown;
 }
 
-/* The option a word stands for: --name, --name=value, -x, -xvalue. *value NULL: none attached. */
-static int find_option(const char *word, const char **value)
+/* The option a word stands for: --name, --name=value, -x, -xvalue; of several with the name the one for this command.
+ * *value NULL: none attached. */
+static int find_option(const char *word, const command_row *command, const char **value)
 {
+    int found = -1;
     *value = NULL;
     if (word[1] != '-') {
         for (int i = 0; i < OPT_COUNT; i++)
@@ -130,17 +132,17 @@ static int find_option(const char *word, const char **value)
     }
     size_t n = strcspn(word + 2, "=");
     for (int i = 0; i < OPT_COUNT; i++)
-        if (strlen(cli_options[i].name) == n && !strncmp(cli_options[i].name, word + 2, n)) {
-            *value = word[2 + n] ? word + 3 + n : NULL;
-            return i;
-        }
-    return -1;
+        if (strlen(cli_options[i].name) == n && !strncmp(cli_options[i].name, word + 2, n) &&
+            (found < 0 || is_for(&cli_options[i], command)))
+            found = i;
+    *value = found >= 0 && word[2 + n] ? word + 3 + n : NULL;
+    return found;
 }
 
 static tl_status take_option(cli *c, const command_row *command, int argc, char **argv, int *at)
 {
     const char *word = argv[*at], *value;
-    int id = find_option(word, &value);
+    int id = find_option(word, command, &value);
     if (id < 0)
         return refuse_option(word, command);
     const option_row *row = &cli_options[id];

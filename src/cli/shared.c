@@ -31,6 +31,16 @@ static void nhwc_options(cli *c, tl_convert_options *options)
     options->nhwc_names = names;
 }
 
+static tl_status quantize_options(cli *c, tl_convert_options *options)
+{
+    const char *bits = cli_value(c, OPT_weight_bits);
+    options->quantize = cli_has(c, OPT_mode) ? cli_value(c, OPT_mode) : cli_value(c, OPT_quantize);
+    if (bits && strcmp(bits, "int8") && strcmp(bits, "int4"))
+        return cli_usage("option --weights: \"%s\", expected int8 or int4", bits);
+    options->weight_bits = bits ? bits[3] - '0' : 0;
+    return TL_OK;
+}
+
 tl_status cli_convert_options(cli *c, tl_convert_options *options)
 {
     tl_convert_options_init(options);
@@ -57,7 +67,9 @@ tl_status cli_convert_options(cli *c, tl_convert_options *options)
                              verify->v[i]);
         options->verify = (int)n;
     }
-    tl_status status = cli_double(c, OPT_atol, &options->atol);
+    tl_status status = quantize_options(c, options);
+    if (status == TL_OK)
+        status = cli_double(c, OPT_atol, &options->atol);
     if (status == TL_OK)
         status = cli_double(c, OPT_rtol, &options->rtol);
     return status == TL_OK ? cli_double(c, OPT_min_sqnr, &options->min_sqnr) : status;

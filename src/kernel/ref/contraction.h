@@ -36,6 +36,14 @@ void tl_ref_store(tl_tensor *t, bool floats, int64_t at, int64_t n, const void *
 void tl_ref_add_bias(const tl_tensor *bias, bool floats, int64_t first, int64_t n, void *x);
 void tl_ref_activate(tl_tfl_activation activation, bool floats, int64_t n, void *x);
 
+/* ---- floats times weights of 8 bits: hybrid.c ---- */
+
+size_t tl_ref_scratch_depthwise(const tl_call *call); /* of the plain kernel */
+
+bool tl_ref_is_hybrid(const tl_call *call);
+/* plain: the float kernel of the op. */
+tl_status tl_ref_hybrid(tl_call *call, tl_kernel_run plain);
+
 /* ---- axes ---- */
 
 /* Axes that count as one: index i, row-major over shape, lies at a sum of strides, for each of two

@@ -2,6 +2,7 @@
 #include "kernel/ref/ref.h"
 
 #include "kernel/quant.h"
+#include "kernel/ref/contraction.h"
 
 /* clang-format off */
 static const tl_kernel_run plain_runs[TL_OP_COUNT] = {
@@ -39,6 +40,8 @@ static bool has_scales(const tl_call *call)
 static tl_status run_either(tl_call *call)
 {
     tl_kernel_run quantised = quantised_runs[call->op];
+    if (tl_ref_is_hybrid(call))
+        return tl_ref_hybrid(call, plain_runs[call->op]);
     return (quantised && has_scales(call) ? quantised : plain_runs[call->op])(call);
 }
 

@@ -1,0 +1,55 @@
+/* Post-training quantisation of a lowered model (TFL ops). Modes, and what each does:
+ *     fp16       constants as f16, made floats again by DEQUANTIZE: half the size, the same kernels
+ *     weights    weights of 8 or 4 bits with a scale per channel, made floats again by DEQUANTIZE
+ *     dynamic    weights of 8 bits that the kernels read as they are; they round activations while running
+ *     int8       activations of 8 bits as well, with ranges from statistics; what has no integer kernel
+ *                stays in floats, and so do inputs and outputs
+ *     int8_only  the same, but an op that cannot be integer is an error (U009), and inputs and outputs are
+ *                integers: i8 or u8
+ *     int16x8    activations of 16 bits (zero point 0), weights of 8; what has no such kernel stays in floats
+ * Weights: symmetric, one scale per result channel, numbers in [-127, 127] ([-7, 7]); weights that are not
+ * finite stay as they are. */
+#ifndef TL_QUANT_QUANTIZE_H
+#define TL_QUANT_QUANTIZE_H
+
+#include "ir/build.h"
+#include "lower/profile.h"
+
+typedef enum tl_quantize_mode {
+    TL_QUANTIZE_NONE,
+    TL_QUANTIZE_FP16,
+    TL_QUANTIZE_WEIGHTS,
+    TL_QUANTIZE_DYNAMIC,
+    TL_QUANTIZE_INT8,
+    TL_QUANTIZE_INT8_ONLY,
+    TL_QUANTIZE_INT16X8
+} tl_quantize_mode;
+
+/* False when there is no mode of that name. */
+bool tl_quantize_mode_find(const char *name, tl_quantize_mode *out);
+/* Whether the mode wants statistics of activations. */
+static inline bool tl_quantize_is_static(tl_quantize_mode mode)
+{
+    return mode >= TL_QUANTIZE_INT8;
+}
+
+/* fp16, weights, dynamic: behind tl_lower_finish. bits: 8 or 4, of `weights`. The kernels have no 4 bits for
+ * other profiles than litert: U007. */
+tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,
+                              const tl_profile *profile);
+
+/* ---- shared by the files of quantisation ---- */
+
+/* Symmetric scales of w, a constant of floats: one per index of axis (-1: one in all), each at least floor[k]
+ * (floor may be NULL); a channel of zeros has scale 1 or its floor. NULL when w has numbers that are not
+ * finite, or on failure (recorded). */
+const tl_quant *tl_quantize_scales(tl_model *model, const tl_const *w, int axis, int most,
+                                   const double *floor);
+/* The operand that holds weights, the axis of its results' channels, and the bias; false: op has none. */
+typedef struct tl_quantize_product {
+    size_t x, w, bias;
+    int axis;
+} tl_quantize_product;
+bool tl_quantize_find_product(tl_op op, tl_quantize_product *out);
+
+#endif
