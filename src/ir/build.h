@@ -117,6 +117,8 @@ tl_status tl_node_set_attrs(tl_node *node, const void *attrs);
 /* Another type for an input of a graph. Symbols that were born on it move with the axes they stand on;
  * symbols not yet attached are born here. */
 tl_status tl_graph_set_input_type(tl_graph *graph, size_t i, tl_type type);
+/* Input `from` of an entry's graph becomes input `to`. No entry may name the graph yet. */
+void tl_graph_move_input(tl_graph *graph, size_t from, size_t to);
 /* Of an entry's graph; without a use. Entries that name it are to be made anew. */
 void tl_graph_remove_input(tl_graph *graph, size_t i);
 /* Symbols of entries' inputs are numbers from now on, everywhere; all is inferred anew. */

@@ -397,6 +397,19 @@ static void remove_graph_input(tl_graph *graph, size_t i)
     }
 }
 
+void tl_graph_move_input(tl_graph *graph, size_t from, size_t to)
+{
+    tl_value *moved = graph->inputs.v[from];
+    TL_ASSERT(!graph->owner);
+    for (size_t i = from; i > to; i--)
+        graph->inputs.v[i] = graph->inputs.v[i - 1];
+    for (size_t i = from; i < to; i++)
+        graph->inputs.v[i] = graph->inputs.v[i + 1];
+    graph->inputs.v[to] = moved;
+    for (size_t i = TL_MIN(from, to); i <= TL_MAX(from, to); i++)
+        graph->inputs.v[i]->def_index = (uint32_t)i;
+}
+
 void tl_graph_remove_input(tl_graph *graph, size_t i)
 {
     TL_ASSERT(!graph->owner);

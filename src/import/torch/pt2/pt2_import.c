@@ -330,12 +330,83 @@ static void make_flag(pt2_reader *r, pt2_entry *e)
     }
 }
 
+/* ---- parts ---- */
+
+static tl_status no_value(pt2_reader *r, tl_str name)
+{
+    return tl_fail(r->cx, TL_O002, &(tl_where){.file = tl_file_name(r->archive.file)},
+                   "no value is named %.*s", TL_STR_ARG(name));
+}
+
+/* The name in the file of a value that --output names: its own, or that of an output of the program. */
+static tl_str name_in_graph(const pt2_entry *e, tl_str name)
+{
+    tl_str kind;
+    for (size_t k = 0; k < e->outputs.n; k++)
+        if (e->outputs.v[k].arg && tl_str_equal(e->outputs.v[k].name, name))
+            return name_of(pt2_union(e->outputs.v[k].arg, &kind), "name");
+    return name;
+}
+
+/* An input with the type that the file declares for the value. */
+static tl_status make_start(pt2_reader *r, pt2_entry *e, tl_str name)
+{
+    aten_arg start = {.kind = ATEN_TENSOR};
+    tl_type type;
+    bool is_complex;
+    if (!pt2_declared_type(r, name, true, &type, &is_complex))
+        return no_value(r, name);
+    tl_value *value = tl_graph_add_input(r->env.scope->b.graph, type, name);
+    tl_mark mark = {.name = name, .exact = true, .rank = type.rank};
+    tl_value_set_mark(value, &mark);
+    start.t = aten_tensor_new(&r->env, value);
+    start.t->is_complex = is_complex;
+    aten_arg *copy = tl_arena_copy(r->arena, &start, sizeof(start));
+    if (!copy || !tl_map_put(&r->starts, name, copy) || !tl_vec_push(r->arena, &e->in_names, name))
+        return tl_context_status(r->cx);
+    return TL_OK;
+}
+
+static tl_status find_part(pt2_reader *r, pt2_entry *e)
+{
+    const tl_import_options *options = r->options;
+    tl_map results, buffers;
+    r->is_part = options->n_outputs + options->n_starts > 0;
+    if (!r->is_part)
+        return TL_OK;
+    tl_map_init(&results, r->arena);
+    tl_map_init(&buffers, r->arena);
+    for (size_t i = 0; i < options->n_starts; i++)
+        TRY(make_start(r, e, options->starts[i]));
+    r->outputs = TL_NEW_ARRAY(r->arena, pt2_cut, options->n_outputs + 1);
+    for (size_t i = 0; r->outputs && i < options->n_outputs; i++)
+        r->outputs[i].name = name_in_graph(e, options->outputs[i]);
+    for (size_t i = 0; i < e->outputs.n; i++) {
+        const pt2_output *output = &e->outputs.v[i];
+        tl_str kind, name = output->arg ? name_of(output->arg, "name") : TL_STR("");
+        if (output->arg && !output->buffer.n)
+            name = name_of(pt2_union(output->arg, &kind), "name");
+        if (name.n && (output->buffer.n || !options->n_outputs))
+            (void)tl_map_put(&results, name, r);
+    }
+    if (!r->outputs)
+        return tl_context_status(r->cx);
+    for (size_t i = 0; i < e->inputs.n; i++)
+        if (e->inputs.v[i].is_buffer)
+            (void)tl_map_put(&buffers, e->inputs.v[i].arg, r);
+    pt2_find_needed(r, &results, &buffers);
+    return tl_context_status(r->cx);
+}
+
 static tl_status make_inputs(pt2_reader *r, pt2_entry *e)
 {
     tl_status status = check_input_specs(r, e);
     TRY(status);
+    TRY(find_part(r, e));
     for (size_t i = 0; i < e->inputs.n; i++) {
         const pt2_input *input = &e->inputs.v[i];
+        if (input->kind <= INPUT_LITERAL && input->arg.n && !pt2_is_needed(r, input->arg))
+            continue;
         if (input->kind == INPUT_USER) {
             tl_status one = make_user_input(r, e, input);
             status = status == TL_OK ? one : status;
@@ -346,6 +417,9 @@ static tl_status make_inputs(pt2_reader *r, pt2_entry *e)
         }
     }
     TRY(status);
+    for (size_t i = 0; r->is_part && i < e->inputs.n; i++)
+        if (e->inputs.v[i].kind == INPUT_USER && tl_map_has(&r->scope->names, e->inputs.v[i].arg))
+            pt2_bind_part(r, e->inputs.v[i].arg);
     make_flag(r, e);
     for (size_t i = 0; i < e->inputs.n; i++)
         if (e->inputs.v[i].kind == INPUT_WEIGHT || e->inputs.v[i].kind == INPUT_CONSTANT)
@@ -391,17 +465,12 @@ static tl_status collect_outputs(pt2_reader *r, pt2_entry *e)
 {
     for (size_t i = 0; i < r->options->n_outputs; i++) {
         tl_str name = r->options->outputs[i];
-        const aten_arg *arg = tl_map_find(&r->scope->names, name);
-        tl_value *value = arg ? output_value(r, arg) : NULL;
-        for (size_t k = 0; k < e->outputs.n && !value; k++) { /* or one of its own, by name */
-            aten_arg own = {0};
-            if (e->outputs.v[k].arg && tl_str_equal(e->outputs.v[k].name, name))
-                own = pt2_argument(r, e->outputs.v[k].arg);
-            value = output_value(r, &own);
-        }
+        const aten_arg *arg = tl_map_find(&r->scope->names, r->outputs[i].name);
+        tl_value *value = r->outputs[i].value;
+        if (!value && arg)
+            value = output_value(r, arg);
         if (!value)
-            return tl_fail(r->cx, TL_O002, &(tl_where){.file = tl_file_name(r->archive.file)},
-                           "no value is named %.*s", TL_STR_ARG(name));
+            return no_value(r, name);
         add_output(r, e, value, name);
     }
     for (size_t i = 0; i < e->outputs.n; i++) {
@@ -517,9 +586,6 @@ tl_status tl_pt2_import(tl_context *cx, tl_file *file, const tl_import_options *
     tl_status status = TL_OK;
     bool again = true;
     *out = NULL;
-    if (options && options->n_starts)
-        return tl_fail(cx, TL_O003, &(tl_where){.file = tl_file_name(file)},
-                       "--start of a PyTorch program: not yet in this version");
     tl_arena_init(&scratch, cx);
     tl_map_init(&states, &scratch);
     while (again && status == TL_OK) {
@@ -535,6 +601,10 @@ tl_status tl_pt2_import(tl_context *cx, tl_file *file, const tl_import_options *
                         .states = &states};
         tl_map_init(&r.tensors, &scratch);
         tl_map_init(&r.symbols, &scratch);
+        tl_map_init(&r.starts, &scratch);
+        tl_map_init(&r.needed, &scratch);
+        tl_map_init(&r.classes, &scratch);
+        tl_map_init(&r.needed_classes, &scratch);
         again = false;
         status = attempt(&r, file, &states, &again);
         if (status == TL_OK && !again)

@@ -188,6 +188,11 @@ void pt2_import_nodes(pt2_reader *r, const tl_json_node *graph)
     for (size_t i = 0; i < tl_json_count(nodes); i++) {
         if (r->cx->out_of_memory || tl_check_cancel(r->cx) != TL_OK)
             return;
-        import_node(r, tl_json_item(nodes, i), i);
+        const tl_json_node *node = tl_json_item(nodes, i);
+        bool is_whole = graph != r->graph; /* of an operator on graphs */
+        if (is_whole || pt2_node_is_needed(r, node))
+            import_node(r, node, i);
+        if (!is_whole)
+            pt2_bind_results(r, node);
     }
 }

@@ -21,6 +21,19 @@ typedef struct pt2_tensor {
     bool is_complex;
 } pt2_tensor;
 
+/* Names that may show the same elements, while the nodes are walked backwards. */
+typedef struct pt2_class {
+    bool needed;    /* its elements at this point are */
+    bool written;   /* behind this point */
+    size_t pending; /* names of it that are needed behind, and not defined yet */
+} pt2_class;
+
+/* A value that --output asks for. */
+typedef struct pt2_cut {
+    tl_str name;     /* in the file */
+    tl_value *value; /* when it was computed; NULL: not yet, or no tensor */
+} pt2_cut;
+
 typedef struct pt2_reader {
     aten_env env;
     tl_context *cx;
@@ -40,6 +53,14 @@ typedef struct pt2_reader {
     tl_map buffers;  /* name -> aten_storage, of buffers that the program holds */
     const tl_map *states; /* names of buffers that it writes to, known after a first attempt */
     pt2_names *scope;
+    /* --start and --output, in pt2_cut.c */
+    bool is_part;           /* of the program; else all of it is imported */
+    tl_map starts;          /* name in the file -> aten_arg, the input that stands for it */
+    pt2_cut *outputs;       /* of options->outputs */
+    tl_map needed;          /* names that are computed, or inputs that are asked for */
+    tl_map classes;         /* name -> name of the tensor that it may show (tl_str) */
+    tl_map needed_classes;  /* -> pt2_class */
+    pt2_class spare_class;  /* when memory is out */
     bool autocast; /* inside of a block of torch.autocast, which computes in this type: */
     tl_dtype autocast_type;
 } pt2_reader;
@@ -74,6 +95,16 @@ void pt2_bind_output(pt2_reader *r, const tl_json_node *argument, const aten_arg
 /* ---- pt2_nodes.c: operators ---- */
 void pt2_import_nodes(pt2_reader *r, const tl_json_node *graph);
 tl_where pt2_where(pt2_reader *r, const char *kind, tl_str name);
+
+/* ---- pt2_cut.c: parts of a program ---- */
+/* Fills r->needed for r->outputs and the values `results` (names) at the end, with r->starts; buffers: those that
+ * may become state. */
+void pt2_find_needed(pt2_reader *r, const tl_map *results, const tl_map *buffers);
+bool pt2_is_needed(const pt2_reader *r, tl_str name);
+bool pt2_node_is_needed(pt2_reader *r, const tl_json_node *node);
+/* A start value is its input from here on; what an output asks for is taken now. */
+void pt2_bind_part(pt2_reader *r, tl_str name);
+void pt2_bind_results(pt2_reader *r, const tl_json_node *node);
 
 /* ---- pt2_autocast.c: types inside of torch.autocast ---- */
 /* args as the operator takes them there. */

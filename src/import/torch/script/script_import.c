@@ -12,6 +12,11 @@ static bool bears_symbol(const tl_value *v)
     return false;
 }
 
+static bool is_used(const tl_value *v)
+{
+    return tl_has_uses(v) || bears_symbol(v);
+}
+
 /* Nodes that nobody asks for: of attempts that were given up, of checks. */
 static void remove_dead(tl_graph *graph)
 {
@@ -19,7 +24,7 @@ static void remove_dead(tl_graph *graph)
         bool used = false;
         prev = node->prev;
         for (uint32_t i = 0; i < node->n_out; i++)
-            used |= tl_has_uses(node->out[i]) || bears_symbol(node->out[i]);
+            used |= is_used(node->out[i]);
         for (uint32_t i = 0; used && i < node->n_graphs; i++)
             remove_dead(node->graphs[i]);
         if (!used)
@@ -79,9 +84,10 @@ static tl_status find_root(script_eval *ev, const tl_pickle **data, const script
 
 static tl_status check_end(script_eval *ev)
 {
-    if (!ev->raised)
-        return tl_context_status(ev->cx);
+    bool raised = ev->raised && !ev->ended;
     ev->raised = false;
+    if (!raised)
+        return tl_context_status(ev->cx);
     tl_where where = tl_origin_where(ev->model, ev->raised_at);
     return tl_fail(ev->cx, TL_O005, &where, "with inputs of these shapes: %.*s",
                    TL_STR_ARG(ev->message));
@@ -102,10 +108,12 @@ static tl_status add_entry(script_eval *ev, script_value result, script_names *i
                            script_state *states, size_t n_states)
 {
     script_names out_names = {0};
-    tl_value **outputs;
+    tl_value **outputs = NULL;
     tl_graph *graph = ev->env.scope->b.graph;
     size_t n_state = graph->inputs.n - in_names->n;
-    TRY(script_make_outputs(ev, result, &out_names, &outputs));
+    if (!ev->ended)
+        TRY(script_make_outputs(ev, result, &out_names, &outputs));
+    TRY(script_cut_outputs(ev, &out_names, &outputs));
     size_t n = out_names.n;
     tl_value **all = TL_NEW_ARRAY(ev->arena, tl_value *, n + n_state + 1);
     if (!all)
@@ -121,6 +129,7 @@ static tl_status add_entry(script_eval *ev, script_value result, script_names *i
     script_find_dead_states(ev, outputs, n, states, n_states);
     TRY(tl_graph_set_outputs(graph, all, n + n_state));
     remove_dead(graph);
+    script_drop_inputs(ev, is_used);
     return tl_model_add_entry(ev->model, TL_STR(ENTRY_NAME), graph, in_names->v, out_names.v,
                               n_state);
 }
@@ -136,7 +145,12 @@ static tl_status run_program(script_eval *ev, const tl_import_options *options, 
     script_names in_names = {0};
     TRY(find_root(ev, &data, &class));
     TRY(find_forward(ev, class, &method));
+    ev->in_names = &in_names;
+    ev->cut = TL_NEW_ARRAY(ev->arena, tl_value *, options->n_outputs + 1);
+    if (!ev->cut)
+        return tl_context_status(ev->cx);
     TRY(script_make_inputs(ev, method, options, &args, &n, &in_names));
+    ev->n_user_inputs = in_names.n;
     script_value root = script_unpickle(ev, data, "data/", TL_STR(""));
     TRY(check_end(ev));
     if (root.kind != SCRIPT_OBJECT)
@@ -168,6 +182,7 @@ static tl_status evaluate(tl_context *cx, tl_file *file, const tl_import_options
                         .model = model,
                         .dims = model->dims,
                         .archive = &archive,
+                        .options = options,
                         .states = states,
                         .n_states = n_states,
                         .frame = &frame,

@@ -136,4 +136,6 @@ void script_name_value(script_eval *ev, tl_str variable, script_value value)
     tl_mark mark = {.name = name, .exact = true, .rank = v->fact.type.rank};
     tl_value_set_name(v, name);
     tl_value_set_mark(v, &mark);
+    if (script_is_part(ev) && !ev->env.scope->outer)
+        script_cut_value(ev, name, &value);
 }

@@ -55,6 +55,7 @@ typedef struct script_change {
 } script_change;
 
 typedef TL_VEC(script_change) script_changes;
+typedef TL_VEC(tl_str) script_names;
 
 /* An attribute that was assigned, or a list or dict of the archive that was changed. */
 typedef struct script_kept {
@@ -89,6 +90,12 @@ typedef struct script_eval {
     tl_value *started; /* input: false in the first run, where a state does not begin with zeros */
     TL_VEC(script_kept) assigned; /* each once */
     tl_map names;                 /* of values given so far -> size_t, how often */
+    const tl_import_options *options;
+    script_names *in_names; /* of the inputs that are no states */
+    size_t n_user_inputs;   /* the arguments among them, which come first */
+    tl_value **cut;         /* of options->outputs; NULL: not computed yet */
+    size_t n_cut, n_starts; /* found so far */
+    bool ended;             /* all of them are; raised is set, too */
     script_frame *frame;
     int depth;   /* of calls */
     int nesting; /* of script_enter */
@@ -127,6 +134,17 @@ void script_warn(script_eval *ev, tl_code code, const tl_origin *origin, const c
     TL_PRINTF(4, 5);
 /* Path of the module under way: backbone.layer1; empty for the root. */
 tl_str script_module(const script_eval *ev);
+
+/* ---- parts of a program: script_cut.c ---- */
+
+/* --output or --start is given. */
+bool script_is_part(const script_eval *ev);
+/* A tensor of the program's own graph got this name. */
+void script_cut_value(script_eval *ev, tl_str name, const script_value *value);
+/* The outputs that are asked for instead of the program's. O002 where there is no such value. */
+tl_status script_cut_outputs(script_eval *ev, script_names *names, tl_value ***values);
+/* Arguments that a part does not use are no inputs of it. */
+void script_drop_inputs(script_eval *ev, bool (*is_used)(const tl_value *value));
 
 /* ---- the journal: script_journal.c ---- */
 
@@ -283,7 +301,6 @@ void script_find_dead_states(script_eval *ev, tl_value *const *outputs, size_t n
 
 /* ---- inputs and outputs: script_input.c, script_output.c ---- */
 
-typedef TL_VEC(tl_str) script_names;
 
 /* Arguments of a method's call: inputs of the graph made from --input, or as they were traced. names
  * receives those of the inputs. O002, U005 where something is missing, all at once. */
