@@ -265,7 +265,7 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
                     api_steps *steps, tl_model **out)
 {
     const tl_convert_options *o = convert ? convert : &default_convert;
-    tl_lower_options lower = {.exact = o->exact};
+    tl_lower_options lower = {.exact = o->exact, .show_state = o->show_state};
     api_quantize quantize;
     TRY(api_quantize_options(network->cx, o, &quantize));
     TRY(api_profile(network->cx, o->profile, &lower.profile));
