@@ -4,7 +4,7 @@
 
 static bool crops(const tl_dim *d)
 {
-    return d->range.hi < 0;
+    return d->range.lo < 0;
 }
 
 static bool any_negative(const tl_pad_attrs *attrs)

@@ -117,21 +117,31 @@ tl_value *tl_lower_axis_back(tl_lowerer *lw, tl_value *x, int axis)
     return tl_build_transpose(&lw->b, x, perm);
 }
 
+/* How many elements go at an end that grows by n: those of a negative n. */
+static const tl_dim *lost(tl_lowerer *lw, const tl_dim *n)
+{
+    const tl_dim *zero = tl_lower_const(lw, 0);
+    return n->range.lo >= 0 ? zero : tl_dim_max(lw->dims, tl_dim_sub(lw->dims, zero, n), zero);
+}
+
+static const tl_dim *gained(tl_lowerer *lw, const tl_dim *n)
+{
+    return n->range.lo >= 0 ? n : tl_dim_max(lw->dims, n, tl_lower_const(lw, 0));
+}
+
 static tl_value *cropped(tl_lowerer *lw, tl_value *x, const tl_dim *const *lo,
                          const tl_dim *const *hi)
 {
     const tl_type *type = tl_type_of(x);
-    const tl_dim *zero = tl_lower_const(lw, 0), *begin[TL_MAX_RANK], *size[TL_MAX_RANK];
+    const tl_dim *begin[TL_MAX_RANK], *size[TL_MAX_RANK];
     int64_t stride[TL_MAX_RANK];
     bool any = false;
     for (int i = 0; i < type->rank; i++) {
+        const tl_dim *end = lost(lw, hi[i]);
         stride[i] = 1;
-        bool low = lo[i]->range.hi < 0, high = hi[i]->range.hi < 0;
-        begin[i] = low ? tl_dim_sub(lw->dims, zero, lo[i]) : zero;
-        size[i] = tl_dim_sub(lw->dims, type->dims[i], begin[i]);
-        if (high)
-            size[i] = tl_dim_add(lw->dims, size[i], hi[i]);
-        any = any || low || high;
+        begin[i] = lost(lw, lo[i]);
+        size[i] = tl_dim_sub(lw->dims, tl_dim_sub(lw->dims, type->dims[i], begin[i]), end);
+        any = any || !tl_dim_is(begin[i], 0) || !tl_dim_is(end, 0);
     }
     return any ? tl_build_slice(&lw->b, x, begin, size, stride) : x;
 }
@@ -142,12 +152,12 @@ tl_value *tl_lower_pad(tl_lowerer *lw, tl_value *x, const tl_dim *const *lo,
     if (x->poison)
         return x;
     int rank = tl_type_of(x)->rank;
-    const tl_dim *zero = tl_lower_const(lw, 0), *before[TL_MAX_RANK], *after[TL_MAX_RANK];
+    const tl_dim *before[TL_MAX_RANK], *after[TL_MAX_RANK];
     bool any = false;
     x = cropped(lw, x, lo, hi);
     for (int i = 0; i < rank; i++) {
-        before[i] = lo[i]->range.hi < 0 ? zero : lo[i];
-        after[i] = hi[i]->range.hi < 0 ? zero : hi[i];
+        before[i] = gained(lw, lo[i]);
+        after[i] = gained(lw, hi[i]);
         any = any || !tl_dim_is(before[i], 0) || !tl_dim_is(after[i], 0);
     }
     if (!any || x->poison)
