@@ -11,10 +11,15 @@ demo:
 test:
 	@sh test.sh
 
+# Networks exported by PyTorch itself; large downloads, not part of test.
+test-torch: all
+	@sh tools/venv_torch.sh
+	@nice .venv-torch/bin/python tests/zoo/zoo.py $(ZOO)
+
 install: all
 	cmake --install build --prefix $(PREFIX)
 
 clean:
 	rm -rf build build-asan build-dev build-fuzz
 
-.PHONY: all demo test install clean
+.PHONY: all demo test test-torch install clean
