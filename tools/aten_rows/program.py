@@ -287,6 +287,24 @@ def out_of_one_into_another(x):
     return a
 
 
+group("given")
+
+
+@programs(f(3, 4), f(4))
+def result_into_what_is_given(x, y):
+    z = torch.zeros(2, 3, 4)
+    torch.ops.aten.atan2.out(x, y, out=z[1])
+    return z
+
+
+@programs(f(3, 4))
+def resized(x):
+    y, z = x.clone(), x.clone()
+    y.resize_(2, 6)[0] += 1
+    z.resize_(5)
+    return y, z * 2
+
+
 group("flow")
 
 

@@ -93,8 +93,18 @@ static void run_handler(aten_call *c)
         aten_refuse_as(c, TL_U004, "complex numbers");
 }
 
-/* The handle takes the result's contents, in its own type and shape; or becomes the view that the
- * handler made of it (squeeze_, t_). */
+void aten_store(aten_env *env, aten_tensor *self, tl_value *value)
+{
+    tl_builder *b = &env->scope->b;
+    const tl_type *type = tl_type_of(aten_tensor_read(env, self));
+    if (!value->poison) {
+        value = tl_build_cast(b, value, type->dtype);
+        value = tl_build_broadcast_to(b, value, type->dims, type->rank);
+    }
+    aten_tensor_write(env, self, value);
+}
+
+/* The handle takes the result's contents, or becomes the view that the handler made of it (squeeze_, t_). */
 static void write_result(aten_env *env, aten_tensor *self, aten_arg *result)
 {
     if (result->kind != ATEN_TENSOR)
@@ -103,14 +113,7 @@ static void write_result(aten_env *env, aten_tensor *self, aten_arg *result)
         *self = *result->t;
         return;
     }
-    tl_builder *b = &env->scope->b;
-    const tl_type *type = tl_type_of(aten_tensor_read(env, self));
-    tl_value *value = aten_tensor_read(env, result->t);
-    if (!value->poison) {
-        value = tl_build_cast(b, value, type->dtype);
-        value = tl_build_broadcast_to(b, value, type->dims, type->rank);
-    }
-    aten_tensor_write(env, self, value);
+    aten_store(env, self, aten_tensor_read(env, result->t));
     result->t = self;
 }
 

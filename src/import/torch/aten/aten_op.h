@@ -23,6 +23,8 @@ tl_value *aten_as_float(aten_call *c, tl_value *x);
 tl_value *aten_number_value(aten_env *env, const aten_arg *arg);
 tl_value *aten_arg_value(aten_env *env, const aten_arg *arg);
 void aten_return_tensors(aten_call *c, size_t i, aten_tensor *const *tensors, size_t n);
+/* Writes value, in the type and shape of self, through self. */
+void aten_store(aten_env *env, aten_tensor *self, tl_value *value);
 
 /* ---- axes ---- */
 static inline int aten_rank(const tl_value *x)

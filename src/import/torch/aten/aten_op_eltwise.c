@@ -17,23 +17,22 @@ static size_t find_operands(aten_call *c, size_t *operands)
     return n;
 }
 
-/* Floating-point attributes of the op, from arguments. */
+/* Floating-point attributes of the op, from arguments; aten_table_test.c holds the names against the op. */
 static const void *mapped_attrs(aten_call *c)
 {
-    if (!c->row->attr[0])
+    const aten_row *row = c->row;
+    if (!row->attr[0])
         return NULL;
-    tl_attrs_id id = tl_op_get(c->row->op)->attrs;
-    size_t n;
-    const tl_field *fields = tl_attrs_fields(id, &n);
+    tl_attrs_id id = tl_op_get(row->op)->attrs;
     union {
         const void *fixed;
-        void *attrs;
+        char *attrs;
     } copy = {.fixed = tl_attrs_copy(c->arena, id, tl_attrs_default(id))};
-    for (size_t k = 0; copy.attrs && k < TL_COUNT(c->row->attr) && c->row->attr[k]; k++) {
-        double value = aten_float(c, (size_t)c->row->from[k], 0);
-        for (size_t i = 0; i < n; i++)
-            if (strcmp(fields[i].name, c->row->attr[k]) == 0)
-                memcpy((char *)copy.attrs + fields[i].offset, &value, sizeof(value));
+    for (size_t k = 0; copy.attrs && k < TL_COUNT(row->attr) && row->attr[k]; k++) {
+        const tl_field *field = aten_mapped_field(row, k);
+        double value = aten_float(c, (size_t)row->from[k], 0);
+        TL_ASSERT(field);
+        memcpy(copy.attrs + field->offset, &value, sizeof(value));
     }
     return copy.fixed;
 }
@@ -80,6 +79,18 @@ void aten_op_floats(aten_call *c)
 {
     size_t operands[MAX_OPERANDS], n = find_operands(c, operands);
     build_eltwise(c, c->row->op, aten_float_type(aten_common_type(c, operands, n)), operands, n);
+}
+
+/* (self, other, out) */
+void aten_op_floats_out(aten_call *c)
+{
+    static const size_t operands[] = {0, 1};
+    aten_tensor *out = aten_handle(c, 2);
+    build_eltwise(c, c->row->op, aten_float_type(aten_common_type(c, operands, 2)), operands, 2);
+    if (c->out[0].kind != ATEN_TENSOR)
+        return;
+    aten_store(c->env, out, aten_tensor_read(c->env, c->out[0].t));
+    aten_return_tensor(c, 0, out);
 }
 
 /* Rounding leaves integers as they are. */

@@ -614,16 +614,14 @@ void aten_op_unfold(aten_call *c)
     aten_return_tensor(c, 0, aten_view_permute(c->env, t, perm));
 }
 
-/* as_strided addresses the storage: elements of the base, one by one. */
-aten_tensor *aten_strided(aten_call *c, aten_tensor *t, size_t first_arg)
+/* Elements of t's base, one by one. NULL: recorded. */
+static aten_tensor *strided(aten_call *c, aten_tensor *t, const int64_t *shape,
+                            const int64_t *stride, size_t n, int64_t offset)
 {
     aten_tensor base = {.storage = t->storage};
     tl_value *x = aten_tensor_read(c->env, &base);
-    size_t n, n_strides;
-    const int64_t *shape = aten_ints(c, first_arg, &n),
-                  *stride = aten_ints(c, first_arg + 1, &n_strides);
-    int64_t offset = aten_int(c, first_arg + 2, 0), count = 1, all, last = offset;
-    if (t->is_complex || n != n_strides || n > TL_MAX_RANK ||
+    int64_t count = 1, all, last = offset;
+    if (t->is_complex || n > TL_MAX_RANK ||
         !tl_dim_is_const(aten_product(c, x, 0, aten_rank(x)), &all)) {
         aten_refuse_as(c, TL_U005, "strides over open sizes");
         return NULL;
@@ -654,6 +652,37 @@ aten_tensor *aten_strided(aten_call *c, aten_tensor *t, size_t first_arg)
     if (!plain)
         picked = aten_view_pick(c->env, picked, 0, index, (size_t)count);
     return aten_view_reshape(c->env, picked, dims, (int)n);
+}
+
+/* as_strided addresses the storage. */
+aten_tensor *aten_strided(aten_call *c, aten_tensor *t, size_t first_arg)
+{
+    size_t n, n_strides;
+    const int64_t *shape = aten_ints(c, first_arg, &n),
+                  *stride = aten_ints(c, first_arg + 1, &n_strides);
+    if (shape && stride && n == n_strides)
+        return strided(c, t, shape, stride, n, aten_int(c, first_arg + 2, 0));
+    aten_refuse_as(c, TL_U005, "strides over open sizes");
+    return NULL;
+}
+
+/* resize_(self, size): the storage from its beginning, in another shape. More elements than there are would
+ * have no defined values. */
+void aten_op_resize_in_place(aten_call *c)
+{
+    size_t n;
+    const int64_t *shape = aten_ints(c, 1, &n);
+    int64_t stride[TL_MAX_RANK], count = 1;
+    aten_tensor *t = aten_handle(c, 0);
+    if (!shape || n > TL_MAX_RANK || t->view) {
+        aten_refuse(c, "of a view, or to too many axes");
+        return;
+    }
+    for (size_t i = n; i-- > 0; count *= shape[i])
+        stride[i] = count;
+    aten_tensor *view = strided(c, t, shape, stride, n, 0);
+    if (view)
+        aten_return_tensor(c, 0, view);
 }
 
 /* as_strided(self, size, stride, storage_offset) */

@@ -25,6 +25,16 @@ const aten_row *aten_row_at(size_t index)
     return &aten_rows[index];
 }
 
+const tl_field *aten_mapped_field(const aten_row *row, size_t k)
+{
+    size_t n;
+    const tl_field *fields = tl_attrs_fields(tl_op_get(row->op)->attrs, &n);
+    for (size_t i = 0; i < n; i++)
+        if (fields[i].kind == TL_FIELD_f && strcmp(fields[i].name, row->attr[k]) == 0)
+            return &fields[i];
+    return NULL;
+}
+
 /* Name and overload against the beginning of a signature; the order of the table. */
 static int compare_row(const aten_row *row, tl_str name, tl_str overload)
 {
