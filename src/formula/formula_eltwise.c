@@ -10,13 +10,6 @@ void formula_tan(formula *f)
     f->out[0] = fx_div(f, sine, cosine);
 }
 
-/* 1 in the shape of x: atan2 of the target wants equal shapes. */
-static tl_value *ones_like(formula *f, tl_value *x)
-{
-    const tl_type *type = tl_type_of(x);
-    return tl_build_broadcast_to(f->b, fx_number(f, 1), type->dims, type->rank);
-}
-
 /* √((1 - x)(1 + x)) */
 static tl_value *cosine_of_sine(formula *f, tl_value *x)
 {
@@ -40,7 +33,14 @@ void formula_acos(formula *f)
 /* atan2(x, 1) */
 void formula_atan(formula *f)
 {
-    f->out[0] = fx2(f, TL_OP_atan2, fx_in(f, 0), ones_like(f, fx_in(f, 0)));
+    f->out[0] = fx2(f, TL_OP_atan2, fx_in(f, 0), fx_number(f, 1));
+}
+
+/* eˣ / 2 as u (u / 2), u = e^(x / 2): eˣ overflows before its half does */
+static tl_value *half_exp(formula *f, tl_value *x)
+{
+    tl_value *u = fx1(f, TL_OP_exp, fx_mul_n(f, x, 0.5));
+    return fx_mul(f, u, fx_mul_n(f, u, 0.5));
 }
 
 /* |x| < 1: the Taylor series x (1 + x²/3! + x⁴/5! + ...), else (eˣ - e⁻ˣ) / 2, which would cancel
@@ -52,18 +52,18 @@ void formula_sinh(formula *f)
     tl_value *x = fx_in(f, 0), *small = fx_clip(f, x, -1, 1);
     tl_value *series =
         fx_mul(f, small, fx_polynomial(f, fx_mul(f, small, small), taylor, TL_COUNT(taylor)));
-    tl_value *e = fx1(f, TL_OP_exp, x), *e_minus = fx1(f, TL_OP_exp, fx1(f, TL_OP_neg, x));
-    tl_value *large = fx_mul_n(f, fx_sub(f, e, e_minus), 0.5);
+    tl_value *grow = half_exp(f, x), *fall = half_exp(f, fx1(f, TL_OP_neg, x));
+    tl_value *large = fx_sub(f, grow, fall);
     tl_value *size = fx1(f, TL_OP_abs, x), *is_small = fx2(f, TL_OP_less, size, fx_number(f, 1));
     f->out[0] = fx_where(f, is_small, series, large);
 }
 
-/* (eˣ + e⁻ˣ) / 2 */
+/* eˣ / 2 + e⁻ˣ / 2 */
 void formula_cosh(formula *f)
 {
     tl_value *x = fx_in(f, 0);
-    tl_value *e = fx1(f, TL_OP_exp, x), *e_minus = fx1(f, TL_OP_exp, fx1(f, TL_OP_neg, x));
-    f->out[0] = fx_mul_n(f, fx_add(f, e, e_minus), 0.5);
+    tl_value *grow = half_exp(f, x), *fall = half_exp(f, fx1(f, TL_OP_neg, x));
+    f->out[0] = fx_add(f, grow, fall);
 }
 
 /* sign(x) ln(1 + a + a s / (1 + √(s² + 1))), a = |x|: so that small a survive. s is a, cut where its square is
@@ -87,12 +87,20 @@ void formula_acosh(formula *f)
     f->out[0] = fx1(f, TL_OP_log, fx_add(f, x, fx_mul(f, less, more)));
 }
 
-/* ½ ln((1 + x) / (1 - x)) */
+/* |x| < 0.2: the series x (1 + x²/3 + x⁴/5 + ...), as the quotient rounds to 1 for the smallest; else
+ * ½ ln((1 + x) / (1 - x)) */
 void formula_atanh(formula *f)
 {
-    tl_value *x = fx_in(f, 0), *one = fx_number(f, 1);
+    static const double taylor[] = {1, 1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11};
+    const double limit = 0.2;
+    tl_value *x = fx_in(f, 0), *one = fx_number(f, 1), *small = fx_clip(f, x, -limit, limit);
+    tl_value *series =
+        fx_mul(f, small, fx_polynomial(f, fx_mul(f, small, small), taylor, TL_COUNT(taylor)));
     tl_value *more = fx_add(f, one, x), *less = fx_sub(f, one, x), *ratio = fx_div(f, more, less);
-    f->out[0] = fx_mul_n(f, fx1(f, TL_OP_log, ratio), 0.5);
+    tl_value *large = fx_mul_n(f, fx1(f, TL_OP_log, ratio), 0.5);
+    tl_value *size = fx1(f, TL_OP_abs, x);
+    tl_value *is_small = fx2(f, TL_OP_less, size, fx_number(f, limit));
+    f->out[0] = fx_where(f, is_small, series, large);
 }
 
 /* erf(x) = c P(c²) / Q(c²) with c = x clipped to [-3.92, 3.92]: error below 2e-8 before rounding.

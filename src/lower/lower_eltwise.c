@@ -345,6 +345,17 @@ void tl_lower_make_pow(tl_lowerer *lw, const tl_node *node, tl_value **out)
     out[0] = tl_lower_result(lw, node, power);
 }
 
+/* x in the shape of its broadcast with `other`: chosen where `other` is below -∞, which nothing is, and x
+ * elsewhere. This asks for no size, which for unknown ones only the result itself would have. */
+static tl_value *spread_over(tl_lowerer *lw, tl_value *x, tl_value *other)
+{
+    if (tl_type_of(other)->rank == 0)
+        return x;
+    tl_value *lowest = tl_lower_scalar(lw, tl_type_of(other)->dtype, -(double)INFINITY);
+    tl_value *never = tl_build2(&lw->b, TL_OP_less, other, lowest, NULL);
+    return tl_build3(&lw->b, TL_OP_where, never, x, x, NULL);
+}
+
 /* ATAN2 is wrong for unequal shapes */
 bool tl_lower_takes_atan2(const tl_lower_options *options, const tl_node *node)
 {
@@ -355,12 +366,19 @@ void tl_lower_make_atan2(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     const tl_type *type = tl_type_of(node->out[0]);
     tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_atan2, node, 0, 2);
-    tl_value *x[2];
-    for (size_t i = 0; i < 2; i++)
-        x[i] = tl_build_broadcast_to(&lw->b, tl_lower_cast(lw, node->in[i].value, dtype),
-                                     type->dims, type->rank);
-    tl_value *angle = tl_build(&lw->b, TL_OP_tfl_atan2, x, 2, NULL);
-    out[0] = tl_lower_cast(lw, angle, type->dtype);
+    int64_t shape[TL_MAX_RANK];
+    tl_value *y = tl_lower_cast(lw, node->in[0].value, dtype);
+    tl_value *x = tl_lower_cast(lw, node->in[1].value, dtype);
+    if (tl_type_shape(type, shape)) {
+        y = tl_build_broadcast_to(&lw->b, y, type->dims, type->rank);
+        x = tl_build_broadcast_to(&lw->b, x, type->dims, type->rank);
+    } else if (!tl_type_same(tl_type_of(y), tl_type_of(x))) {
+        tl_value *like = spread_over(lw, y, x);
+        const tl_type *spread = tl_type_of(like);
+        x = tl_build_reshape(&lw->b, spread_over(lw, x, y), spread->dims, spread->rank);
+        y = like;
+    }
+    out[0] = tl_lower_cast(lw, tl_build2(&lw->b, TL_OP_tfl_atan2, y, x, NULL), type->dtype);
 }
 
 /* x << y = x 2ʸ, which wraps alike */

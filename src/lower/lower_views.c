@@ -15,7 +15,8 @@ static tl_use *only_operand(tl_node *node)
 {
     tl_use *only = NULL;
     if (!tl_op_has(node->op, TL_TRAIT_ELTWISE) || node->n_out != 1 || node->n_in > 3 ||
-        node->op == TL_OP_tfl_quantize || node->op == TL_OP_tfl_dequantize)
+        node->op == TL_OP_tfl_quantize || node->op == TL_OP_tfl_dequantize ||
+        node->op == TL_OP_tfl_atan2) /* whose operands must have one shape */
         return NULL;
     for (size_t i = 0; i < node->n_in; i++) {
         const tl_value *x = node->in[i].value;

@@ -18,6 +18,9 @@ CASES = {
     # squares of 1e20 are beyond the range of floats, the results are not
     "asinh": ([b.node("Asinh", "x", "y")], f32(1e20, -1e20, 1e10, 1e9, 3, 1e-3, 0, INF, -INF), FLOAT),
     "acosh": ([b.node("Acosh", "x", "y")], f32(1e20, 1e10, 1e9, 3, 1, INF, 0.5), FLOAT),
+    # eˣ overflows before its half does
+    "sinh": ([b.node("Sinh", "x", "y")], f32(89.2, -89.2, 88.8, 10, 1, 0.99, 1e-3, 1e-20, 0, 90, -90, INF, -INF), FLOAT),
+    "cosh": ([b.node("Cosh", "x", "y")], f32(89.2, -89.2, 88.8, 10, 1, 1e-3, 0, 90, -90, INF, -INF), FLOAT),
     # one value per element, although none depends on it
     "no infinity": ([b.node("IsInf", "x", "y", detect_positive=0, detect_negative=0)], f32(1, INF, -INF), BOOL),
 }
@@ -53,3 +56,23 @@ def test_a_cast_by_way_of_floats_saturates(tmp_path):
     nodes = [b.node("Cast", "x", "h", to=FLOAT), b.node("Cast", "h", "y", to=UINT8)]
     x = np.array([-1, 300, -300, 5], np.int16)
     check(tmp_path, nodes, x, UINT8, [np.array([0, 255, 0, 5], np.uint8)])
+
+
+def test_small_atanh(tmp_path):
+    """(1 + x) / (1 - x) rounds to 1 for small x: every digit counts here, not those of the largest alone."""
+    x = f32(1e-6, -1e-7, 1e-4, 0.1, 0.19999, 0.2, 0.21, 0.5, -0.999, 1e-30)
+    proto = b.model([b.node("Atanh", "x", "y")], [b.value("x", x.shape)], [b.value("y", x.shape)])
+    path, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
+    support.tolite("convert", path, "-o", out)
+    np.testing.assert_allclose(support.LiteRT(out)([x])[0], np.arctanh(x.astype(np.float64)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["Atan", "Asin"])
+def test_angles_of_open_sizes(op, tmp_path):
+    """ATAN2 wants operands of one shape, of which nothing is known before it runs."""
+    nodes = [b.node("AveragePool", "x", "p", kernel_shape=[2, 1], strides=[2, 1]), b.node(op, "p", "y")]
+    proto = b.model(nodes, [b.value("x", ["n", 3, "h", 4])], [b.value("y", None)])
+    path, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
+    support.tolite("convert", path, "-o", out)
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 7, 4)).astype(np.float32)
+    support.assert_agree(support.LiteRT(out)([x]), b.reference(proto, {"x": x}), "runtime")
