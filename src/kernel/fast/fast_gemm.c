@@ -56,9 +56,8 @@ void tl_gemm_pack_panel(const tl_isa *isa, size_t k, size_t n, size_t n_cols, co
 typedef struct gemm_split {
     const tl_gemm *g;
     char *scratch;
-    size_t scratch_size;      /* of one worker */
-    int64_t block, n_blocks;  /* rows of a block; number of blocks */
-    int64_t panels, n_ranges; /* panels of a range; number of ranges */
+    size_t scratch_size;        /* of one worker */
+    int64_t n_blocks, n_ranges; /* of rows, of panels */
     int64_t n_panels;
 } gemm_split;
 
@@ -83,24 +82,42 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Blocks of about BLOCK_SIZE bytes, more and smaller ones when the workers would run dry. */
-static void split_rows(gemm_split *s, int workers)
+/* How long the slowest worker is at it when it does its share of equal tasks, in eighths of a row times a panel. A tile
+ * costs about two rows more than it has, a task an eighth of a panel. */
+static int64_t slowest(const gemm_split *s, int64_t n_blocks, int64_t n_ranges, int workers)
+{
+    int64_t rows = ceil_div(s->g->m, n_blocks), panels = ceil_div(s->n_panels, n_ranges);
+    int64_t tasks = ceil_div(n_blocks * n_ranges, workers);
+    return tasks * (rows + 2 * ceil_div(rows, tile_rows(s->g))) * (8 * panels + 1);
+}
+
+static void try_split(gemm_split *s, int64_t n_blocks, int64_t n_ranges, int workers, int64_t *best)
+{
+    int64_t time = slowest(s, n_blocks, n_ranges, workers);
+    if (time >= *best)
+        return;
+    *best = time;
+    s->n_blocks = n_blocks;
+    s->n_ranges = n_ranges;
+}
+
+/* Blocks of about BLOCK_SIZE bytes; several workers want more tasks, of fewer rows or of fewer panels. */
+static void split(gemm_split *s, int workers)
 {
     const tl_gemm *g = s->g;
-    int64_t k = (int64_t)g->k, rows = tile_rows(g);
+    int64_t k = (int64_t)g->k, rows = tile_rows(g), best = INT64_MAX;
     int64_t block = (int64_t)(BLOCK_SIZE / sizeof(float)) / TL_MAX(TL_MIN(k, MAX_PART), 1);
-    block = TL_MIN(TL_MAX(block, rows), MAX_BLOCK);
-    bool small = g->m * g->n * k < 2 * (int64_t)MIN_WORK;
-    int64_t want = workers > 1 && !small ? 4 * workers : 1;
-    if (ceil_div(g->m, block) < want)
-        block = TL_MAX(ceil_div(g->m, want), rows);
-    block = TL_MIN(ceil_div(block, rows) * rows, MAX_BLOCK);
-    s->n_blocks = TL_MAX(ceil_div(g->m, block), 1);
-    s->block = block;
+    block = TL_MIN(TL_MAX(block / rows * rows, rows), MAX_BLOCK);
+    bool alone = workers == 1 || g->m * g->n * k < 2 * (int64_t)MIN_WORK;
     s->n_panels = ceil_div(g->n, 2 * g->isa->lanes);
-    s->n_ranges = TL_MIN(s->n_panels, ceil_div(want, s->n_blocks));
-    s->panels = ceil_div(s->n_panels, TL_MAX(s->n_ranges, 1));
-    s->n_ranges = ceil_div(s->n_panels, TL_MAX(s->panels, 1));
+    s->n_blocks = TL_MAX(ceil_div(g->m, block), 1);
+    s->n_ranges = 1;
+    int64_t least = s->n_blocks, most = TL_MAX(ceil_div(g->m, rows), 1),
+            want = 4 * (int64_t)workers;
+    for (int64_t n = least; !alone && n <= TL_MAX(TL_MIN(most, want), least); n *= 2) {
+        try_split(s, n, TL_MIN(ceil_div(want, n), s->n_panels), workers, &best);
+        try_split(s, n, s->n_panels, workers, &best);
+    }
 }
 
 /* A block: its tiles, with as equal heights as can be (49 rows are seven times seven), and their
@@ -190,8 +207,8 @@ static void gemm_task(void *arg, size_t i, int worker)
 {
     const gemm_split *s = arg;
     int64_t block = (int64_t)i / s->n_ranges, range = (int64_t)i % s->n_ranges;
-    int64_t m0 = block * s->block, m1 = TL_MIN(m0 + s->block, s->g->m);
-    int64_t p0 = range * s->panels, p1 = TL_MIN(p0 + s->panels, s->n_panels);
+    int64_t m0 = s->g->m * block / s->n_blocks, m1 = s->g->m * (block + 1) / s->n_blocks;
+    int64_t p0 = s->n_panels * range / s->n_ranges, p1 = s->n_panels * (range + 1) / s->n_ranges;
     gemm_block b = {.g = s->g,
                     .a = (const float **)(void *)(s->scratch + (size_t)worker * s->scratch_size)};
     cut_block(&b, m0, m1 - m0);
@@ -209,6 +226,6 @@ void tl_gemm_run(const tl_gemm *g, const tl_workers *workers, void *scratch)
     if (g->m <= 0 || g->n <= 0)
         return;
     s.scratch_size = tl_gemm_scratch(g, workers) / (size_t)workers->count;
-    split_rows(&s, workers->count);
+    split(&s, workers->count);
     tl_workers_run(workers, (size_t)(s.n_blocks * s.n_ranges), gemm_task, &s);
 }
