@@ -97,6 +97,8 @@ static void filter_taps(const tl_resize_attrs *a, double x, double stretch, int6
             weight[k] /= sum;
 }
 
+#define MAX_HALF 0x1p29 /* of the taps; a table of so many fits into no memory */
+
 /* How much wider than between neighbours the filter is. */
 static double stretch_of(const tl_resize_attrs *a, int k, int64_t n, int64_t m)
 {
@@ -108,7 +110,10 @@ int tl_resample_taps(const tl_resize_attrs *a, int k, int64_t n, int64_t m)
 {
     double stretch = stretch_of(a, k, n, m);
     int base = a->mode == TL_resize_mode_nearest ? 1 : a->mode == TL_resize_mode_linear ? 2 : 4;
-    return base == 1 || stretch == 1 ? base : 2 * (int)tl_ceil(base / 2.0 * stretch);
+    if (base == 1 || stretch == 1)
+        return base;
+    double half = tl_ceil(base / 2.0 * stretch);
+    return 2 * (int)TL_MIN(half, MAX_HALF);
 }
 
 void tl_resample_fill(const tl_resize_attrs *a, int k, int64_t n, int64_t m, tl_resample *out)
