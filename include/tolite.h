@@ -230,6 +230,26 @@ tl_status tl_arrays_add_pictures(tl_arrays *arrays, tl_network *network, size_t 
  * dims at their hint (which = 0), smallest (1) or largest (2) size. */
 tl_status tl_arrays_add_random(tl_arrays *arrays, tl_network *network, uint64_t seed, int which);
 
+/* ---- statistics of activations ---- */
+
+/* Of network as these options convert it (profile, exact, nhwc; quantize is not looked at), which must be the same
+ * for the conversion that uses them. Free before the network. */
+tl_status tl_statistics_new(tl_network *network, const tl_convert_options *options, tl_statistics **out);
+void tl_statistics_free(tl_statistics *statistics);
+/* Runs the network on samples and counts what its activations are like. Arrays hold one sample, or several along a
+ * leading axis of their own, or along the batch axis where the network has one of size 1. steps: they are successive
+ * calls, state is carried. Samples first, first + 1, ..., at most `most` (negative: all); *n_seen, may be NULL,
+ * receives how many. O004 where an array does not fit or is not finite. */
+tl_status tl_statistics_observe(tl_statistics *statistics, const tl_arrays *arrays, bool steps, int64_t first,
+                                int64_t most, int64_t *n_seen);
+/* n seeded random samples, with a warning: for timing, when nothing real is at hand. */
+tl_status tl_statistics_observe_random(tl_statistics *statistics, uint64_t seed, int64_t n);
+uint64_t tl_statistics_samples(const tl_statistics *statistics);
+/* Adds those of a file that tl_statistics_write made for the same network and options. Exact: the order, and how
+ * samples were shared out between files, make no difference to a byte of what is written then. */
+tl_status tl_statistics_read(tl_statistics *statistics, const char *path);
+tl_status tl_statistics_write(const tl_statistics *statistics, const char *path);
+
 /* ---- running ---- */
 
 typedef struct tl_run_options {

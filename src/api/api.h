@@ -59,8 +59,14 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
 typedef struct api_quantize {
     tl_quantize_mode mode;
     int bits;
+    tl_range_method range;
+    tl_dtype io; /* TL_F32, TL_I8 or TL_U8 */
 } api_quantize;
 tl_status api_quantize_options(tl_context *cx, const tl_convert_options *convert, api_quantize *out);
+
+const tl_stats *api_stats(const tl_statistics *statistics);
+/* The model that statistics are of: ops of the target, in floats. */
+tl_status api_lower_floats(tl_network *network, const tl_convert_options *convert, tl_arena *arena, tl_model **out);
 
 /* NULL: litert. O001 when there is none of that name. */
 tl_status api_profile(tl_context *cx, const char *name, const tl_profile **out);

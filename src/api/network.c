@@ -232,6 +232,26 @@ void api_step_done(void *user, const char *name)
 
 /* ---- quantisation ---- */
 
+static tl_status io_option(tl_context *cx, const char *io, api_quantize *q)
+{
+    static const struct {
+        const char *name;
+        tl_dtype dtype;
+    } names[] = {{"float", TL_F32}, {"int8", TL_I8}, {"uint8", TL_U8}};
+    bool only = q->mode == TL_QUANTIZE_INT8_ONLY, may = only || q->mode == TL_QUANTIZE_INT8;
+    q->io = only ? TL_I8 : TL_F32;
+    for (size_t i = 0; io && i < TL_COUNT(names); i++) {
+        if (strcmp(io, names[i].name))
+            continue;
+        q->io = names[i].dtype;
+        if ((q->io == TL_F32) == only || (q->io != TL_F32 && !may))
+            return tl_fail(cx, TL_O001, NULL, "--io %s does not go with this mode, expected %s", io,
+                           only ? "int8 or uint8" : may ? "float, int8 or uint8" : "float");
+        return TL_OK;
+    }
+    return io ? tl_fail(cx, TL_O001, NULL, "--io %s, expected float, int8 or uint8", io) : TL_OK;
+}
+
 tl_status api_quantize_options(tl_context *cx, const tl_convert_options *o, api_quantize *out)
 {
     *out = (api_quantize){.bits = o->weight_bits ? o->weight_bits : 8};
@@ -242,12 +262,18 @@ tl_status api_quantize_options(tl_context *cx, const tl_convert_options *o, api_
     if (out->bits != 8 && (out->bits != 4 || out->mode != TL_QUANTIZE_WEIGHTS))
         return tl_fail(cx, TL_O001, NULL,
                        "weights of %d bits, expected 8, or 4 with --quantize weights", out->bits);
-    if (tl_quantize_is_static(out->mode))
-        return tl_fail(cx, TL_O003, NULL, "--quantize %s: not yet in this version", o->quantize);
-    return TL_OK;
+    if (o->range && !tl_range_method_find(o->range, &out->range))
+        return tl_fail(cx, TL_O001, NULL,
+                       "--range %s, expected min-max, percentile, mse or entropy", o->range);
+    if (tl_quantize_is_static(out->mode) && (!o->statistics || !api_stats(o->statistics)->samples))
+        return tl_fail(cx, TL_O001, NULL,
+                       "--quantize %s needs to know the ranges of activations, expected --samples "
+                       "PATH... with real inputs, or --stats FILE...",
+                       o->quantize);
+    return io_option(cx, o->io, out);
 }
 
-/* Up to the ops of the target, in floats where the source is. */
+/* Up to the ops of the target, in floats where the source is. A .tflite file has them already. */
 static tl_status lower_floats(tl_network *network, const tl_convert_options *o,
                               const tl_lower_options *lower, bool quantize, tl_arena *arena,
                               api_steps *steps, tl_model **out)
@@ -261,6 +287,39 @@ static tl_status lower_floats(tl_network *network, const tl_convert_options *o,
     return tl_lower_fuse(*out, lower);
 }
 
+tl_status api_lower_floats(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
+                           tl_model **out)
+{
+    const tl_convert_options *o = convert ? convert : &default_convert;
+    tl_lower_options lower = {.exact = o->exact};
+    TRY(api_profile(network->cx, o->profile, &lower.profile));
+    return lower_floats(network, o, &lower, true, arena, NULL, out);
+}
+
+/* Into integers: those of a source that has them, or as statistics say. */
+static tl_status into_integers(tl_model *model, const tl_convert_options *o,
+                               const tl_lower_options *lower, const api_quantize *q, tl_arena *arena)
+{
+    if (!tl_quantize_is_static(q->mode)) {
+        tl_quant_options quant = {.profile = lower->profile, .exact = lower->exact};
+        return tl_quant_fuse(model, &quant);
+    }
+    const tl_stats *given = api_stats(o->statistics);
+    tl_stats *stats = tl_stats_new(model, arena);
+    if (!stats)
+        return tl_context_status(model->cx);
+    if (stats->fingerprint != given->fingerprint)
+        return tl_fail(model->cx, TL_O001, NULL,
+                       "statistics of another model, or of one converted with other options");
+    tl_stats_merge(stats, given);
+    tl_quantize_options options = {.mode = q->mode,
+                                   .profile = lower->profile,
+                                   .range = q->range,
+                                   .stats = stats,
+                                   .io = q->io};
+    return tl_quantize_static(model, &options);
+}
+
 tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
                     api_steps *steps, tl_model **out)
 {
@@ -270,8 +329,7 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
     TRY(api_quantize_options(network->cx, o, &quantize));
     TRY(api_profile(network->cx, o->profile, &lower.profile));
     TRY(lower_floats(network, o, &lower, quantize.mode != TL_QUANTIZE_NONE, arena, steps, out));
-    tl_quant_options quant = {.profile = lower.profile, .exact = lower.exact};
-    TRY(tl_quant_fuse(*out, &quant));
+    TRY(into_integers(*out, o, &lower, &quantize, arena));
     TRY(tl_lower_finish(*out, &lower));
     if (quantize.mode != TL_QUANTIZE_NONE && !tl_quantize_is_static(quantize.mode))
         TRY(tl_quantize_weights(*out, quantize.mode, quantize.bits, lower.profile));

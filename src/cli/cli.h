@@ -66,6 +66,12 @@ tl_status cli_convert_options(cli *c, tl_convert_options *options);
 /* Inputs for network from --in, --image, --random. *samples when the arrays turned out to be one
  * sample per picture. */
 tl_status cli_inputs(cli *c, tl_network *network, tl_arrays **out, bool *samples);
+/* --resize, --crop, --mean, --std, --raw. */
+tl_status cli_picture_options(cli *c, tl_picture_options *options);
+/* Statistics from --samples and --stats; *out NULL where neither is given. */
+tl_status cli_statistics(cli *c, tl_network *network, const tl_convert_options *options, tl_statistics **out);
+/* IN's name with this ending, in the current folder. */
+const char *cli_default_output(const char *in, const char *ending);
 /* --after, else --stage; NULL when neither is given. */
 const char *cli_stage(const cli *c);
 /* With --verbose: the module and the user's lines that something comes from. */

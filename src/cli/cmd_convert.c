@@ -3,15 +3,14 @@
 
 #include <string.h>
 
-/* IN's name with .tflite, in the current folder. */
-static const char *default_output(const char *in)
+const char *cli_default_output(const char *in, const char *ending)
 {
     const char *name = strrchr(in, '/') ? strrchr(in, '/') + 1 : in;
     const char *dot = strrchr(name, '.');
     size_t n = dot && dot != name ? (size_t)(dot - name) : strlen(name);
-    char *out = cli_alloc(n + sizeof ".tflite");
+    char *out = cli_alloc(n + strlen(ending) + 1);
     memcpy(out, name, n);
-    memcpy(out + n, ".tflite", sizeof ".tflite");
+    memcpy(out + n, ending, strlen(ending) + 1);
     return out;
 }
 
@@ -179,16 +178,29 @@ static tl_status convert_file(cli *c, tl_network *network, const tl_convert_opti
     return status;
 }
 
+/* IN.tflite; of quantize IN.MODE.tflite, since IN often is a .tflite file. */
+static const char *output_of(cli *c, const char *mode)
+{
+    const char *in = c->args.operands[0];
+    if (cli_has(c, OPT_out_file))
+        return cli_value(c, OPT_out_file);
+    if (strcmp(c->args.command, "quantize"))
+        return cli_default_output(in, ".tflite");
+    char *ending = cli_alloc(strlen(mode) + sizeof "..tflite");
+    strcat(strcat(strcpy(ending, "."), mode), ".tflite");
+    return cli_default_output(in, ending);
+}
+
 tl_status cmd_convert(cli *c)
 {
     const char *in = c->args.operands[0];
-    const char *out = cli_has(c, OPT_out_file) ? cli_value(c, OPT_out_file) : default_output(in);
     tl_convert_options options;
     tl_status status = cli_convert_options(c, &options);
     if (status != TL_OK)
         return status;
     tl_arrays *golden = NULL;
     tl_network *network = NULL;
+    tl_statistics *statistics = NULL;
     if (cli_has(c, OPT_golden))
         status = tl_arrays_read(c->cx, cli_value(c, OPT_golden), &golden);
     options.golden = golden;
@@ -196,8 +208,20 @@ tl_status cmd_convert(cli *c)
     if (status == TL_OK)
         status = cli_open(c, in, &network);
     if (status == TL_OK)
-        status = convert_file(c, network, &options, out);
+        status = cli_statistics(c, network, &options, &statistics);
+    options.statistics = statistics;
+    if (status == TL_OK)
+        status = convert_file(c, network, &options, output_of(c, options.quantize));
+    tl_statistics_free(statistics);
     tl_close(network);
     tl_arrays_free(golden);
     return status;
+}
+
+tl_status cmd_quantize(cli *c)
+{
+    if (!cli_has(c, OPT_quantize) && !cli_has(c, OPT_mode))
+        return cli_usage(
+            "no mode, expected --mode fp16, weights, dynamic, int8, int8-only or int16x8");
+    return cmd_convert(c);
 }

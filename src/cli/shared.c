@@ -37,6 +37,8 @@ static tl_status quantize_options(cli *c, tl_convert_options *options)
     options->quantize = cli_has(c, OPT_mode) ? cli_value(c, OPT_mode) : cli_value(c, OPT_quantize);
     if (bits && strcmp(bits, "int8") && strcmp(bits, "int4"))
         return cli_usage("option --weights: \"%s\", expected int8 or int4", bits);
+    options->io = cli_value(c, OPT_io);
+    options->range = cli_value(c, OPT_range);
     options->weight_bits = bits ? bits[3] - '0' : 0;
     return TL_OK;
 }
@@ -112,18 +114,24 @@ static tl_status channels_option(cli *c, cli_option option, const char *name, do
     return TL_OK;
 }
 
+tl_status cli_picture_options(cli *c, tl_picture_options *o)
+{
+    tl_picture_options_init(o);
+    tl_status status = size_option(c, OPT_resize, "resize", &o->resize_h, &o->resize_w);
+    if (status == TL_OK)
+        status = size_option(c, OPT_crop, "crop", &o->crop_h, &o->crop_w);
+    if (status == TL_OK)
+        status = channels_option(c, OPT_mean, "mean", o->mean);
+    if (status == TL_OK)
+        status = channels_option(c, OPT_std, "std", o->std);
+    o->raw = cli_has(c, OPT_raw);
+    return status;
+}
+
 static tl_status picture_inputs(cli *c, tl_network *network, tl_arrays *arrays, bool *samples)
 {
     tl_picture_options o;
-    tl_picture_options_init(&o);
-    tl_status status = size_option(c, OPT_resize, "resize", &o.resize_h, &o.resize_w);
-    if (status == TL_OK)
-        status = size_option(c, OPT_crop, "crop", &o.crop_h, &o.crop_w);
-    if (status == TL_OK)
-        status = channels_option(c, OPT_mean, "mean", o.mean);
-    if (status == TL_OK)
-        status = channels_option(c, OPT_std, "std", o.std);
-    o.raw = cli_has(c, OPT_raw);
+    tl_status status = cli_picture_options(c, &o);
     const cli_values *pictures = &c->args.options[OPT_image];
     if (status == TL_OK)
         status = tl_arrays_add_pictures(arrays, network, 0, pictures->v, pictures->n, &o);

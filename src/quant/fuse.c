@@ -93,13 +93,17 @@ void tl_fusing_settle(tl_node *node, size_t i, tl_value *stored, bool exact)
     }
 }
 
-/* q(dq(x)) = x; of another scale it stays, which is what rounds as the source does */
+/* q(dq(x)) = x; of another scale it stays, which is what rounds as the source does, or becomes q(x) */
 static bool cancel(tl_fusing *f, tl_node *node)
 {
-    (void)f;
     tl_value *x = node->op == TL_OP_tfl_quantize ? tl_fusing_stored(tl_in(node, 0)) : NULL;
-    if (!x || !same_parameters(tl_type_of(x), tl_attrs_of(node, tfl_quantize)))
+    if (!x)
         return false;
+    if (!same_parameters(tl_type_of(x), tl_attrs_of(node, tfl_quantize))) {
+        if (f->options->requantise && tl_fusing_is_per_tensor(tl_type_of(x)->quant))
+            tl_node_set_input(node, 0, x);
+        return false;
+    }
     tl_value_succeed(node->out[0], x, true);
     tl_node_remove(node);
     return true;
@@ -179,7 +183,7 @@ tl_status tl_quant_fuse(tl_model *model, const tl_quant_options *options)
     for (size_t i = 0; i < TL_COUNT(steps); i++)
         TRY(walk_all(&f, steps[i].rewrite, steps[i].backwards));
     TRY(tl_pass_cse(model));
-    for (size_t i = 0; i < model->entries.n; i++)
+    for (size_t i = 0; i < model->entries.n && !options->quiet; i++)
         report_floats(&f, model->entries.v[i].graph);
     return tl_context_status(model->cx);
 }

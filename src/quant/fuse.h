@@ -20,6 +20,8 @@
 typedef struct tl_quant_options {
     const tl_profile *profile;
     bool exact; /* only what keeps every bit */
+    bool requantise; /* from one scale to another by QUANTIZE alone, which may be a step off */
+    bool quiet;      /* no N002 */
 } tl_quant_options;
 
 /* On a lowered model (TFL ops) after tl_lower_fuse, before tl_lower_finish. Touches nothing in a model without

@@ -72,6 +72,18 @@ static bool only_moves(const tl_node *node, const struct mover *m)
     return m->down;
 }
 
+bool tl_fusing_is_mover(const tl_node *node)
+{
+    const struct mover *m = find_mover(node);
+    return m && (only_moves(node, m) || !m->down || node->op == TL_OP_tfl_max_pool_2d);
+}
+
+bool tl_fusing_is_data(const tl_node *node, size_t i)
+{
+    const struct mover *m = find_mover(node);
+    return m && is_data(node, m, i);
+}
+
 bool tl_fusing_moves(const tl_node *node, size_t i)
 {
     const struct mover *m = find_mover(node);

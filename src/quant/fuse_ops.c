@@ -254,6 +254,18 @@ static const struct plain *find_plain(tl_op op)
     return NULL;
 }
 
+bool tl_fusing_find_kernel(tl_op op, tl_fusing_kernel *out)
+{
+    const struct plain *p = find_plain(op);
+    if (p)
+        *out = (tl_fusing_kernel){.n_data = p->n_data,
+                                  .fixed = p->fixed,
+                                  .zero = p->half ? -128 : 0,
+                                  .coarse = p->coarse,
+                                  .kept = p->check == check_kept};
+    return p;
+}
+
 static const char *plain_operands(const struct plain *p, const tl_node *node,
                                   const tl_tfl_quantize_attrs *to, tl_value **in)
 {

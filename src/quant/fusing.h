@@ -59,7 +59,22 @@ bool tl_fusing_sink(tl_fusing *f, tl_node *node);
 /* q(move(x, …)) = move(q(x), …), maxima, choices and joins as well; backwards */
 bool tl_fusing_lift(tl_fusing *f, tl_node *node);
 
+/* Whether node only moves or picks numbers, so that operands and results have one scale, and whether operand i is
+ * among the numbers. */
+bool tl_fusing_is_mover(const tl_node *node);
+bool tl_fusing_is_data(const tl_node *node, size_t i);
+
 /* ---- arithmetic: fuse_ops.c ---- */
+
+/* What the integer kernel of an op that is neither a mover nor a product of weights asks for. */
+typedef struct tl_fusing_kernel {
+    size_t n_data;  /* the first operands, which are data */
+    double fixed;   /* scale of a result of 8 bits; 0: any. 2^-15 with 16 bits */
+    int64_t zero;   /* ... and its zero point */
+    bool coarse;    /* the kernel for 16 bits is off by more than a step */
+    bool kept;      /* the result has the operand's scale */
+} tl_fusing_kernel;
+bool tl_fusing_find_kernel(tl_op op, tl_fusing_kernel *out);
 
 /* q(op(dq(x), …)) ~ integer op(x, …); forwards */
 bool tl_fusing_compute(tl_fusing *f, tl_node *node);

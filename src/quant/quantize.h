@@ -14,6 +14,7 @@
 
 #include "ir/build.h"
 #include "lower/profile.h"
+#include "quant/stats.h"
 
 typedef enum tl_quantize_mode {
     TL_QUANTIZE_NONE,
@@ -37,6 +38,18 @@ static inline bool tl_quantize_is_static(tl_quantize_mode mode)
  * other profiles than litert: U007. */
 tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,
                               const tl_profile *profile);
+
+typedef struct tl_quantize_options {
+    tl_quantize_mode mode;
+    const tl_profile *profile;
+    tl_range_method range;
+    const tl_stats *stats; /* of this model */
+    tl_dtype io;           /* of inputs and outputs that are quantised: TL_F32, TL_I8 or TL_U8 */
+} tl_quantize_options;
+
+/* int8, int8_only, int16x8: behind tl_lower_fuse, in the place of tl_quant_fuse. What stays in floats is N002, in
+ * int8_only U009. */
+tl_status tl_quantize_static(tl_model *model, const tl_quantize_options *options);
 
 /* ---- shared by the files of quantisation ---- */
 

@@ -6,6 +6,7 @@ import pytest
 import support
 
 HELD_OUT = support.DIGITS / "held_out.npz"
+PICTURES = sorted(support.DIGITS.glob("*.png"))  # not among those held out
 FLOAT_RIGHT = 449  # of the 450 held-out digits
 
 
@@ -65,10 +66,14 @@ MODES = [
     (["--quantize", "weights"], 1, 1e-5, 0.4),
     (["--quantize", "weights", "--weights", "int4"], 2, 1e-5, 0.3),
     (["--quantize", "dynamic"], 2, 0.02, 0.4),
+    (["--quantize", "int8", "--samples", *PICTURES], 2, 1e-6, 0.4),
+    (["--quantize", "int8-only", "--samples", *PICTURES], 2, 1e-6, 0.4),
+    (["--quantize", "int8-only", "--io", "uint8", "--samples", *PICTURES, "--range", "mse"], 2, 1e-6, 0.4),
+    (["--quantize", "int16x8", "--samples", *PICTURES], 1, 4e-4, 0.4),
 ]
 
 
-@pytest.mark.parametrize("options, errors, apart, size", MODES, ids=lambda v: "-".join(v[1::2]) if isinstance(v, list) else "")
+@pytest.mark.parametrize("options, errors, apart, size", MODES, ids=lambda v: "-".join(map(str, v[1:4:2])).split("/")[0] if isinstance(v, list) else "")
 def test_digits(options, errors, apart, size, tmp_path):
     held_out = support.load(HELD_OUT)
     images, labels = held_out["in_image"], held_out["labels"]
@@ -80,10 +85,14 @@ def test_digits(options, errors, apart, size, tmp_path):
         "delegate": litert(path, images, True),
         "plain": litert(path, images, False),
         "ours": ours(path, images, tmp_path),
+        "ours, rounding as the delegate": ours(path, images, tmp_path, "--rounding", "float"),
     }
+    if "int8-only" in options:
+        assert not any(dtype == np.float32 for dtype, _ in tensors(path))
     for name, logits in results.items():
         assert right(logits, labels) >= FLOAT_RIGHT - errors, name
-        assert np.abs(logits - results["ours"]).max() <= apart, name
+    assert np.abs(results["plain"] - results["ours"]).max() <= apart
+    assert np.abs(results["delegate"] - results["ours, rounding as the delegate"]).max() <= apart
 
 
 def test_unknown_mode(tmp_path):
@@ -91,3 +100,85 @@ def test_unknown_mode(tmp_path):
                           status=2).stderr
     assert "--quantize int3, expected fp16, weights, dynamic" in said
     assert not (tmp_path / "x.tflite").exists()
+
+
+# ---- samples and statistics ----
+
+def shards(tmp_path, n):
+    """The ten example pictures as n files of statistics, and as one."""
+    model = support.DIGITS / "digits.onnx"
+    support.tolite("calibrate", model, "--samples", *PICTURES, "-o", tmp_path / "whole.stats")
+    for k in range(n):
+        support.tolite("calibrate", model, "--samples", *PICTURES[k::n], "-o", tmp_path / f"{k}.stats")
+    return [tmp_path / f"{k}.stats" for k in range(n)]
+
+
+def test_statistics_of_shards_are_those_of_one_run(tmp_path):
+    parts = shards(tmp_path, 4)
+    for order in (parts, parts[::-1]):
+        support.tolite("calibrate", support.DIGITS / "digits.onnx", "--stats", *order, "-o", tmp_path / "merged.stats")
+        assert (tmp_path / "merged.stats").read_bytes() == (tmp_path / "whole.stats").read_bytes()
+    one = convert(tmp_path, "--quantize", "int8", "--samples", *PICTURES).read_bytes()
+    two = convert(tmp_path, "--quantize", "int8", "--stats", *parts).read_bytes()
+    assert one == two
+
+
+def test_a_tflite_file_is_quantised_like_its_source(tmp_path):
+    whole = tmp_path / "float.tflite"
+    support.tolite("convert", support.DIGITS / "digits.onnx", "-o", whole)
+    path = tmp_path / "from_file.tflite"
+    support.tolite("quantize", whole, "--mode", "int8-only", "--samples", *PICTURES, "-o", path)
+    held_out = support.load(HELD_OUT)
+    direct = convert(tmp_path, "--quantize", "int8-only", "--samples", *PICTURES)
+    images = held_out["in_image"][:50]
+    assert np.array_equal(litert(path, images, True), litert(direct, images, True))
+
+
+def test_samples_of_npz_along_batch_and_along_an_axis_of_their_own(tmp_path):
+    images = support.load(HELD_OUT)["in_image"][:6]
+    np.savez(tmp_path / "own.npz", image=images[:, None])
+    for k in range(6):
+        np.savez(tmp_path / f"one{k}.npz", image=images[k][None])
+    model = support.DIGITS / "digits.onnx"
+    support.tolite("calibrate", model, "--samples", tmp_path / "own.npz", "-o", tmp_path / "own.stats")
+    support.tolite("calibrate", model, "--samples", *tmp_path.glob("one*.npz"), "-o", tmp_path / "one.stats")
+    assert (tmp_path / "own.stats").read_bytes() == (tmp_path / "one.stats").read_bytes()
+
+
+def said(tmp_path, *options, status):
+    done = support.tolite("convert", support.DIGITS / "digits.onnx", "-o", tmp_path / "x.tflite", *options, status=status)
+    assert status == 0 or not (tmp_path / "x.tflite").exists()
+    return done.stderr
+
+
+def test_bad_samples(tmp_path):
+    images = support.load(HELD_OUT)["in_image"][:2].copy()
+    assert "expected --samples PATH... with real inputs" in said(tmp_path, "--quantize", "int8", status=2)
+    (tmp_path / "empty").mkdir()
+    assert "holds no pictures" in said(tmp_path, "--quantize", "int8", "--samples", tmp_path / "empty", status=2)
+    for name, arrays, text in (
+            ("shape", {"image": images[:1, :, :7]}, "axis 2 is 7, expected 8"),
+            ("dtype", {"image": images.astype(np.int32)}, "i32"),
+            ("name", {"other": images}, "no value for input image"),
+            ("none", {"image": images[:0]}, "holds no sample"),
+    ):
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+        found = said(tmp_path, "--quantize", "int8", "--samples", tmp_path / f"{name}.npz", status=2)
+        assert text in found, found
+    for bad in (np.nan, np.inf):
+        images[1, 0, 3, 3] = bad
+        np.savez(tmp_path / "bad.npz", image=images[:, None])
+        found = said(tmp_path, "--quantize", "int8", "--samples", tmp_path / "bad.npz", status=2)
+        assert "sample 1: " + ("NaN" if bad != bad else "infinity") in found
+    assert "random data" in said(tmp_path, "--quantize", "int8", "--samples", "random", "--limit", "2", status=0)
+
+
+def test_statistics_of_another_model_and_damaged_ones(tmp_path):
+    stats = shards(tmp_path, 1)[0]
+    text = stats.read_text()
+    fingerprint = text.split()[2]
+    for damaged, status, what in ((text[: len(text) // 2], 3, "damaged"), (text[:-4], 3, "damaged"), (text[:-5], 3, "cut off"), ("hello\n", 3, "no statistics"),
+                                  (text.replace(fingerprint, "12345", 1), 2, "another model")):
+        (tmp_path / "damaged.stats").write_text(damaged)
+        found = said(tmp_path, "--quantize", "int8", "--stats", tmp_path / "damaged.stats", status=status)
+        assert what in found, found

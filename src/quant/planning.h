@@ -1,0 +1,54 @@
+/* The plan of static quantisation: which nodes are integer ops, and with what scale each float value is stored.
+ * plan.c makes it, place.c writes it into the graph as quantize and dequantize, which the fusion then turns into
+ * integer ops. */
+#ifndef TL_QUANT_PLANNING_H
+#define TL_QUANT_PLANNING_H
+
+#include "quant/fusing.h"
+#include "quant/quantize.h"
+
+/* Of a value; the group's parameters stand at its root. */
+typedef struct tl_planned {
+    const tl_value *value;
+    uint32_t parent;       /* id of another value of the group */
+    bool known;            /* there are statistics, or another member has some */
+    bool fixed;            /* the scale is that of a kernel */
+    double lo, hi;         /* what is to be stored; lo <= 0 <= hi */
+    double scale;          /* 0: from lo, hi */
+    int64_t zero;
+    const tl_quant *quant; /* of the root, once it is made */
+} tl_planned;
+
+typedef enum tl_plan_kind { TL_PLAN_FLOAT, TL_PLAN_PRODUCT, TL_PLAN_KERNEL, TL_PLAN_MOVER } tl_plan_kind;
+
+typedef struct tl_planned_node {
+    tl_plan_kind kind; /* TL_PLAN_FLOAT: stays in floats */
+    const char *why;   /* it does; NULL: it has no float operand or result */
+} tl_planned_node;
+
+typedef struct tl_plan {
+    tl_fusing fusing;
+    tl_model *model;
+    const tl_quantize_options *options;
+    tl_arena *arena;
+    tl_dtype dtype; /* of activations: TL_I8 or TL_I16 */
+    tl_planned *values;     /* by id, of those that the lowered model had */
+    tl_planned_node *nodes; /* by id */
+    uint32_t n_values, n_nodes;
+} tl_plan;
+
+/* NULL on failure (recorded). */
+tl_plan *tl_plan_make(tl_model *model, const tl_quantize_options *options, const tl_quant_options *fuse,
+                      tl_arena *arena);
+/* The parameters in which value is stored; NULL: it is none that is. */
+const tl_quant *tl_plan_quant(tl_plan *plan, const tl_value *value);
+/* Whether operand i of node is read as integers. */
+bool tl_plan_reads(const tl_plan *plan, const tl_node *node, size_t i);
+/* Parameters for numbers between lo and hi. */
+const tl_quant *tl_plan_quant_of(tl_plan *plan, double lo, double hi);
+/* Bounds of a constant of floats; false when it has others than finite ones. */
+bool tl_plan_bounds(tl_plan *plan, const tl_const *c, double *lo, double *hi);
+/* Writes the plan. */
+tl_status tl_plan_place(tl_plan *plan);
+
+#endif

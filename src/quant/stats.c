@@ -1,0 +1,323 @@
+/* Collecting and merging statistics, and their file. */
+#include "quant/stats.h"
+
+#include "base/str.h"
+
+#include <string.h>
+
+/* ---- places ---- */
+
+typedef struct placing {
+    tl_stats *stats;
+    uint64_t hash;
+    bool counting;
+} placing;
+
+static void place_value(placing *p, const tl_value *value)
+{
+    const tl_type *type = tl_type_of(value);
+    uint64_t word[2] = {(uint64_t)type->dtype, (uint64_t)type->rank};
+    p->hash = tl_hash_bytes(word, sizeof word, p->hash);
+    if (type->dtype != TL_F32)
+        return;
+    if (!p->counting) {
+        p->stats->at[p->stats->n] = value;
+        p->stats->place[value->id] = (uint32_t)p->stats->n;
+    }
+    p->stats->n++;
+}
+
+static void place_graph(placing *p, const tl_graph *graph)
+{
+    for (size_t i = 0; i < graph->inputs.n; i++)
+        place_value(p, graph->inputs.v[i]);
+    TL_EACH_NODE (node, graph) {
+        const char *name = tl_op_get(node->op)->name;
+        p->hash = tl_hash_bytes(name, strlen(name), p->hash);
+        for (size_t i = 0; i < node->n_graphs; i++)
+            place_graph(p, node->graphs[i]);
+        for (size_t i = 0; i < node->n_out; i++)
+            place_value(p, node->out[i]);
+    }
+}
+
+static void place_all(placing *p, tl_stats *stats, const tl_model *model, bool counting)
+{
+    *p = (placing){.stats = stats, .hash = 1, .counting = counting};
+    stats->n = 0;
+    for (size_t i = 0; i < model->entries.n; i++)
+        place_graph(p, model->entries.v[i].graph);
+}
+
+tl_stats *tl_stats_new(const tl_model *model, tl_arena *arena)
+{
+    tl_stats *stats = TL_NEW(arena, tl_stats);
+    placing p;
+    if (!stats)
+        return NULL;
+    *stats = (tl_stats){.cx = model->cx, .arena = arena, .model = model};
+    place_all(&p, stats, model, true);
+    stats->fingerprint = p.hash;
+    stats->values = TL_NEW_ARRAY(arena, tl_value_stats, stats->n + 1);
+    stats->at = TL_NEW_ARRAY(arena, const tl_value *, stats->n + 1);
+    stats->place = TL_NEW_ARRAY(arena, uint32_t, (size_t)model->n_values + 1);
+    if (!stats->values || !stats->at || !stats->place)
+        return NULL;
+    memset(stats->values, 0, (stats->n + 1) * sizeof *stats->values);
+    memset(stats->place, 0xff, ((size_t)model->n_values + 1) * sizeof *stats->place);
+    place_all(&p, stats, model, false);
+    return stats;
+}
+
+const tl_value_stats *tl_stats_find(const tl_stats *stats, const tl_value *value)
+{
+    if (value->id >= stats->model->n_values || stats->place[value->id] == UINT32_MAX)
+        return NULL;
+    const tl_value_stats *found = &stats->values[stats->place[value->id]];
+    return found->n ? found : NULL;
+}
+
+/* ---- collecting ---- */
+
+/* |x| with the exponent of a bin's first number: 16 bins to an octave are the upper 4 bits of the mantissa. */
+static uint32_t bin_of(uint32_t bits)
+{
+    uint32_t size = bits & 0x7fffffff, first = (uint32_t)(127 - 40) << 23;
+    if (size < first)
+        return 0;
+    uint32_t k = TL_MIN((size - first) >> 19, (uint32_t)TL_STATS_SIDE - 1);
+    return 1 + k + (bits >> 31 ? TL_STATS_SIDE : 0);
+}
+
+/* sum += mantissa 2^shift, in limbs; carries wait. */
+static void add_exactly(int64_t *sum, uint32_t bits)
+{
+    uint32_t exponent = bits >> 23 & 0xff;
+    uint64_t mantissa = bits & 0x7fffff;
+    if (exponent)
+        mantissa |= 0x800000;
+    uint32_t shift = exponent ? exponent - 1 : 0;
+    mantissa <<= shift % 32;
+    int64_t low = (int64_t)(mantissa & 0xffffffff), high = (int64_t)(mantissa >> 32);
+    sum[shift / 32] += bits >> 31 ? -low : low;
+    sum[shift / 32 + 1] += bits >> 31 ? -high : high;
+}
+
+static void carry(int64_t *sum)
+{
+    for (int i = 0; i + 1 < TL_STATS_LIMBS; i++) {
+        int64_t over = sum[i] >> 32; /* arithmetic: every compiler we build with */
+        sum[i] -= over * 0x100000000;
+        sum[i + 1] += over;
+    }
+}
+
+static bool hold_bins(tl_stats *stats, tl_value_stats *v)
+{
+    if (v->bins)
+        return true;
+    v->bins = TL_NEW_ARRAY(stats->arena, uint64_t, TL_STATS_BINS);
+    if (v->bins)
+        memset(v->bins, 0, TL_STATS_BINS * sizeof *v->bins);
+    v->min = INFINITY;
+    v->max = -INFINITY;
+    return v->bins;
+}
+
+void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_t n)
+{
+    if (value->id >= stats->model->n_values || stats->place[value->id] == UINT32_MAX)
+        return;
+    tl_value_stats *v = &stats->values[stats->place[value->id]];
+    if (n <= 0 || !hold_bins(stats, v))
+        return;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        if ((bits & 0x7f800000) == 0x7f800000) {
+            if (bits & 0x7fffff)
+                v->nans++;
+            else
+                v->infinities[!(bits >> 31)]++;
+            continue;
+        }
+        v->bins[bin_of(bits)]++;
+        add_exactly(v->sum, bits);
+        v->min = x[i] < v->min ? x[i] : v->min;
+        v->max = x[i] > v->max ? x[i] : v->max;
+        if ((i & 0xfffffff) == 0xfffffff)
+            carry(v->sum);
+    }
+    v->n += (uint64_t)n;
+    v->min = v->min == 0 ? 0 : v->min; /* no -0: the order of numbers does not matter */
+    v->max = v->max == 0 ? 0 : v->max;
+    carry(v->sum);
+}
+
+static void merge_value(tl_stats *stats, tl_value_stats *a, const tl_value_stats *b)
+{
+    if (!b->n || !hold_bins(stats, a))
+        return;
+    a->n += b->n;
+    a->nans += b->nans;
+    a->min = TL_MIN(a->min, b->min);
+    a->max = TL_MAX(a->max, b->max);
+    for (int i = 0; i < 2; i++)
+        a->infinities[i] += b->infinities[i];
+    for (int i = 0; i < TL_STATS_LIMBS; i++)
+        a->sum[i] += b->sum[i];
+    for (int i = 0; i < TL_STATS_BINS; i++)
+        a->bins[i] += b->bins[i];
+    carry(a->sum);
+}
+
+void tl_stats_merge(tl_stats *stats, const tl_stats *other)
+{
+    stats->samples += other->samples;
+    for (size_t i = 0; i < stats->n && i < other->n; i++)
+        merge_value(stats, &stats->values[i], &other->values[i]);
+}
+
+/* ---- the file: text, a line per value ----
+ *     tolite-statistics 1 FINGERPRINT SAMPLES
+ *     PLACE N NANS -INFS +INFS MIN MAX SUM... BIN:COUNT...       MIN and MAX as bits
+ *     end */
+
+static uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static void print_value(tl_text *t, size_t place, const tl_value_stats *v)
+{
+    tl_text_printf(t, "%zu %llu %llu %llu %llu %u %u", place, (unsigned long long)v->n,
+                   (unsigned long long)v->nans, (unsigned long long)v->infinities[0],
+                   (unsigned long long)v->infinities[1], bits_of(v->min), bits_of(v->max));
+    for (int i = 0; i < TL_STATS_LIMBS; i++)
+        tl_text_printf(t, " %lld", (long long)v->sum[i]);
+    for (int i = 0; i < TL_STATS_BINS; i++)
+        if (v->bins[i])
+            tl_text_printf(t, " %d:%llu", i, (unsigned long long)v->bins[i]);
+    tl_text_add_char(t, '\n');
+}
+
+tl_status tl_stats_write(const tl_stats *stats, tl_out *out)
+{
+    tl_arena arena;
+    tl_arena_init(&arena, stats->cx);
+    tl_text t;
+    tl_text_init(&t, &arena);
+    tl_text_printf(&t, "tolite-statistics 1 %llu %llu\n", (unsigned long long)stats->fingerprint,
+                   (unsigned long long)stats->samples);
+    for (size_t i = 0; i < stats->n; i++)
+        if (stats->values[i].n)
+            print_value(&t, i, &stats->values[i]);
+    tl_text_add(&t, "end\n");
+    const char *text = tl_text_get(&t);
+    tl_status status = tl_context_status(stats->cx);
+    if (status == TL_OK)
+        status = tl_out_write(out, text, strlen(text));
+    tl_arena_release(&arena);
+    return status;
+}
+
+/* The next number of a line, of up to 64 bits without sign; false: none. */
+static bool next_number(tl_str *rest, char sep, uint64_t *out)
+{
+    tl_str part;
+    uint64_t x = 0;
+    if (!tl_str_split(rest, sep, &part) || part.n == 0 || part.n > 20)
+        return false;
+    for (size_t i = 0; i < part.n; i++) {
+        if (part.p[i] < '0' || part.p[i] > '9' || x > (UINT64_MAX - 9) / 10)
+            return false;
+        x = 10 * x + (uint64_t)(part.p[i] - '0');
+    }
+    *out = x;
+    return true;
+}
+
+static bool next_signed(tl_str *rest, int64_t *out)
+{
+    tl_str part;
+    return tl_str_split(rest, ' ', &part) && tl_str_to_i64(part, out);
+}
+
+/* of n finite numbers */
+static bool read_bins(tl_str rest, uint64_t n, uint64_t *bins)
+{
+    uint64_t bin, count;
+    while (rest.n) {
+        if (!next_number(&rest, ':', &bin) || !next_number(&rest, ' ', &count) ||
+            bin >= TL_STATS_BINS || count > n)
+            return false;
+        bins[bin] = count;
+        n -= count;
+    }
+    return n == 0;
+}
+
+static bool read_value(tl_stats *stats, tl_str line, uint64_t *bins)
+{
+    tl_value_stats v = {.bins = bins};
+    uint64_t place, lo, hi;
+    memset(bins, 0, TL_STATS_BINS * sizeof *bins);
+    if (!next_number(&line, ' ', &place) || place >= stats->n || !next_number(&line, ' ', &v.n) ||
+        !next_number(&line, ' ', &v.nans) || !next_number(&line, ' ', &v.infinities[0]) ||
+        !next_number(&line, ' ', &v.infinities[1]) || !next_number(&line, ' ', &lo) ||
+        !next_number(&line, ' ', &hi))
+        return false;
+    uint32_t bits[2] = {(uint32_t)lo, (uint32_t)hi};
+    memcpy(&v.min, &bits[0], sizeof v.min);
+    memcpy(&v.max, &bits[1], sizeof v.max);
+    for (int i = 0; i < TL_STATS_LIMBS; i++)
+        if (!next_signed(&line, &v.sum[i]))
+            return false;
+    uint64_t odd = v.nans + v.infinities[0] + v.infinities[1];
+    if (odd > v.n || !read_bins(line, v.n - odd, bins) || v.min != v.min || v.max != v.max)
+        return false;
+    merge_value(stats, &stats->values[place], &v);
+    return true;
+}
+
+static tl_status read_text(tl_stats *stats, const char *name, tl_str rest, uint64_t *bins)
+{
+    const tl_where where = {.file = name};
+    tl_str line, word;
+    uint64_t version, fingerprint, samples;
+    if (!tl_str_split(&rest, '\n', &line) || !tl_str_split(&line, ' ', &word) ||
+        !tl_str_is(word, "tolite-statistics"))
+        return tl_fail(stats->cx, TL_M007, &where,
+                       "no statistics, expected a file that tolite calibrate wrote");
+    if (!next_number(&line, ' ', &version) || version != 1 ||
+        !next_number(&line, ' ', &fingerprint) || !next_number(&line, ' ', &samples))
+        return tl_fail(stats->cx, TL_M007, &where, "statistics of an unknown version");
+    if (fingerprint != stats->fingerprint)
+        return tl_fail(stats->cx, TL_O001, &where,
+                       "statistics of another model, or of one converted with other options");
+    bool more;
+    while ((more = tl_str_split(&rest, '\n', &line)) && !tl_str_is(line, "end"))
+        if (!read_value(stats, line, bins))
+            return tl_fail(stats->cx, TL_M007, &where, "damaged statistics");
+    if (!more)
+        return tl_fail(stats->cx, TL_M007, &where, "statistics that were cut off");
+    stats->samples += samples;
+    return TL_OK;
+}
+
+tl_status tl_stats_merge_file(tl_stats *stats, tl_file *file)
+{
+    tl_arena arena;
+    tl_arena_init(&arena, stats->cx);
+    size_t size = (size_t)tl_file_size(file);
+    char *text = tl_arena_push(&arena, size + 1);
+    uint64_t *bins = TL_NEW_ARRAY(&arena, uint64_t, TL_STATS_BINS);
+    tl_status status =
+        text && bins ? tl_file_read(stats->cx, file, 0, text, size) : tl_context_status(stats->cx);
+    if (status == TL_OK)
+        status = read_text(stats, tl_file_name(file), (tl_str){text, size}, bins);
+    tl_arena_release(&arena);
+    return status == TL_OK ? tl_context_status(stats->cx) : status;
+}

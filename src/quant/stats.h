@@ -1,0 +1,62 @@
+/* What the float values of a lowered model were like on samples: per value the smallest and largest number,
+ * counts on fixed logarithmic bins, and the exact sum. All of it is integers (or bits of floats), so merging is
+ * exact and its order does not matter: several files give the bytes that one run gives.
+ *
+ * A value is known by its place in the walk over the model (entries, graphs, inputs, results), which is the same
+ * whenever the same source is lowered with the same options; a fingerprint of the ops and types says so. */
+#ifndef TL_QUANT_STATS_H
+#define TL_QUANT_STATS_H
+
+#include "base/io.h"
+#include "ir/graph.h"
+
+/* Bins: 0 for |x| < 2^-40; per sign 16 for each octave of [2^-40, 2^40); what is larger counts in the last. */
+#define TL_STATS_OCTAVES 80
+#define TL_STATS_PARTS   16
+#define TL_STATS_SIDE    (TL_STATS_OCTAVES * TL_STATS_PARTS)
+#define TL_STATS_BINS    (1 + 2 * TL_STATS_SIDE) /* zero, positive, negative */
+#define TL_STATS_LIMBS   12 /* of 32 bits, from 2^-149 on */
+
+typedef struct tl_value_stats {
+    uint64_t n, nans, infinities[2]; /* numbers in all; NaN; -inf, +inf, which count nowhere else */
+    float min, max;                  /* of finite ones; meaningless when there are none */
+    int64_t sum[TL_STATS_LIMBS];     /* Σ sum[i] 2^(32 i - 149), each but the last in [0, 2^32) when written */
+    uint64_t *bins;                  /* TL_STATS_BINS */
+} tl_value_stats;
+
+typedef struct tl_stats {
+    tl_context *cx;
+    tl_arena *arena;
+    const tl_model *model;
+    uint64_t fingerprint, samples;
+    size_t n;               /* values */
+    tl_value_stats *values; /* by place */
+    const tl_value **at;    /* the value of a place, for messages */
+    uint32_t *place;        /* by tl_value.id; UINT32_MAX: not observed */
+} tl_stats;
+
+/* Of the f32 values of model, which must outlive it; NULL on memory failure. */
+tl_stats *tl_stats_new(const tl_model *model, tl_arena *arena);
+/* The place of value; NULL when it has none, or none was seen. Works for a model that was lowered alike, by
+ * its own index. */
+const tl_value_stats *tl_stats_find(const tl_stats *stats, const tl_value *value);
+void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_t n);
+/* O001 when the file is of another model or of other options, M007 when it is damaged. */
+tl_status tl_stats_merge_file(tl_stats *stats, tl_file *file);
+tl_status tl_stats_write(const tl_stats *stats, tl_out *out);
+/* Adds the counts of other, of the same model. */
+void tl_stats_merge(tl_stats *stats, const tl_stats *other);
+
+typedef enum tl_range_method {
+    TL_RANGE_MIN_MAX,
+    TL_RANGE_PERCENTILE, /* 99.99 % of the numbers on either side */
+    TL_RANGE_MSE,        /* least mean squared error of what `levels` steps hold */
+    TL_RANGE_ENTROPY     /* least divergence of the histogram from that of what they hold */
+} tl_range_method;
+
+bool tl_range_method_find(const char *name, tl_range_method *out);
+/* lo <= 0 <= hi, finite; false when no finite number was seen. Numbers far (2^12) beyond 99.9 % of the others are
+ * marks of a mask: they saturate. */
+bool tl_stats_range(const tl_value_stats *stats, tl_range_method method, int levels, double *lo, double *hi);
+
+#endif
