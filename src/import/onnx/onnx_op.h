@@ -66,6 +66,14 @@ tl_value *onnx_restored(onnx_call *c, tl_value *moved);
 /* Conv by the node's attributes; matmul by numpy's rule; x w is given as ONNX has it. NULL: recorded. */
 tl_value *onnx_build_conv(onnx_call *c, tl_value *x, tl_value *w, tl_value *bias);
 tl_value *onnx_build_matmul(onnx_call *c, tl_value *x, tl_value *y);
+/* alpha A B + beta C by the node's attributes, from its inputs. NULL: recorded. */
+tl_value *onnx_build_gemm(onnx_call *c);
+/* Over the axes from `axis` on; scale and bias (NULL: none) as ONNX has them. */
+tl_value *onnx_build_layer_norm(onnx_call *c, tl_value *x, tl_value *scale, tl_value *bias, int axis,
+                                double eps);
+tl_value *onnx_build_rms_norm(onnx_call *c, tl_value *x, tl_value *scale, int axis, double eps);
+/* The pool `op` of floats x [n, c, *s] by the node's attributes. NULL: recorded. */
+tl_value *onnx_build_pool(onnx_call *c, tl_value *x, tl_op op);
 /* Input x as f32, from integers with scale and zero point at the given inputs; axis: of a list of scales.
  * NULL: recorded. */
 tl_value *onnx_dequantised(onnx_call *c, size_t x, size_t scale, size_t zero, int axis);

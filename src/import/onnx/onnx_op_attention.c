@@ -1,38 +1,16 @@
 /* Handlers: attention over heads, in the standard and as the optimisers of ONNX Runtime write it; rotary
  * embeddings. Heads that share a key are rows of one product, so nothing is repeated. */
+#include "import/onnx/onnx_attention.h"
 #include "import/onnx/onnx_control.h"
-#include "import/onnx/onnx_op.h"
 
 #include "base/math.h"
 
 #include <math.h>
 
-/* q[b,h,s,d] k[b,g,t,d] v[b,g,t,e], h a multiple of g. */
-typedef struct attention {
-    tl_value *q, *k, *v;
-    double scale, softcap; /* softcap 0: none */
-    tl_value *keep; /* bool[b,h,s,t] or what broadcasts to it: where false, no attention; or NULL */
-    tl_value *bias; /* the same, added; or NULL */
-    tl_dtype precision; /* of the softmax */
-    tl_dtype result;    /* of the product with v */
-    /* graphs that change scores and probabilities; NULL: none */
-    const onnx_graph *score_mod, *prob_mod;
-    /* set by attend: products before and after softcap, with the mask, probabilities */
-    tl_value *scores[4];
-} attention;
-
 static const int heads_first[] = {0, 2, 1, 3};
 
-/* [b,s,h d] as [b,h,s,d]; what has four axes stays. NULL: recorded. */
-static tl_value *split_heads(onnx_call *c, tl_value *x, const char *attr)
+tl_value *onnx_split_heads(onnx_call *c, tl_value *x, int64_t heads)
 {
-    int64_t heads = onnx_attr_i(c, attr, 0);
-    if (onnx_rank(x) == 4)
-        return x;
-    if (!heads) {
-        onnx_malformed(c, "attribute %s is missing, expected for operands of three axes", attr);
-        return NULL;
-    }
     const tl_dim *size = heads > 0 && onnx_rank(x) == 3
                              ? tl_dim_divide_exactly(c->dims, onnx_size(x, 2), onnx_int(c, heads))
                              : NULL;
@@ -44,8 +22,19 @@ static tl_value *split_heads(onnx_call *c, tl_value *x, const char *attr)
     return tl_build_transpose(c->b, tl_build_reshape(c->b, x, dims, 4), heads_first);
 }
 
-/* [b,h,s,d] as [b,s,h d] */
-static tl_value *join_heads(onnx_call *c, tl_value *x)
+/* [b,s,h d] as [b,h,s,d]; what has four axes stays. NULL: recorded. */
+static tl_value *split_heads(onnx_call *c, tl_value *x, const char *attr)
+{
+    int64_t heads = onnx_attr_i(c, attr, 0);
+    if (onnx_rank(x) == 4)
+        return x;
+    if (heads)
+        return onnx_split_heads(c, x, heads);
+    onnx_malformed(c, "attribute %s is missing, expected for operands of three axes", attr);
+    return NULL;
+}
+
+tl_value *onnx_join_heads(onnx_call *c, tl_value *x)
 {
     const tl_dim *dims[] = {onnx_size(x, 0), onnx_size(x, 2),
                             tl_dim_mul(c->dims, onnx_size(x, 1), onnx_size(x, 3))};
@@ -65,7 +54,7 @@ static tl_value *grouped(onnx_call *c, tl_value *x, const tl_dim *groups)
     return tl_build_reshape(c->b, x, dims, 4);
 }
 
-static tl_value *masked(onnx_call *c, const attention *a, tl_value *scores)
+static tl_value *masked(onnx_call *c, const onnx_attention *a, tl_value *scores)
 {
     if (a->bias)
         scores = onnx_build(c, TL_OP_add, scores,
@@ -85,8 +74,7 @@ static tl_value *modified(onnx_call *c, const onnx_graph *graph, tl_value *x)
     return y && graph->outputs.n == 1 ? y[0] : tl_build_poison(c->b, 1)->out[0];
 }
 
-/* softmax(q k' scale) v as [b,h,s,e] */
-static tl_value *attend(onnx_call *c, attention *a)
+tl_value *onnx_attend(onnx_call *c, onnx_attention *a)
 {
     static const int transposed[] = {0, 1, 3, 2};
     const tl_dim *groups = onnx_size(a->k, 1);
@@ -116,8 +104,7 @@ static tl_value *attend(onnx_call *c, attention *a)
     return s->poison ? s : tl_build_reshape(c->b, s, dims, 4);
 }
 
-/* bool[s,t]: key j <= query i + past */
-static tl_value *causal(onnx_call *c, const tl_dim *queries, const tl_dim *keys, const tl_dim *past)
+tl_value *onnx_causal(onnx_call *c, const tl_dim *queries, const tl_dim *keys, const tl_dim *past)
 {
     const int last = 1;
     tl_value *i = onnx_iota(c, queries), *j = onnx_iota(c, keys);
@@ -125,15 +112,14 @@ static tl_value *causal(onnx_call *c, const tl_dim *queries, const tl_dim *keys,
     return onnx_build(c, TL_OP_less_equal, j, onnx_unsqueeze(c, i, &last, 1));
 }
 
-/* bool[b,1,1,t]: key j < length[b] */
-static tl_value *before_lengths(onnx_call *c, tl_value *length, const tl_dim *keys)
+tl_value *onnx_before_lengths(onnx_call *c, tl_value *length, const tl_dim *keys)
 {
     static const int behind[] = {1, 2, 3};
     length = onnx_unsqueeze(c, tl_build_cast(c->b, length, TL_I64), behind, 3);
     return onnx_build(c, TL_OP_less, onnx_iota(c, keys), length);
 }
 
-static void keep_also(onnx_call *c, attention *a, tl_value *keep)
+void onnx_keep_also(onnx_call *c, onnx_attention *a, tl_value *keep)
 {
     a->keep = a->keep ? onnx_build(c, TL_OP_and, a->keep, keep) : keep;
 }
@@ -155,18 +141,17 @@ static tl_value *padded_mask(onnx_call *c, tl_value *mask, const tl_dim *keys)
     return tl_build2(c->b, TL_OP_pad, mask, fill, &attrs);
 }
 
-/* past, then what is new, along axis 2. */
-static tl_value *with_past(onnx_call *c, tl_value *past, tl_value *x)
+tl_value *onnx_with_past(onnx_call *c, tl_value *past, tl_value *x)
 {
     tl_value *parts[] = {past, x};
     return past ? tl_build_concat(c->b, parts, 2, 2) : x;
 }
 
-static void add_mask(onnx_call *c, attention *a, tl_value *mask)
+static void add_mask(onnx_call *c, onnx_attention *a, tl_value *mask)
 {
     mask = padded_mask(c, mask, onnx_size(a->k, 2));
     if (!mask->poison && tl_type_of(mask)->dtype == TL_BOOL)
-        keep_also(c, a, mask);
+        onnx_keep_also(c, a, mask);
     else
         a->bias = mask;
 }
@@ -177,7 +162,7 @@ void onnx_import_attention(onnx_call *c)
     tl_value *v = onnx_need_rank(c, 2, 3, 4), *mask = onnx_in(c, 3), *lengths = onnx_in(c, 6);
     int64_t mode = onnx_attr_i(c, "qk_matmul_output_mode", 0);
     bool joined = q && onnx_rank(q) == 3;
-    attention a = {.softcap = onnx_attr_f(c, "softcap", 0)};
+    onnx_attention a = {.softcap = onnx_attr_f(c, "softcap", 0)};
     if (!q || !k || !v || !(a.q = split_heads(c, q, "q_num_heads")) ||
         !(a.k = split_heads(c, k, "kv_num_heads")) || !(a.v = split_heads(c, v, "kv_num_heads")))
         return;
@@ -193,8 +178,8 @@ void onnx_import_attention(onnx_call *c)
     }
     a.scale = onnx_attr_f(c, "scale", 1 / tl_sqrt((double)size));
     const tl_dim *past = onnx_in(c, 4) ? onnx_size(c->in[4], 2) : onnx_int(c, 0);
-    a.k = with_past(c, onnx_in(c, 4), a.k);
-    a.v = with_past(c, onnx_in(c, 5), a.v);
+    a.k = onnx_with_past(c, onnx_in(c, 4), a.k);
+    a.v = onnx_with_past(c, onnx_in(c, 5), a.v);
     if (a.k->poison || a.v->poison)
         return;
     onnx_set_out(c, 1, a.k);
@@ -203,13 +188,13 @@ void onnx_import_attention(onnx_call *c)
     if (mask)
         add_mask(c, &a, mask);
     if (onnx_attr_i(c, "is_causal", 0))
-        keep_also(c, &a, causal(c, onnx_size(a.q, 2), keys, past));
+        onnx_keep_also(c, &a, onnx_causal(c, onnx_size(a.q, 2), keys, past));
     if (lengths)
-        keep_also(c, &a, before_lengths(c, lengths, keys));
-    tl_value *y = attend(c, &a);
+        onnx_keep_also(c, &a, onnx_before_lengths(c, lengths, keys));
+    tl_value *y = onnx_attend(c, &a);
     if (y->poison)
         return;
-    c->out[0] = joined ? join_heads(c, y) : y;
+    c->out[0] = joined ? onnx_join_heads(c, y) : y;
     if (onnx_wants(c, 3) && mode >= 0 && mode < 4)
         c->out[3] = a.scores[mode];
 }
@@ -220,7 +205,7 @@ void onnx_import_flex_attention(onnx_call *c)
     tl_value *q = onnx_need_rank(c, 0, 4, 4), *k = onnx_need_rank(c, 1, 4, 4);
     tl_value *v = onnx_need_rank(c, 2, 4, 4);
     int64_t type = onnx_attr_i(c, "softmax_precision", ONNX_UNDEFINED), size = 1;
-    attention a = {.q = q, .k = k, .v = v};
+    onnx_attention a = {.q = q, .k = k, .v = v};
     if (!q || !k || !v || !onnx_optional_body(c, "score_mod", &a.score_mod) ||
         !onnx_optional_body(c, "prob_mod", &a.prob_mod))
         return;
@@ -235,7 +220,7 @@ void onnx_import_flex_attention(onnx_call *c)
         return;
     }
     a.scale = onnx_attr_f(c, "scale", 1 / tl_sqrt((double)size));
-    tl_value *y = attend(c, &a);
+    tl_value *y = onnx_attend(c, &a);
     if (!y->poison)
         c->out[0] = tl_build_cast(c->b, y, tl_type_of(v)->dtype);
 }
@@ -258,9 +243,8 @@ static tl_value *half_of(onnx_call *c, tl_value *x, bool second, const tl_dim *h
     return tl_build_slice(c->b, x, begin, size, stride);
 }
 
-/* x[b,h,s,d] turned by cos, sin [.., s, r/2] that broadcast; what lies behind r stays. */
-static tl_value *rotated(onnx_call *c, tl_value *x, tl_value *cosine, tl_value *sine,
-                         bool interleaved)
+tl_value *onnx_rotated(onnx_call *c, tl_value *x, tl_value *cosine, tl_value *sine,
+                       bool interleaved)
 {
     const int last = 4;
     const tl_dim *half = onnx_size(cosine, onnx_rank(cosine) - 1), *size = onnx_size(x, 3);
@@ -289,8 +273,7 @@ static tl_value *rotated(onnx_call *c, tl_value *x, tl_value *cosine, tl_value *
     return tl_build_concat(c->b, parts, 2, 3);
 }
 
-/* Rows of a cache [n, r/2] at ids[b,s], or the cache [b,s,r/2] itself, as [b,1,s,r/2]. */
-static tl_value *cache_rows(onnx_call *c, tl_value *cache, tl_value *ids)
+tl_value *onnx_cache_rows(onnx_call *c, tl_value *cache, tl_value *ids)
 {
     const int heads = 1;
     tl_gather_attrs attrs = {.axis = 0, .may_be_negative = false};
@@ -305,12 +288,12 @@ static void import_rotary(onnx_call *c, tl_value *cosine, tl_value *sine, tl_val
     bool joined = x && onnx_rank(x) == 3;
     if (!x || !cosine || !sine || !(x = split_heads(c, x, "num_heads")))
         return;
-    cosine = cache_rows(c, cosine, ids);
-    sine = cache_rows(c, sine, ids);
+    cosine = onnx_cache_rows(c, cosine, ids);
+    sine = onnx_cache_rows(c, sine, ids);
     if (cosine->poison || sine->poison)
         return;
-    x = rotated(c, x, cosine, sine, onnx_attr_i(c, "interleaved", 0) != 0);
-    c->out[0] = joined && !x->poison ? join_heads(c, x) : x;
+    x = onnx_rotated(c, x, cosine, sine, onnx_attr_i(c, "interleaved", 0) != 0);
+    c->out[0] = joined && !x->poison ? onnx_join_heads(c, x) : x;
 }
 
 void onnx_import_rotary(onnx_call *c)

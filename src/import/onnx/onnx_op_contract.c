@@ -43,15 +43,14 @@ static tl_value *scaled(onnx_call *c, tl_value *x, double factor)
     return factor == 1 ? x : onnx_build(c, TL_OP_mul, x, onnx_scalar_like(c, x, factor));
 }
 
-/* alpha A B + beta C */
-void onnx_import_gemm(onnx_call *c)
+tl_value *onnx_build_gemm(onnx_call *c)
 {
     static const int swap[] = {1, 0};
     tl_value *a = onnx_need_rank(c, 0, 2, 2), *b = onnx_need_rank(c, 1, 2, 2);
     tl_value *bias = onnx_in(c, 2);
     double alpha = onnx_attr_f(c, "alpha", 1), beta = onnx_attr_f(c, "beta", 1);
     if (!a || !b)
-        return;
+        return NULL;
     if (onnx_attr_i(c, "transA", 0))
         a = tl_build_transpose(c->b, a, swap);
     if (onnx_attr_i(c, "transB", 0))
@@ -59,7 +58,12 @@ void onnx_import_gemm(onnx_call *c)
     tl_value *y = scaled(c, onnx_build(c, TL_OP_matmul, a, b), alpha);
     if (bias && beta != 0)
         y = onnx_build(c, TL_OP_add, y, scaled(c, bias, beta));
-    c->out[0] = y;
+    return y;
+}
+
+void onnx_import_gemm(onnx_call *c)
+{
+    c->out[0] = onnx_build_gemm(c);
 }
 
 void onnx_import_einsum(onnx_call *c)

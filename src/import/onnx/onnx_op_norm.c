@@ -118,37 +118,46 @@ static void layer_norm_statistics(onnx_call *c, tl_value *x, int axis, double ep
     onnx_set_out(c, 2, onnx_build_1(c, TL_OP_rsqrt, shifted));
 }
 
+tl_value *onnx_build_layer_norm(onnx_call *c, tl_value *x, tl_value *scale, tl_value *bias,
+                                int axis, double eps)
+{
+    tl_axis_norm_attrs attrs = {.axis = axis, .eps = eps};
+    if (is_trailing(x, axis, scale) && (!bias || is_trailing(x, axis, bias))) {
+        tl_value *in[3] = {x, scale, bias};
+        return tl_build(c->b, TL_OP_layer_norm, in, bias ? 3 : 2, &attrs);
+    }
+    tl_value *y = tl_build1(c->b, TL_OP_layer_norm, x, &attrs);
+    y = onnx_build(c, TL_OP_mul, y, scale);
+    return bias ? onnx_build(c, TL_OP_add, y, bias) : y;
+}
+
+tl_value *onnx_build_rms_norm(onnx_call *c, tl_value *x, tl_value *scale, int axis, double eps)
+{
+    tl_axis_norm_attrs attrs = {.axis = axis, .eps = eps};
+    if (is_trailing(x, axis, scale))
+        return tl_build2(c->b, TL_OP_rms_norm, x, scale, &attrs);
+    return onnx_build(c, TL_OP_mul, tl_build1(c->b, TL_OP_rms_norm, x, &attrs), scale);
+}
+
 void onnx_import_layer_norm(onnx_call *c)
 {
     tl_value *x = onnx_need_rank(c, 0, 1, TL_MAX_RANK);
     tl_value *scale = onnx_need(c, 1), *bias = onnx_in(c, 2);
     int axis = read_norm_axis(c, x);
+    double eps = onnx_attr_f(c, "epsilon", 1e-5);
     if (axis < 0 || !scale)
         return;
-    tl_axis_norm_attrs attrs = {.axis = axis, .eps = onnx_attr_f(c, "epsilon", 1e-5)};
-    if (is_trailing(x, axis, scale) && (!bias || is_trailing(x, axis, bias))) {
-        tl_value *in[3] = {x, scale, bias};
-        c->out[0] = tl_build(c->b, TL_OP_layer_norm, in, bias ? 3 : 2, &attrs);
-    } else {
-        tl_value *y = tl_build1(c->b, TL_OP_layer_norm, x, &attrs);
-        y = onnx_build(c, TL_OP_mul, y, scale);
-        c->out[0] = bias ? onnx_build(c, TL_OP_add, y, bias) : y;
-    }
+    c->out[0] = onnx_build_layer_norm(c, x, scale, bias, axis, eps);
     if (onnx_wants(c, 1) || onnx_wants(c, 2))
-        layer_norm_statistics(c, x, axis, attrs.eps);
+        layer_norm_statistics(c, x, axis, eps);
 }
 
 void onnx_import_rms_norm(onnx_call *c)
 {
     tl_value *x = onnx_need_rank(c, 0, 1, TL_MAX_RANK), *scale = onnx_need(c, 1);
     int axis = read_norm_axis(c, x);
-    if (axis < 0 || !scale)
-        return;
-    tl_axis_norm_attrs attrs = {.axis = axis, .eps = onnx_attr_f(c, "epsilon", 1e-5)};
-    if (is_trailing(x, axis, scale))
-        c->out[0] = tl_build2(c->b, TL_OP_rms_norm, x, scale, &attrs);
-    else
-        c->out[0] = onnx_build(c, TL_OP_mul, tl_build1(c->b, TL_OP_rms_norm, x, &attrs), scale);
+    if (axis >= 0 && scale)
+        c->out[0] = onnx_build_rms_norm(c, x, scale, axis, onnx_attr_f(c, "epsilon", 1e-5));
 }
 
 void onnx_import_lrn(onnx_call *c)

@@ -51,6 +51,37 @@ static tl_value *lp_pool(onnx_call *c, tl_value *x, tl_pool_attrs attrs, int64_t
     return p == 1 ? sum : onnx_build(c, TL_OP_pow, sum, onnx_scalar_like(c, x, 1.0 / (double)p));
 }
 
+/* The pool over x, whose window is read and resolved. NULL: recorded. */
+static tl_value *pool_of(onnx_call *c, tl_value *x, tl_op op, onnx_window *w, const int64_t *kernel)
+{
+    int64_t p = onnx_attr_i(c, "p", 2);
+    if (p < 1 || p > 64) {
+        onnx_refuse(c, "attribute p, value %lld", (long long)p);
+        return NULL;
+    }
+    tl_pool_attrs attrs = {.window = {w->n, kernel},
+                           .stride = {w->n, w->stride},
+                           .dilation = {w->n, w->dilation},
+                           .pad_lo = {w->n, w->lo},
+                           .pad_hi = {w->n, w->hi},
+                           .ceil = onnx_attr_i(c, "ceil_mode", 0) != 0,
+                           .count_pad = onnx_attr_i(c, "count_include_pad", 0) != 0};
+    tl_value *last = onnx_to_last(c, x);
+    if (op != TL_OP_lp_pool || p == 2)
+        return onnx_to_first(c, tl_build1(c->b, op, last, &attrs));
+    for (size_t i = 0; attrs.ceil && i < w->n; i++)
+        w->hi[i] = pad_for_ceil(c, x, w, i);
+    attrs.ceil = false;
+    return onnx_to_first(c, lp_pool(c, last, attrs, p));
+}
+
+tl_value *onnx_build_pool(onnx_call *c, tl_value *x, tl_op op)
+{
+    onnx_window w;
+    int64_t kernel[TL_MAX_RANK];
+    return onnx_read_pool(c, x, &w, kernel) ? pool_of(c, x, op, &w, kernel) : NULL;
+}
+
 void onnx_import_pool(onnx_call *c)
 {
     tl_value *x = onnx_need_rank(c, 0, 3, MAX_SPATIAL + 2);
@@ -58,30 +89,12 @@ void onnx_import_pool(onnx_call *c)
     int64_t kernel[TL_MAX_RANK];
     if (!x || !onnx_read_pool(c, x, &w, kernel))
         return;
-    int64_t p = onnx_attr_i(c, "p", 2);
-    if (p < 1 || p > 64) {
-        onnx_refuse(c, "attribute p, value %lld", (long long)p);
-        return;
-    }
-    tl_pool_attrs attrs = {.window = {w.n, kernel},
-                           .stride = {w.n, w.stride},
-                           .dilation = {w.n, w.dilation},
-                           .pad_lo = {w.n, w.lo},
-                           .pad_hi = {w.n, w.hi},
-                           .ceil = onnx_attr_i(c, "ceil_mode", 0) != 0,
-                           .count_pad = onnx_attr_i(c, "count_include_pad", 0) != 0};
     /* the maximum of quantised numbers is that of their integers */
     const tl_type *type = tl_type_of(x);
-    tl_value *last = onnx_to_last(c, type->quant ? onnx_build_1(c, TL_OP_dequantize, x) : x), *y;
-    if (c->row->op != TL_OP_lp_pool || p == 2) {
-        y = tl_build1(c->b, c->row->op, last, &attrs);
-    } else {
-        for (size_t i = 0; attrs.ceil && i < w.n; i++)
-            w.hi[i] = pad_for_ceil(c, x, &w, i);
-        attrs.ceil = false;
-        y = lp_pool(c, last, attrs, p);
-    }
-    y = onnx_to_first(c, y);
+    tl_value *plain = type->quant ? onnx_build_1(c, TL_OP_dequantize, x) : x;
+    tl_value *y = pool_of(c, plain, c->row->op, &w, kernel);
+    if (!y)
+        return;
     tl_quantize_attrs same = {type->dtype, type->quant};
     c->out[0] = type->quant ? tl_build1(c->b, TL_OP_quantize, y, &same) : y;
     if (c->row->op == TL_OP_max_pool && onnx_wants(c, 1) && !y->poison && !type->quant)

@@ -1,0 +1,128 @@
+"""Operators of com.microsoft, one to a model: the source and the file in our executor, the file in LiteRT with and
+without its delegate, against onnxruntime."""
+import numpy as np
+import pytest
+
+import builders as b
+import support
+
+RNG = np.random.default_rng(5)
+I32, U8, I8 = np.int32, np.uint8, np.int8
+
+
+def f(*shape, scale=1.0):
+    return RNG.normal(0, scale, shape).astype(np.float32)
+
+
+def mask(*rows):
+    return np.array(rows, I32)
+
+
+def angles(n, half):
+    table = np.arange(n)[:, None] / 100.0 ** (np.arange(half)[None] / half)
+    return np.cos(table).astype(np.float32), np.sin(table).astype(np.float32)
+
+
+class Case:
+    """inputs: arrays in order, None for one that is left out; those at `open` are fed, the others constant."""
+
+    def __init__(self, op, *inputs, outputs=1, open=(0,), domain="com.microsoft", step=None, **attributes):
+        self.op, self.inputs, self.n_out, self.open = op, inputs, outputs, open
+        self.domain, self.step, self.attributes = domain, step, attributes
+
+    def model(self):
+        names = [f"x{i}" if x is not None else "" for i, x in enumerate(self.inputs)]
+        outs = [f"y{i}" for i in range(self.n_out)] if isinstance(self.n_out, int) else self.n_out
+        node = b.helper.make_node(self.op, names, outs, domain=self.domain, **self.attributes)
+        feeds = {names[i]: self.inputs[i] for i in self.open}
+        kind = b.helper.np_dtype_to_tensor_dtype
+        graph = b.helper.make_graph(
+            [node], "g", [b.value(n, x.shape, kind(x.dtype)) for n, x in feeds.items()],
+            [b.helper.make_empty_tensor_value_info(o) for o in outs if o],
+            [b.tensor(n, x) for i, (n, x) in enumerate(zip(names, self.inputs)) if x is not None and i not in self.open])
+        opsets = [b.helper.make_opsetid("", 17), b.helper.make_opsetid("com.microsoft", 1),
+                  b.helper.make_opsetid("ai.onnx.ml", 3)]
+        return b.helper.make_model(graph, opset_imports=opsets, ir_version=9), feeds
+
+
+X = f(2, 5, 8)
+COS, SIN = angles(16, 4)
+QKV = [f(2, 5, 8) for _ in range(3)]
+EMBED = [np.array([[1, 3, 2], [0, 4, 4]], I32), np.array([[0, 1, 1], [0, 0, 1]], I32), f(6, 8), f(4, 8), f(2, 8), f(8), f(8)]
+
+CASES = {
+    "gelu": Case("Gelu", X),
+    "bias_gelu": Case("BiasGelu", X, f(8)),
+    "fast_gelu": Case("FastGelu", X),
+    "fast_gelu_bias": Case("FastGelu", X, f(8)),
+    "quick_gelu": Case("QuickGelu", X, alpha=1.5),
+    "quick_gelu_default": Case("QuickGelu", X),
+    **{f"conv_{a.lower()}": Case("FusedConv", f(1, 4, 6, 6), f(6, 4, 3, 3), f(6), activation=a, pads=[1, 1, 1, 1],
+                                 **({"activation_params": p} if p else {}))
+       for a, p in [("Relu", []), ("Tanh", []), ("Sigmoid", []), ("LeakyRelu", [0.2]), ("Clip", [-0.5, 1.0]),
+                    ("HardSigmoid", [0.3, 0.4])]},
+    "conv_sum": Case("FusedConv", f(1, 4, 6, 6), f(6, 4, 1, 1), f(6), f(1, 6, 6, 6), activation="Relu", open=(0, 3)),
+    "conv_sum_alone": Case("FusedConv", f(1, 4, 6, 6), f(6, 4, 1, 1), None, f(1, 6, 6, 6), open=(0, 3)),
+    "matmul_a": Case("FusedMatMul", f(2, 8, 5), f(2, 8, 3), transA=1, alpha=0.5, open=(0, 1)),
+    "matmul_b": Case("FusedMatMul", f(2, 5, 8), f(3, 8), transB=1),
+    "matmul_batch": Case("FusedMatMul", f(5, 2, 8), f(8, 2, 3), transBatchA=1, transBatchB=1, open=(0, 1)),
+    "matmul_batch_and_b": Case("FusedMatMul", f(5, 2, 8), f(8, 2, 5), transBatchA=1, transA=1, transBatchB=1, transB=1,
+                               open=(0, 1)),
+    "transpose_matmul": Case("TransposeMatMul", f(2, 8, 5), f(2, 8, 3), transA=1, alpha=0.5, open=(0, 1)),
+    "gemm": Case("FusedGemm", f(4, 5), f(6, 5), f(6), transB=1, alpha=0.5, beta=2.0, activation="LeakyRelu",
+                 activation_alpha=0.1),
+    "skip_layer_norm": Case("SkipLayerNormalization", X, f(2, 5, 8), f(8), f(8), f(8), outputs=["y", "", "", "s"],
+                            epsilon=1e-5, open=(0, 1)),
+    "skip_layer_norm_plain": Case("SkipLayerNormalization", X, f(2, 5, 8), f(8), open=(0, 1)),
+    "skip_rms_norm": Case("SkipSimplifiedLayerNormalization", X, f(2, 5, 8), f(8), outputs=["y", "", "", "s"],
+                          epsilon=1e-6, open=(0, 1)),
+    "rms_norm": Case("SimplifiedLayerNormalization", X, f(8), axis=-1, epsilon=1e-6, domain=""),
+    "embed": Case("EmbedLayerNormalization", *EMBED, np.array([[1, 1, 0], [1, 1, 1]], I32), outputs=["y", "m"],
+                  epsilon=1e-5, open=(0, 1, 7)),
+    "embed_positions": Case("EmbedLayerNormalization", EMBED[0], None, *EMBED[2:4], None, *EMBED[5:], None,
+                            np.array([[2, 1, 0], [3, 0, 1]], I32), outputs=["y", "m"], open=(0, 8)),
+    "attention": Case("Attention", X, f(8, 24, scale=0.4), f(24), num_heads=2),
+    "attention_mask": Case("Attention", X, f(8, 24), f(24), mask([1, 1, 1, 0, 0], [1, 1, 1, 1, 1]), num_heads=2, open=(0, 3)),
+    "attention_lengths": Case("Attention", X, f(8, 24), f(24), np.array([3, 5], I32), num_heads=2, open=(0, 3)),
+    "attention_past": Case("Attention", X, f(8, 24), f(24), None, f(2, 2, 2, 3, 4), num_heads=2, unidirectional=1,
+                           outputs=2, open=(0, 4)),
+    "attention_sizes": Case("Attention", X, f(8, 28), f(28), None, None, f(2, 2, 5, 5), num_heads=2, scale=0.3,
+                            qkv_hidden_sizes=[8, 8, 12], open=(0, 5)),
+    "heads": Case("MultiHeadAttention", *QKV, num_heads=2, open=(0, 1, 2)),
+    "heads_bias": Case("MultiHeadAttention", *QKV, f(24), mask([1, 1, 0, 1, 1], [1, 1, 1, 1, 0]), f(1, 2, 5, 5),
+                       num_heads=2, open=(0, 1, 2, 4, 5)),
+    "heads_cross": Case("MultiHeadAttention", X, f(2, 2, 7, 4), f(2, 2, 7, 4), num_heads=2, open=(0, 1, 2)),
+    "heads_past": Case("MultiHeadAttention", *QKV, None, None, None, f(2, 2, 3, 4), f(2, 2, 3, 4), num_heads=2,
+                       unidirectional=1, outputs=3, open=(0, 1, 2, 6, 7)),
+    "group_query": Case("GroupQueryAttention", f(2, 5, 64), f(2, 5, 32), f(2, 5, 32), None, None, np.array([4, 4], I32),
+                        np.array(5, I32), num_heads=4, kv_num_heads=2, outputs=3, open=(0, 1, 2, 5)),
+    "group_query_packed": Case("GroupQueryAttention", f(2, 5, 128), None, None, None, None, np.array([4, 4], I32),
+                               np.array(5, I32), *angles(16, 8), num_heads=4, kv_num_heads=2, do_rotary=1, outputs=3, open=(0, 5)),
+    "rotary": Case("RotaryEmbedding", f(2, 5, 16), np.array([[0, 1, 2, 3, 4], [3, 4, 5, 6, 7]]), COS, SIN, open=(0, 1)),
+    "rotary_offset": Case("RotaryEmbedding", f(2, 3, 5, 8), np.array([2]), COS, SIN, interleaved=1, open=(0, 1)),
+    "rotary_part": Case("RotaryEmbedding", f(2, 5, 24), np.array([1]), COS, SIN, num_heads=2, rotary_embedding_dim=8,
+                        open=(0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_operator(name, tmp_path):
+    case = CASES[name]
+    proto, feeds = case.model()
+    expected = b.reference(proto, feeds)
+    path, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
+    np.savez(tmp_path / "in.npz", **feeds)
+    support.tolite("convert", path, "-o", out)
+    results = {}
+    for model in (path, out):
+        support.tolite("run", model, "--in", tmp_path / "in.npz", "--out", tmp_path / "out.npz")
+        results[model.name] = list(support.load(tmp_path / "out.npz").values())
+    for delegate in (True, False):
+        results[f"LiteRT, delegate {delegate}"] = support.LiteRT(out, delegate)(list(feeds.values()))
+    for what, found in results.items():
+        if case.step is None:
+            support.assert_agree(found, expected, what)
+            continue
+        for one, other in zip(found, expected):  # a step of integers, or of the scale given
+            assert one.shape == other.shape and one.dtype == other.dtype, what
+            assert np.abs(one.astype(float) - other.astype(float)).max() <= case.step, what
