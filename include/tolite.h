@@ -92,6 +92,8 @@ typedef struct tl_open_options {
     size_t n_outputs;
     const char *const *starts; /* begin here: names of values that become inputs */
     size_t n_starts;
+    const char *program; /* which one of a file that holds several: a model of a .pt2 archive, a method of TorchScript;
+                            NULL: the only one, forward */
 } tl_open_options;
 
 void tl_open_options_init(tl_open_options *options);
@@ -142,10 +144,11 @@ tl_status tl_list_weights(tl_context *cx, const char *path, const char **json);
 typedef struct tl_check_options {
     size_t struct_size;
     const char *profile; /* whose rules a .tflite file is held against; "litert" when NULL */
+    const tl_open_options *open; /* how to read the file: shapes of inputs where it has none; may be NULL */
 } tl_check_options;
 
 void tl_check_options_init(tl_check_options *options);
-/* Well-formedness of an ONNX or .tflite file. Every problem is a record of the context and part of the report,
+/* Well-formedness of a model file. Every problem is a record of the context and part of the report,
  * JSON that lives until tl_diagnostics_clear; report and options may be NULL. TL_OK; TL_MALFORMED; TL_DIFFERS for a
  * well-formed .tflite file that the runtime of the profile refuses, computes wrongly or crashes on; TL_ENVIRONMENT
  * also when a file with weights is missing. A model that tolite cannot convert may well be well-formed: that is a
@@ -317,7 +320,7 @@ tl_status tl_bisect(tl_network *a, tl_network *b, const tl_arrays *inputs, const
 tl_status tl_diff_arrays(tl_context *cx, const tl_arrays *a, const tl_arrays *b,
                          const tl_diff_options *options, const char **report);
 
-/* Coverage as JSON: which operators of `from` ("onnx") are imported, which core ops `to` (a profile) has
+/* Coverage as JSON: which operators of `from` ("onnx", "torch") are imported, which core ops `to` (a profile) has
  * forms for. Either may be NULL. */
 tl_status tl_ops(tl_context *cx, const char *from, const char *to, const char **json);
 

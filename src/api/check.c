@@ -76,6 +76,7 @@ static void add_rules(tl_json *json, const tl_rule_breaks *breaks)
 typedef struct api_check {
     tl_context *cx;
     const tl_profile *profile;
+    tl_import_options options;
     tl_format format;
     tl_checked checked;
     tl_rule_breaks breaks;
@@ -118,7 +119,8 @@ static tl_status check_open_file(api_check *check, tl_file *file, const char **r
 {
     size_t first = check->cx->diags.n;
     TRY(tl_format_sniff(check->cx, file, &check->format));
-    tl_status status = tl_check_file(check->cx, file, check->format, &check->checked);
+    tl_status status =
+        tl_check_file(check->cx, file, check->format, &check->options, &check->checked);
     if (status == TL_OK)
         status = check_rules(check);
     if (status == TL_OK)
@@ -140,6 +142,7 @@ tl_status tl_check(tl_context *cx, const char *path, const tl_check_options *opt
         *report = NULL;
     TRY(tl_context_status(cx));
     TRY(api_profile(cx, options ? options->profile : NULL, &check.profile));
+    TRY(api_import_options(cx, &cx->arena, options ? options->open : NULL, &check.options));
     TRY(tl_file_open(cx, path, &file));
     tl_status status = check_open_file(&check, file, report);
     tl_checked_release(&check.checked);

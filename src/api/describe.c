@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "import/onnx/onnx_call.h"
+#include "import/torch/aten/aten.h"
 #include "lower/lower.h"
 #include "tfl/schema.h"
 
@@ -316,18 +317,38 @@ static void add_onnx_rows(tl_json *json)
     tl_json_close(json, ']');
 }
 
+/* A row's signature is NAME(...) or NAME.OVERLOAD(...). */
+static void add_torch_rows(tl_json *json)
+{
+    tl_json_open(json, "from", '[');
+    for (size_t i = 0; i < aten_row_count(); i++) {
+        const char *signature = aten_row_at(i)->signature;
+        tl_str rest = {signature, strcspn(signature, "(")}, name;
+        (void)tl_str_split(&rest, '.', &name);
+        tl_json_open(json, NULL, '{');
+        tl_json_str(json, "op", name);
+        tl_json_str(json, "overload", rest.n ? rest : TL_STR("default"));
+        tl_json_text(json, "signature", signature);
+        tl_json_close(json, '}');
+    }
+    tl_json_close(json, ']');
+}
+
 tl_status tl_ops(tl_context *cx, const char *from, const char *to, const char **out)
 {
     *out = NULL;
-    if (from && strcmp(from, "onnx") != 0)
-        return tl_fail(cx, TL_O003, NULL, "--from %s: not yet in this version, expected onnx",
-                       from);
+    bool torch = from && strcmp(from, "torch") == 0;
+    if (from && !torch && strcmp(from, "onnx") != 0)
+        return tl_fail(cx, TL_O003, NULL,
+                       "--from %s: not yet in this version, expected onnx or torch", from);
     if (to && !tl_profile_find(tl_str_from(to)))
         return tl_fail(cx, TL_O001, NULL, "no profile named %s", to);
     tl_json json;
     tl_json_init(&json, &cx->arena);
     tl_json_open(&json, NULL, '{');
-    if (from || !to)
+    if (torch)
+        add_torch_rows(&json);
+    else if (from || !to)
         add_onnx_rows(&json);
     if (to || !from) {
         tl_json_open(&json, "to", '[');

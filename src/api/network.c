@@ -62,8 +62,8 @@ static tl_status copy_names(tl_context *cx, tl_arena *arena, const char *const *
     return tl_context_status(cx);
 }
 
-static tl_status import_options(tl_context *cx, tl_arena *arena, const tl_open_options *options,
-                                tl_import_options *out)
+tl_status api_import_options(tl_context *cx, tl_arena *arena, const tl_open_options *options,
+                             tl_import_options *out)
 {
     *out = (tl_import_options){0};
     if (!options)
@@ -79,6 +79,8 @@ static tl_status import_options(tl_context *cx, tl_arena *arena, const tl_open_o
     out->n_outputs = options->n_outputs;
     TRY(copy_names(cx, arena, options->starts, options->n_starts, &out->starts));
     out->n_starts = options->n_starts;
+    if (options->program)
+        out->program = tl_str_copy(arena, tl_str_from(options->program));
     return TL_OK;
 }
 
@@ -88,7 +90,7 @@ static tl_status open_network(tl_network *network, const tl_open_options *option
 {
     tl_context *cx = network->cx;
     tl_import_options import;
-    TRY(import_options(cx, &network->arena, options, &import));
+    TRY(api_import_options(cx, &network->arena, options, &import));
     TRY(tl_import(cx, network->file, &import, &network->arena, &network->model));
     TRY(tl_context_status(cx));
     return tl_validate(network->model);

@@ -61,6 +61,7 @@ void cli_say(const cli *c, const char *format, ...) __attribute__((format(printf
 void cli_diagnostics(cli *c, tl_status status, bool warnings);
 
 /* ---- shared between commands ---- */
+void cli_open_options(cli *c, tl_open_options *options);
 tl_status cli_open(cli *c, const char *path, tl_network **out);
 tl_status cli_convert_options(cli *c, tl_convert_options *options);
 /* Inputs for network from --in, --image, --random. *samples when the arrays turned out to be one

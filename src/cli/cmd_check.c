@@ -80,7 +80,10 @@ tl_status cmd_check(cli *c)
 {
     tl_check_options options;
     tl_check_options_init(&options);
+    tl_open_options open;
+    cli_open_options(c, &open);
     options.profile = cli_value(c, OPT_profile);
+    options.open = &open;
     const char *report;
     tl_status status = tl_check(c->cx, c->args.operands[0], &options, &report);
     if (!report)

@@ -182,9 +182,18 @@ tl_status cmd_ops(cli *c)
     if (!d)
         return TL_BUG;
     const json_value *from = json_get(d, "from"), *to = json_get(d, "to");
-    if (from->n)
+    bool torch = from->n && json_text(from->first, "overload")[0];
+    if (torch)
+        printf("PyTorch operators that are read: %zu overloads\n", from->n);
+    else if (from->n)
         printf("ONNX operators that are read, with the first opset: %zu rows\n", from->n);
-    JSON_EACH(row, from) printf("  %-28s %.0f\n", json_text(row, "op"), json_number(row, "since"));
+    JSON_EACH(row, from)
+    {
+        if (torch)
+            printf("  %s.%s\n", json_text(row, "op"), json_text(row, "overload"));
+        else
+            printf("  %-28s %.0f\n", json_text(row, "op"), json_number(row, "since"));
+    }
     if (to->n)
         puts("core ops and their form in the target");
     JSON_EACH(row, to)

@@ -5,16 +5,22 @@
 #include <string.h>
 #include <sys/resource.h>
 
+void cli_open_options(cli *c, tl_open_options *options)
+{
+    tl_open_options_init(options);
+    options->inputs = c->args.options[OPT_input].v;
+    options->n_inputs = c->args.options[OPT_input].n;
+    options->outputs = c->args.options[OPT_output].v;
+    options->n_outputs = c->args.options[OPT_output].n;
+    options->starts = c->args.options[OPT_start].v;
+    options->n_starts = c->args.options[OPT_start].n;
+    options->program = cli_value(c, OPT_program);
+}
+
 tl_status cli_open(cli *c, const char *path, tl_network **out)
 {
     tl_open_options options;
-    tl_open_options_init(&options);
-    options.inputs = c->args.options[OPT_input].v;
-    options.n_inputs = c->args.options[OPT_input].n;
-    options.outputs = c->args.options[OPT_output].v;
-    options.n_outputs = c->args.options[OPT_output].n;
-    options.starts = c->args.options[OPT_start].v;
-    options.n_starts = c->args.options[OPT_start].n;
+    cli_open_options(c, &options);
     return tl_open(c->cx, path, &options, out);
 }
 

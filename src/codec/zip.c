@@ -314,6 +314,40 @@ tl_status tl_zip_read(tl_context *cx, tl_zip *zip, const tl_zip_entry *entry, tl
     return TL_OK;
 }
 
+#define CHECK_BLOCK ((uint64_t)1 << 20)
+
+static tl_status check_stored(tl_context *cx, const tl_zip *zip, const tl_zip_entry *entry,
+                              uint8_t *block)
+{
+    uint64_t offset;
+    uint32_t crc = 0;
+    TRY(check_member(cx, zip, entry));
+    TRY(tl_zip_locate(cx, zip, entry, &offset));
+    for (uint64_t at = 0; at < entry->size; at += CHECK_BLOCK) {
+        size_t n = (size_t)TL_MIN(CHECK_BLOCK, entry->size - at);
+        TRY(tl_check_cancel(cx));
+        TRY(tl_file_read(cx, zip->file, offset + at, block, n));
+        crc = crc_of(crc, block, n);
+    }
+    return crc == entry->crc ? TL_OK : zip_damaged(cx, zip->file, entry->name, "wrong checksum");
+}
+
+tl_status tl_zip_check(tl_context *cx, tl_zip *zip, const tl_zip_entry *entry)
+{
+    tl_arena scratch;
+    void *data;
+    tl_arena_init(&scratch, cx);
+    tl_status status;
+    if (entry->method == STORED) {
+        data = tl_arena_push_raw(&scratch, CHECK_BLOCK, 1);
+        status = data ? check_stored(cx, zip, entry, data) : tl_context_status(cx);
+    } else {
+        status = tl_zip_read(cx, zip, entry, &scratch, &data);
+    }
+    tl_arena_release(&scratch);
+    return status;
+}
+
 /* ---- writing ---- */
 
 typedef struct zip_record {

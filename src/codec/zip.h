@@ -31,6 +31,9 @@ tl_status tl_zip_locate(tl_context *cx, const tl_zip *zip, const tl_zip_entry *e
 /* Contents of a member, checked against its CRC; entry->size bytes in arena, aligned to 16. */
 tl_status tl_zip_read(tl_context *cx, tl_zip *zip, const tl_zip_entry *entry, tl_arena *arena, void **data);
 
+/* Reads a member and compares its checksum; nothing of it stays. */
+tl_status tl_zip_check(tl_context *cx, tl_zip *zip, const tl_zip_entry *entry);
+
 /* ---- writing: stored members, the same bytes for the same contents ---- */
 
 typedef struct tl_zip_part {

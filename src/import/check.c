@@ -60,8 +60,8 @@ static tl_status move_records(tl_context *cx, const tl_context *from, bool shape
     return status;
 }
 
-tl_status tl_check_read(tl_context *cx, tl_file *file, tl_format_reader reader,
-                        bool shapes_are_notes, tl_checked *checked)
+tl_status tl_check_read(tl_context *cx, tl_file *file, const tl_import_options *options,
+                        tl_format_reader reader, bool shapes_are_notes, tl_checked *checked)
 {
     checked->cx = tl_context_create(cx->alloc, cx->alloc_user);
     if (!checked->cx)
@@ -69,7 +69,7 @@ tl_status tl_check_read(tl_context *cx, tl_file *file, tl_format_reader reader,
     checked->cx->cancel = cx->cancel;
     checked->cx->n_threads = cx->n_threads;
     tl_arena_init(&checked->arena, checked->cx);
-    tl_status status = reader(checked->cx, file, NULL, &checked->arena, &checked->model);
+    tl_status status = reader(checked->cx, file, options, &checked->arena, &checked->model);
     if (status == TL_OK)
         (void)tl_validate(checked->model);
     return move_records(cx, checked->cx, shapes_are_notes);
@@ -88,14 +88,17 @@ void tl_checked_release(tl_checked *checked)
 
 /* ---- formats ---- */
 
-tl_status tl_check_file(tl_context *cx, tl_file *file, tl_format format, tl_checked *checked)
+tl_status tl_check_file(tl_context *cx, tl_file *file, tl_format format,
+                        const tl_import_options *options, tl_checked *checked)
 {
     tl_format_reader reader = tl_format_get_reader(format);
     if (format == TL_FORMAT_ONNX)
         return tl_onnx_check(cx, file, checked);
     if (format == TL_FORMAT_TFLITE)
         return tl_tflite_check(cx, file, checked);
+    if (format == TL_FORMAT_PT2 || format == TL_FORMAT_TORCHSCRIPT)
+        return tl_torch_check(cx, file, format, options, checked);
     if (reader)
-        return tl_check_read(cx, file, reader, false, checked);
+        return tl_check_read(cx, file, options, reader, false, checked);
     return tl_format_refuse(cx, file, format);
 }

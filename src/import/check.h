@@ -13,8 +13,9 @@ typedef struct tl_checked {
 } tl_checked;
 
 /* TL_OK when the search came to its end, whatever it found (tl_context_status tells). U008 for formats that
- * are not checked. */
-tl_status tl_check_file(tl_context *cx, tl_file *file, tl_format format, tl_checked *checked);
+ * are not checked. options: how to read it; may be NULL. */
+tl_status tl_check_file(tl_context *cx, tl_file *file, tl_format format,
+                        const tl_import_options *options, tl_checked *checked);
 void tl_checked_release(tl_checked *checked);
 
 /* ---- for the formats ---- */
@@ -22,9 +23,13 @@ void tl_checked_release(tl_checked *checked);
 /* Reads the file in a context of its own and records in cx what fails there. Where the file is known to be broken,
  * that is only what a reader alone can find: contradictions of shapes and types. Declared shapes that the operators
  * contradict (W003) are notes when the format lets them be. */
-tl_status tl_check_read(tl_context *cx, tl_file *file, tl_format_reader reader, bool shapes_are_notes,
-                        tl_checked *checked);
+tl_status tl_check_read(tl_context *cx, tl_file *file, const tl_import_options *options,
+                        tl_format_reader reader, bool shapes_are_notes, tl_checked *checked);
 tl_status tl_onnx_check(tl_context *cx, tl_file *file, tl_checked *checked);
 tl_status tl_tflite_check(tl_context *cx, tl_file *file, tl_checked *checked);
+/* A .pt2 or TorchScript archive: also checksums of all members, and code and weights that the program does not
+ * use. */
+tl_status tl_torch_check(tl_context *cx, tl_file *file, tl_format format, const tl_import_options *options,
+                         tl_checked *checked);
 
 #endif

@@ -73,6 +73,10 @@ tl_status tl_import(tl_context *cx, tl_file *file, const tl_import_options *opti
     TRY(tl_format_sniff(cx, file, &format));
     if (!formats[format].reader)
         return tl_format_refuse(cx, file, format);
+    if (options && options->program.n && format != TL_FORMAT_PT2 && format != TL_FORMAT_TORCHSCRIPT)
+        return tl_fail(cx, TL_O001, &(tl_where){.file = tl_file_name(file)},
+                       "--program %.*s: a file of format %s holds one",
+                       TL_STR_ARG(options->program), formats[format].name);
     return formats[format].reader(cx, file, options, arena, out);
 }
 

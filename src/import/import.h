@@ -25,6 +25,8 @@ typedef struct tl_import_options {
     size_t n_outputs;
     const tl_str *starts; /* begin here: names of values that become inputs */
     size_t n_starts;
+    tl_str program; /* which one of a file that holds several: a model of a .pt2 archive, a method of TorchScript; empty: the
+                       only one, forward */
 } tl_import_options;
 
 typedef enum tl_format {

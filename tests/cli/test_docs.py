@@ -29,8 +29,8 @@ def test_onnx_page_is_that_of_the_tables():
 
 
 def test_torch_page_is_that_of_the_tables():
-    made = subprocess.run([sys.executable, support.ROOT / "tools" / "torch_ops"], capture_output=True, text=True,
-                          check=True).stdout
+    made = subprocess.run([sys.executable, support.ROOT / "tools" / "torch_ops", support.PROGRAM], capture_output=True,
+                          text=True, check=True).stdout
     assert (DOCS / "torch-ops.md").read_text() == made, "run: tools/torch_ops > docs/torch-ops.md"
 
 

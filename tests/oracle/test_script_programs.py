@@ -80,7 +80,7 @@ def test_state_that_begins_as_none_is_refused():
 
 
 def test_a_module_without_forward_names_its_methods():
-    assert "has no method forward; it has: encode" in refusal("Methods")
+    assert "has no method forward; choose one with --program: encode" in refusal("Methods")
 
 
 def test_missing_sizes_are_asked_for_with_the_line_to_type():

@@ -444,7 +444,7 @@ static tl_status check_file(onnx_checker *k, tl_checked *checked)
     TRY(onnx_parse(k->cx, imp->file, imp->arena, &proto));
     imp->proto = proto;
     TRY(check_parts(k));
-    TRY(tl_check_read(k->cx, imp->file, tl_onnx_import, false, checked));
+    TRY(tl_check_read(k->cx, imp->file, NULL, tl_onnx_import, false, checked));
     if (checked->model)
         check_shapes(k, checked->model);
     return TL_OK;

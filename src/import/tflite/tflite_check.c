@@ -332,7 +332,7 @@ tl_status tl_tflite_check(tl_context *cx, tl_file *file, tl_checked *checked)
     tfl_checker k = {.cx = cx, .file = file, .arena = &arena};
     tl_status status = check_structure(&k);
     if (status == TL_OK)
-        status = tl_check_read(cx, file, tl_tflite_import, true, checked);
+        status = tl_check_read(cx, file, NULL, tl_tflite_import, true, checked);
     tl_arena_release(&arena);
     return status;
 }

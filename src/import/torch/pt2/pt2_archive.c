@@ -76,15 +76,20 @@ static tl_status open_old(pt2_reader *r, const tl_zip_entry *program)
             found[i] = torch_archive_find(&r->archive, dicts[i][1]);
     }
     r->name = "model";
+    if (r->options->program.n && !tl_str_is(r->options->program, r->name))
+        return tl_fail(r->cx, TL_O002, &(tl_where){.file = tl_file_name(r->archive.file)},
+                       "no program is named %.*s; the archive holds: %s",
+                       TL_STR_ARG(r->options->program), r->name);
     TRY(read_json(r, program, &r->program));
     TRY(open_dict(r, found[0], &r->weights_archive, &r->weights_dict));
     return open_dict(r, found[1], &r->constants_archive, &r->constants_dict);
 }
 
-/* Names of models/NAME.json; the first, and how many. */
-static const tl_zip_entry *find_program(pt2_reader *r, size_t *n, tl_str *name)
+/* Names of models/NAME.json, listed in names; the one that is asked for, else the first. */
+static const tl_zip_entry *find_program(pt2_reader *r, size_t *n, tl_str *name, tl_text *names)
 {
-    const tl_zip_entry *first = NULL;
+    const tl_zip_entry *found = NULL;
+    tl_str wanted = r->options->program;
     const char *folder = tl_arena_printf(r->arena, "%.*smodels/", TL_STR_ARG(r->archive.root));
     *n = 0;
     for (size_t i = 0; folder && i < r->archive.zip.n; i++) {
@@ -92,12 +97,15 @@ static const tl_zip_entry *find_program(pt2_reader *r, size_t *n, tl_str *name)
         size_t skip = strlen(folder);
         if (!tl_str_starts(member, folder) || !tl_str_ends(member, ".json"))
             continue;
-        if ((*n)++)
-            continue;
-        first = &r->archive.zip.v[i];
-        *name = (tl_str){member.p + skip, member.n - skip - strlen(".json")};
+        tl_str one = {member.p + skip, member.n - skip - strlen(".json")};
+        tl_text_printf(names, "%s%.*s", *n ? ", " : "", TL_STR_ARG(one));
+        if (wanted.n ? tl_str_equal(one, wanted) : *n == 0) {
+            found = &r->archive.zip.v[i];
+            *name = one;
+        }
+        (*n)++;
     }
-    return first;
+    return found;
 }
 
 /* torch 2.8 on */
@@ -106,16 +114,20 @@ static tl_status open_new(pt2_reader *r)
     size_t n;
     tl_str name;
     tl_where where = {.file = tl_file_name(r->archive.file)};
-    const tl_zip_entry *program = find_program(r, &n, &name);
+    tl_text names;
+    tl_text_init(&names, r->arena);
+    const tl_zip_entry *program = find_program(r, &n, &name, &names);
+    if (!program && n)
+        return tl_fail(r->cx, TL_O002, &where, "no program is named %.*s; the archive holds: %s",
+                       TL_STR_ARG(r->options->program), tl_text_get(&names));
     if (!program)
         return tl_fail(r->cx, TL_U008, &where,
                        "the archive holds compiled code (AOTInductor) and no program; "
                        "save the exported program itself, with torch.export.save");
-    if (n > 1)
-        return tl_fail(r->cx, TL_U006, &where,
-                       "the archive holds %zu programs, expected one; save them one by one with "
-                       "torch.export.save",
-                       n);
+    if (n > 1 && !r->options->program.n)
+        return tl_fail(r->cx, TL_O002, &where,
+                       "the archive holds %zu programs; choose one with --program: %s", n,
+                       tl_text_get(&names));
     r->name = tl_arena_strndup(r->arena, name.p, name.n);
     if (!r->name)
         return tl_context_status(r->cx);

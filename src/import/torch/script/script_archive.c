@@ -110,6 +110,24 @@ const script_function *script_find_function(script_archive *archive, tl_str name
     return file ? tl_map_find(&file->functions, last) : NULL;
 }
 
+void script_archive_parse_all(script_archive *archive)
+{
+    const tl_zip *zip = &archive->members.zip;
+    size_t root = archive->members.root.n;
+    for (size_t i = 0; i < zip->n; i++) {
+        tl_str name = {zip->v[i].name.p + root, zip->v[i].name.n - root};
+        if (!tl_str_starts(name, "code/") || !tl_str_ends(name, ".py"))
+            continue;
+        name = (tl_str){name.p + strlen("code/"), name.n - strlen("code/") - strlen(".py")};
+        char *qualifier = tl_arena_strndup(archive->arena, name.p, name.n);
+        for (size_t k = 0; qualifier && k < name.n; k++)
+            if (qualifier[k] == '/')
+                qualifier[k] = '.';
+        if (qualifier)
+            (void)find_file(archive, tl_str_from(qualifier));
+    }
+}
+
 /* ---- tensors ---- */
 
 /* Numbers of a small tensor of scales or zero points. */

@@ -25,6 +25,9 @@ tl_status script_archive_pickle(script_archive *archive, const char *record, con
 const script_class *script_find_class(script_archive *archive, tl_str name);
 const script_function *script_find_function(script_archive *archive, tl_str name);
 
+/* Parses all code, also what nothing asks for; what does not parse is recorded. */
+void script_archive_parse_all(script_archive *archive);
+
 /* A tensor of data.pkl (folder "data/") or constants.pkl ("constants/") with its quantisation; poison when
  * it cannot be read (recorded). */
 tl_value *script_archive_tensor(script_archive *archive, const char *folder,

@@ -1,4 +1,4 @@
-/* The TorchScript reader: from an archive to a model with one entry, the method `forward`. */
+/* The TorchScript reader: from an archive to a model with one entry, a method, most often `forward`. */
 #include "import/torch/script/script_private.h"
 
 #define ENTRY_NAME "serving_default"
@@ -50,19 +50,21 @@ static void describe_source(script_eval *ev)
 
 /* ---- the root module ---- */
 
-static tl_status find_forward(script_eval *ev, const script_class *class,
-                              const script_function **method)
+static tl_status find_method(script_eval *ev, const script_class *class,
+                             const script_function **method)
 {
+    tl_str wanted = ev->options->program.n ? ev->options->program : TL_STR("forward");
     tl_where where = {.file = tl_file_name(ev->archive->file)};
     tl_text names;
-    *method = script_find_method(class, TL_STR("forward"));
+    *method = script_find_method(class, wanted);
     if (*method)
         return TL_OK;
     tl_text_init(&names, ev->arena);
     for (size_t i = 0; i < class->n_methods; i++)
         tl_text_printf(&names, "%s%.*s", i ? ", " : "", TL_STR_ARG(class->methods[i].name));
-    return tl_fail(ev->cx, TL_U006, &where, "the module %.*s has no method forward; it has: %s",
-                   TL_STR_ARG(class->name), tl_text_get(&names));
+    return tl_fail(ev->cx, ev->options->program.n ? TL_O002 : TL_U006, &where,
+                   "the module %.*s has no method %.*s; choose one with --program: %s",
+                   TL_STR_ARG(class->name), TL_STR_ARG(wanted), tl_text_get(&names));
 }
 
 static tl_status find_root(script_eval *ev, const tl_pickle **data, const script_class **class)
@@ -144,7 +146,7 @@ static tl_status run_program(script_eval *ev, const tl_import_options *options, 
     size_t n;
     script_names in_names = {0};
     TRY(find_root(ev, &data, &class));
-    TRY(find_forward(ev, class, &method));
+    TRY(find_method(ev, class, &method));
     ev->in_names = &in_names;
     ev->cut = TL_NEW_ARRAY(ev->arena, tl_value *, options->n_outputs + 1);
     if (!ev->cut)
