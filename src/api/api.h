@@ -64,16 +64,13 @@ typedef struct api_quantize {
 } api_quantize;
 tl_status api_quantize_options(tl_context *cx, const tl_convert_options *convert, api_quantize *out);
 
-<<<<<<< HEAD
 const tl_stats *api_stats(const tl_statistics *statistics);
 /* The model that statistics are of: ops of the target, in floats. */
 tl_status api_lower_floats(tl_network *network, const tl_convert_options *convert, tl_arena *arena, tl_model **out);
 
-=======
 /* Options of the user as the readers want them; texts live in arena. options may be NULL. */
 tl_status api_import_options(tl_context *cx, tl_arena *arena, const tl_open_options *options,
                              tl_import_options *out);
->>>>>>> f9598ea (import, cli: check of .pt2 and TorchScript reads everything; --program; tolite ops --from torch)
 /* NULL: litert. O001 when there is none of that name. */
 tl_status api_profile(tl_context *cx, const char *name, const tl_profile **out);
 /* NULL: the first. O002 when there is none of that name. */
