@@ -50,8 +50,8 @@ typedef struct tl_builder {
 tl_builder tl_builder_at_end(tl_graph *graph);
 tl_builder tl_builder_before(tl_node *node); /* origin = that of node */
 const tl_origin *tl_origin_make(tl_model *model, const tl_origin *origin); /* interned copy */
-/* The place of a message: "node NAME (OP)" or the innermost frame, further frames as context. Texts
- * live as long as the context's records. */
+/* The place of a message: "node NAME (OP)" or the innermost frame; as context the frames that it was "called from" and
+ * the module. Texts live as long as the context's records. */
 tl_where tl_origin_where(const tl_model *model, const tl_origin *origin);
 
 /* ---- nodes ---- */

@@ -223,21 +223,26 @@ tl_where tl_origin_where(const tl_model *model, const tl_origin *origin)
 {
     tl_arena *arena = &model->cx->arena;
     tl_where where = {0};
+    const char **context = NULL;
     if (model->source_name.n)
         where.file = tl_arena_strndup(arena, model->source_name.p, model->source_name.n);
     if (!origin)
         return where;
+    context = TL_NEW_ARRAY(arena, const char *, origin->n_frames + 1);
+    where.context = context;
     if (origin->n_frames) {
-        const char **context = TL_NEW_ARRAY(arena, const char *, origin->n_frames);
         where.place = tl_str_copy(arena, origin->frames[0]).p;
         for (size_t i = 1; context && i < origin->n_frames; i++)
-            context[where.n_context++] = tl_str_copy(arena, origin->frames[i]).p;
-        where.context = context;
+            context[where.n_context++] =
+                tl_arena_printf(arena, "called from %.*s", TL_STR_ARG(origin->frames[i]));
     } else if (origin->node.n) {
         where.place = tl_arena_printf(arena, "node %.*s (%.*s)", TL_STR_ARG(origin->node),
                                       TL_STR_ARG(origin->op));
     } else if (origin->op.n) {
         where.place = tl_arena_printf(arena, "node (%.*s)", TL_STR_ARG(origin->op));
     }
+    if (context && origin->module.n)
+        context[where.n_context++] =
+            tl_arena_printf(arena, "module %.*s", TL_STR_ARG(origin->module));
     return where;
 }

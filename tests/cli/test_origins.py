@@ -54,7 +54,7 @@ def test_text_with_origins(traced):
     plain = support.tolite("inspect", traced, "--ir").stdout
     full = support.tolite("inspect", traced, "--ir", "-v").stdout
     assert "net.py" not in plain
-    assert "mm (MatMul), net.py:88, in forward, train.py:12, in <module>" in full
+    assert "mm (MatMul), net.py:88, in forward: return torch.relu(self.mix(x)), train.py:12, in <module>: y = net(x)" in full
 
 
 def test_bench_and_diff_show_the_lines(traced):
@@ -64,7 +64,7 @@ def test_bench_and_diff_show_the_lines(traced):
     command = ["diff", traced, "--stage", "source,file", "--random", "--per-op"]
     assert "train.py:12" in support.tolite(*command, "-v").stdout
     values = json.loads(support.tolite(*command, "--json").stdout)["samples"][0]["values"]
-    assert values[-1]["line"] == "net.py:88, in forward" and values[-1]["frames"][1].startswith("train.py:12")
+    assert values[-1]["line"] == "net.py:88, in forward: return torch.relu(self.mix(x))" and values[-1]["frames"][1].startswith("train.py:12")
 
 
 def test_problems_name_the_line_and_the_node(traced, tmp_path):
@@ -74,4 +74,5 @@ def test_problems_name_the_line_and_the_node(traced, tmp_path):
     path = b.save(proto, tmp_path / "broken.onnx")
     report = json.loads(support.tolite("check", path, "--json", status=3).stdout)
     (place,) = report["problems"][0]["places"]
-    assert place["place"] == "net.py:88, in forward" and place["context"][-1] == "node mm (MatMul)"
+    assert place["place"] == "net.py:88, in forward: return torch.relu(self.mix(x))"
+    assert place["context"] == ["called from train.py:12, in <module>: y = net(x)", "module blocks.0", "node mm (MatMul)"]

@@ -67,8 +67,8 @@ def test_an_unknown_operator_is_named_at_its_line_and_those_of_its_callers():
     operator, caller = "return torch.ops.mylib.mystery(y, k)", "return mystify(z, 3)"
     root = "x = self.block(x)"
     assert said[0] == f"CustomOp.pt: {line_of(operator)}, in mystify: {operator}: operator mylib::mystery"
-    assert said[1] == f"  {line_of(caller)}, in Block.forward: {caller}"
-    assert said[2] == f"  {line_of(root)}, in CustomOp.forward: {root}"
+    assert said[1] == f"  called from {line_of(caller)}, in Block.forward: {caller}"
+    assert said[2] == f"  called from {line_of(root)}, in CustomOp.forward: {root}"
     behind = "return torch.linalg.eigvals(x)"
     said = "\n".join(said)
     assert f"{line_of(behind)}, in CustomOp.forward: {behind}: operator aten::linalg_eigvals" in said

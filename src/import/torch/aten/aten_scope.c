@@ -1,7 +1,6 @@
 /* The graphs under construction, captures between them, and origins. */
 #include "import/torch/aten/storage.h"
-
-#define MAX_FRAMES 16
+#include "import/traceback.h"
 
 void aten_env_init(aten_env *env, tl_context *cx, tl_file *file, tl_arena *arena, tl_model *model)
 {
@@ -72,101 +71,33 @@ tl_value *aten_see(aten_env *env, tl_value *value)
 
 /* ---- origins ---- */
 
-/* Index of text in s, or s.n. */
-static size_t index_of_text(tl_str s, const char *text)
-{
-    size_t n = strlen(text);
-    for (size_t i = 0; i + n <= s.n; i++)
-        if (memcmp(s.p + i, text, n) == 0)
-            return i;
-    return s.n;
-}
-
-static tl_str part_of(tl_str s, size_t begin, size_t end)
-{
-    return (tl_str){s.p + begin, end - begin};
-}
-
-static tl_str trimmed(tl_str s)
-{
-    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = part_of(s, 1, s.n);
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\r'))
-        s.n--;
-    return s;
-}
-
-/* The line  File "net.py", line 88, in forward  as net.py:88, in forward. False for other lines. */
-static bool is_frame(aten_env *env, tl_str line, tl_str *frame, bool *of_user)
-{
-    size_t begin = index_of_text(line, "File \"");
-    if (begin == line.n)
-        return false;
-    tl_str path = part_of(line, begin + 6, line.n);
-    size_t end = index_of_text(path, "\", line ");
-    if (end == path.n)
-        return false;
-    tl_str rest = part_of(path, end + 8, path.n);
-    path = part_of(path, 0, end);
-    *of_user = index_of_text(path, "/torch/") == path.n && !tl_str_starts(path, "torch/");
-    *frame =
-        tl_str_from(tl_arena_printf(env->arena, "%.*s:%.*s", TL_STR_ARG(path), TL_STR_ARG(rest)));
-    return true;
-}
-
-/* The traceback has the outermost frame first, origins the innermost; the framework's own are left
- * out, the innermost of the user's has its source line. */
-static size_t read_trace(aten_env *env, tl_str trace, tl_str *frames)
-{
-    tl_str line, kept[MAX_FRAMES], source[MAX_FRAMES];
-    size_t n = 0;
-    bool of_user = false;
-    while (tl_str_split(&trace, '\n', &line)) {
-        tl_str frame;
-        if (is_frame(env, line, &frame, &of_user)) {
-            kept[n % MAX_FRAMES] = frame;
-            source[n % MAX_FRAMES] = TL_STR("");
-            n += of_user;
-        } else if (of_user && n && !source[(n - 1) % MAX_FRAMES].n) {
-            source[(n - 1) % MAX_FRAMES] = trimmed(line);
-        }
-    }
-    size_t count = TL_MIN(n, MAX_FRAMES);
-    for (size_t i = 0; i < count; i++)
-        frames[i] = kept[(n - 1 - i) % MAX_FRAMES];
-    if (count && source[(n - 1) % MAX_FRAMES].n)
-        frames[0] = tl_str_from(tl_arena_printf(env->arena, "%.*s: %.*s", TL_STR_ARG(frames[0]),
-                                                TL_STR_ARG(source[(n - 1) % MAX_FRAMES])));
-    return count;
-}
-
 /* Last of the entries  key,path,type  between semicolons: "layer1.0.conv1 (Conv2d)". */
 static tl_str innermost_module(aten_env *env, tl_str modules)
 {
     tl_str entry, last = TL_STR(""), key, path;
     while (tl_str_split(&modules, ';', &entry))
         last = entry;
-    if (index_of_text(last, "_empty_nn_module_stack") < last.n || !tl_str_split(&last, ',', &key))
+    if (tl_traceback_find(last, "_empty_nn_module_stack") < last.n || !tl_str_split(&last, ',', &key))
         return TL_STR("");
     size_t comma = last.n, dot;
     while (comma && last.p[comma - 1] != ',')
         comma--;
     if (!comma)
         return TL_STR("");
-    path = part_of(last, 0, comma - 1);
-    tl_str type = part_of(last, comma, last.n);
+    path = (tl_str){last.p, comma - 1};
+    tl_str type = {last.p + comma, last.n - comma};
     for (dot = type.n; dot && type.p[dot - 1] != '.'; dot--)
         continue;
-    type = part_of(type, dot, type.n);
+    type = (tl_str){type.p + dot, type.n - dot};
     return tl_str_from(tl_arena_printf(env->arena, "%.*s%s(%.*s)", TL_STR_ARG(path),
                                        path.n ? " " : "", TL_STR_ARG(type)));
 }
 
 const tl_origin *aten_origin(aten_env *env, tl_str node, tl_str op, tl_str trace, tl_str modules)
 {
-    tl_str frames[MAX_FRAMES];
+    tl_str frames[TL_TRACEBACK_MAX];
     tl_origin origin = {.node = node, .op = op, .frames = frames};
-    origin.n_frames = read_trace(env, trace, frames);
+    origin.n_frames = tl_traceback_read(env->arena, trace, frames);
     origin.module = modules.n ? innermost_module(env, modules) : TL_STR("");
     return tl_origin_make(env->model, &origin);
 }

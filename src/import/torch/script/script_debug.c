@@ -2,6 +2,7 @@
  * code from its offset to the next record's, and names a range of a source text: a whole function where
  * the module was scripted, Python's call stack where it was traced. */
 #include "import/torch/script/script_private.h"
+#include "import/traceback.h"
 
 #include <stdarg.h>
 
@@ -123,11 +124,6 @@ static bool contains(tl_str s, const char *part)
     return false;
 }
 
-static bool is_library(tl_str path)
-{
-    return contains(path, "/torch/") || contains(path, "-packages/");
-}
-
 static tl_str trim(tl_str s)
 {
     while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
@@ -147,7 +143,7 @@ typedef struct frame_list {
 /* Calls on the way from a module to its forward say nothing. */
 static void add_frame(frame_list *frames, tl_str path, const char *text)
 {
-    bool library = is_library(path);
+    bool library = tl_traceback_is_library(path);
     if (contains(path, "/torch/nn/modules/module.py"))
         return;
     size_t *n = library ? &frames->n_library : &frames->n_user;
