@@ -226,7 +226,8 @@ typedef struct tl_picture_options {
 
 void tl_picture_options_init(tl_picture_options *options);
 /* Reads pictures and adds them, batched along axis 0, as the tensor `index` of the network's inputs:
- * layout and channel count (1 or 3) are those of the input. */
+ * layout and channel count (1 or 3) are those of the input. Inputs of quantised i8 get the nearest stored numbers;
+ * those of u8 get the pixels as they are, unless mean or std is given and they are quantised. */
 tl_status tl_arrays_add_pictures(tl_arrays *arrays, tl_network *network, size_t index,
                                  const char *const *paths, size_t n, const tl_picture_options *options);
 /* Seeded values for every input that arrays lacks: normal floats, small non-negative integers; open

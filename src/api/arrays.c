@@ -195,10 +195,11 @@ static tl_status find_slot(tl_context *cx, const tl_network *network, const tl_t
     if (!first && !last)
         return tl_fail(cx, TL_O004, &where,
                        "input %s takes no picture, expected rank 4 with 1 or 3 channels", name);
-    if (type->dtype != TL_F32 && type->dtype != TL_U8)
+    bool stored = type->dtype == TL_I8 && type->quant;
+    if (type->dtype != TL_F32 && type->dtype != TL_U8 && !stored)
         return tl_fail(cx, TL_O004, &where,
-                       "input %s takes no picture, expected type f32 or u8, found %s", name,
-                       tl_dtype_name(type->dtype));
+                       "input %s takes no picture, expected type f32, u8 or quantised i8, found %s",
+                       name, tl_dtype_name(type->dtype));
     if (first && last)
         first = network->model->legal == TL_LEGAL_CORE;
     slot->channels_first = first;
@@ -290,20 +291,40 @@ static tl_status read_picture(tl_context *cx, tl_arena *arena, const char *path,
     return TL_OK;
 }
 
+/* A real number as an input of i8 or u8 stores it. */
+static void store_real(const tl_type *type, double real, void *data, size_t at)
+{
+    int64_t lo, hi;
+    double scale = (double)type->quant->scale[0];
+    double zero = type->quant->zero ? (double)type->quant->zero[0] : 0;
+    tl_dtype_range(type->dtype, &lo, &hi);
+    double q = scale > 0 ? tl_round_away(real / scale) + zero : zero;
+    q = TL_MAX(TL_MIN(q, (double)hi), (double)lo);
+    tl_dtype_set_i64(type->dtype, data, (int64_t)at, (int64_t)q);
+}
+
+/* Inputs of u8 take pixels as they are, unless a mean or deviation says what their numbers stand for. */
 static void store_picture(const picture *p, const picture_slot *slot, const tl_picture_options *o,
-                          tl_dtype dtype, void *data, size_t index)
+                          const tl_type *type, void *data, size_t index)
 {
     size_t plane = (size_t)p->h * (size_t)p->w, c = (size_t)p->c;
+    tl_dtype dtype = type->dtype;
+    bool real = type->quant && (dtype == TL_I8 || o->mean[0] != 0 || o->std[0] != 0);
     for (size_t i = 0; i < plane; i++)
         for (size_t k = 0; k < c; k++) {
             size_t at = index * plane * c + (slot->channels_first ? k * plane + i : i * c + k);
             double x = (double)p->data[i * c + k];
+            double std = o->std[k] != 0 ? o->std[k] : 1;
+            double normal = ((o->raw ? x : x / 255) - o->mean[k]) / std;
+            if (real) {
+                store_real(type, normal, data, at);
+                continue;
+            }
             if (dtype == TL_U8) {
                 ((uint8_t *)data)[at] = (uint8_t)tl_round_even(x);
                 continue;
             }
-            double std = o->std[k] != 0 ? o->std[k] : 1;
-            ((float *)data)[at] = (float)(((o->raw ? x : x / 255) - o->mean[k]) / std);
+            ((float *)data)[at] = (float)normal;
         }
 }
 
@@ -360,7 +381,7 @@ tl_status tl_arrays_add_pictures(tl_arrays *arrays, tl_network *network, size_t 
                 status = push_array(arrays, name, type->dtype, at, shape, &data);
         }
         if (status == TL_OK)
-            store_picture(&p, &slot, &o, type->dtype, data, i);
+            store_picture(&p, &slot, &o, type, data, i);
         tl_arena_release(&scratch);
         TRY(status);
     }

@@ -248,7 +248,9 @@ static tl_status io_option(tl_context *cx, const char *io, api_quantize *q)
         q->io = names[i].dtype;
         if ((q->io == TL_F32) == only || (q->io != TL_F32 && !may))
             return tl_fail(cx, TL_O001, NULL, "--io %s does not go with this mode, expected %s", io,
-                           only ? "int8 or uint8" : may ? "float, int8 or uint8" : "float");
+                           only  ? "int8 or uint8"
+                           : may ? "float, int8 or uint8"
+                                 : "float");
         return TL_OK;
     }
     return io ? tl_fail(cx, TL_O001, NULL, "--io %s, expected float, int8 or uint8", io) : TL_OK;
@@ -293,20 +295,19 @@ tl_status api_lower_floats(tl_network *network, const tl_convert_options *conver
                            tl_model **out)
 {
     const tl_convert_options *o = convert ? convert : &default_convert;
-    tl_lower_options lower = {.exact = o->exact};
+    tl_lower_options lower = {.exact = o->exact, .show_state = o->show_state};
     TRY(api_profile(network->cx, o->profile, &lower.profile));
     return lower_floats(network, o, &lower, true, arena, NULL, out);
 }
 
-/* Into integers: those of a source that has them, or as statistics say. */
-static tl_status into_integers(tl_model *model, const tl_convert_options *o,
-                               const tl_lower_options *lower, const api_quantize *q, tl_arena *arena)
+/* Those of the options, by place in model; NULL: there are none. */
+static tl_status stats_of(const tl_model *model, const tl_statistics *statistics, tl_arena *arena,
+                          tl_stats **out)
 {
-    if (!tl_quantize_is_static(q->mode)) {
-        tl_quant_options quant = {.profile = lower->profile, .exact = lower->exact};
-        return tl_quant_fuse(model, &quant);
-    }
-    const tl_stats *given = api_stats(o->statistics);
+    *out = NULL;
+    if (!statistics)
+        return TL_OK;
+    const tl_stats *given = api_stats(statistics);
     tl_stats *stats = tl_stats_new(model, arena);
     if (!stats)
         return tl_context_status(model->cx);
@@ -314,12 +315,20 @@ static tl_status into_integers(tl_model *model, const tl_convert_options *o,
         return tl_fail(model->cx, TL_O001, NULL,
                        "statistics of another model, or of one converted with other options");
     tl_stats_merge(stats, given);
-    tl_quantize_options options = {.mode = q->mode,
-                                   .profile = lower->profile,
-                                   .range = q->range,
-                                   .stats = stats,
-                                   .io = q->io};
-    return tl_quantize_static(model, &options);
+    *out = stats;
+    return tl_context_status(model->cx);
+}
+
+/* Into integers: those of a source that has them, or as statistics say. */
+static tl_status into_integers(tl_model *model, const tl_lower_options *lower,
+                               const api_quantize *q, const tl_stats *stats)
+{
+    if (tl_quantize_is_static(q->mode)) {
+        tl_quantize_options options = {q->mode, lower->profile, q->range, stats, q->io};
+        return tl_quantize_static(model, &options);
+    }
+    tl_quant_options quant = {.profile = lower->profile, .exact = lower->exact};
+    return tl_quant_fuse(model, &quant);
 }
 
 tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
@@ -327,14 +336,16 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
 {
     const tl_convert_options *o = convert ? convert : &default_convert;
     tl_lower_options lower = {.exact = o->exact, .show_state = o->show_state};
-    api_quantize quantize;
-    TRY(api_quantize_options(network->cx, o, &quantize));
+    api_quantize q;
+    tl_stats *stats;
+    TRY(api_quantize_options(network->cx, o, &q));
     TRY(api_profile(network->cx, o->profile, &lower.profile));
-    TRY(lower_floats(network, o, &lower, quantize.mode != TL_QUANTIZE_NONE, arena, steps, out));
-    TRY(into_integers(*out, o, &lower, &quantize, arena));
+    TRY(lower_floats(network, o, &lower, q.mode != TL_QUANTIZE_NONE, arena, steps, out));
+    TRY(stats_of(*out, o->statistics, arena, &stats));
+    TRY(into_integers(*out, &lower, &q, stats));
     TRY(tl_lower_finish(*out, &lower));
-    if (quantize.mode != TL_QUANTIZE_NONE && !tl_quantize_is_static(quantize.mode))
-        TRY(tl_quantize_weights(*out, quantize.mode, quantize.bits, lower.profile));
+    if (q.mode != TL_QUANTIZE_NONE && !tl_quantize_is_static(q.mode))
+        TRY(tl_quantize_weights(*out, q.mode, q.bits, lower.profile, stats));
     TRY(tl_validate(*out));
     if (steps)
         api_step_done(steps, "lower");

@@ -61,14 +61,10 @@ static void place_kept(tl_plan *plan, tl_node *node)
 
 /* ---- constants ---- */
 
-static tl_value *stored_constant(tl_plan *plan, tl_builder *b, const tl_value *x, tl_dtype dtype,
-                                 const tl_quant *quant)
+static tl_value *as_floats(tl_plan *plan, tl_builder *b, const tl_const *c, const tl_quant *quant,
+                           tl_str name)
 {
-    tl_model *model = plan->model;
-    tl_const *c = quant ? tl_const_quantize(model->arena, x->constant, dtype, quant) : NULL;
-    if (!c)
-        return NULL;
-    tl_value *stored = tl_build_const_quant(model, c, quant, x->name);
+    tl_value *stored = tl_build_const_quant(plan->model, c, quant, name);
     return tl_build1(b, TL_OP_tfl_dequantize, stored, NULL);
 }
 
@@ -106,9 +102,15 @@ static void place_weights(tl_plan *plan, tl_node *node)
         floor ? tl_quantize_scales(plan->model, w->constant, whole ? -1 : p.axis, 127, floor)
               : NULL;
     tl_builder b = tl_builder_before(node);
-    tl_value *stored = stored_constant(plan, &b, w, TL_I8, quant);
-    if (stored)
-        tl_node_set_input(node, p.w, stored);
+    tl_const *c = quant ? tl_quantize_round(plan->model, node->op, w->constant, quant) : NULL;
+    if (!c)
+        return;
+    tl_value *floats = as_floats(plan, &b, c, quant, w->name);
+    /* x is the value with statistics, quantised */
+    if (x->def)
+        tl_quantize_correct(node, tl_stats_find(plan->options->stats, tl_in(x->def, 0)),
+                            tl_in(floats->def, 0));
+    tl_node_set_input(node, p.w, floats);
 }
 
 /* Constants among the data of a kernel, each with its own range; those of movers take the result's. */
@@ -128,9 +130,10 @@ static void place_constants(tl_plan *plan, tl_node *node)
         if (!quant && tl_plan_bounds(plan, x->constant, &lo, &hi))
             quant = tl_plan_quant_of(plan, lo, hi);
         tl_builder b = tl_builder_before(node);
-        tl_value *stored = stored_constant(plan, &b, x, plan->dtype, quant);
-        if (stored)
-            tl_node_set_input(node, i, stored);
+        tl_const *c =
+            quant ? tl_const_quantize(plan->model->arena, x->constant, plan->dtype, quant) : NULL;
+        if (c)
+            tl_node_set_input(node, i, as_floats(plan, &b, c, quant, x->name));
     }
 }
 

@@ -34,10 +34,10 @@ static inline bool tl_quantize_is_static(tl_quantize_mode mode)
     return mode >= TL_QUANTIZE_INT8;
 }
 
-/* fp16, weights, dynamic: behind tl_lower_finish. bits: 8 or 4, of `weights`. The kernels have no 4 bits for
- * other profiles than litert: U007. */
+/* fp16, weights, dynamic: behind tl_lower_finish. bits: 8 or 4, of `weights`. stats, of the model before it: biases
+ * are corrected; NULL: they are not. The kernels have no 4 bits for other profiles than litert: U007. */
 tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,
-                              const tl_profile *profile);
+                              const tl_profile *profile, const tl_stats *stats);
 
 typedef struct tl_quantize_options {
     tl_quantize_mode mode;
@@ -58,6 +58,11 @@ tl_status tl_quantize_static(tl_model *model, const tl_quantize_options *options
  * finite, or on failure (recorded). */
 const tl_quant *tl_quantize_scales(tl_model *model, const tl_const *w, int axis, int most,
                                    const double *floor);
+/* The bias of node takes back what stored (quantised), in the place of its weights, adds to its results on average;
+ * x: statistics of its operand, NULL: nothing is done. */
+void tl_quantize_correct(tl_node *node, const tl_value_stats *x, const tl_value *stored);
+/* c as i8 with these scales, the weights of op; rounding.c. NULL on failure (recorded). */
+tl_const *tl_quantize_round(tl_model *model, tl_op op, const tl_const *c, const tl_quant *quant);
 /* The operand that holds weights, the axis of its results' channels, and the bias; false: op has none. */
 typedef struct tl_quantize_product {
     size_t x, w, bias;

@@ -2,6 +2,7 @@
 #include "quant/stats.h"
 
 #include "base/str.h"
+#include "quant/quantize.h"
 
 #include <string.h>
 
@@ -13,6 +14,25 @@ typedef struct placing {
     bool counting;
 } placing;
 
+#define MOST_CHANNELS 8192
+
+/* Of a value that weights multiply: how many numbers stand side by side. */
+static int64_t channels_of(const tl_value *value)
+{
+    tl_quantize_product p;
+    int64_t n;
+    for (const tl_use *use = value->uses; use; use = use->next) {
+        const tl_node *user = use->user;
+        if (!tl_quantize_find_product(user->op, &p) || tl_in(user, p.x) != value)
+            continue;
+        const tl_type *w = tl_type_of(tl_in(user, p.w)), *x = tl_type_of(value);
+        const tl_dim *d = user->op == TL_OP_tfl_fully_connected ? w->dims[1] : x->dims[x->rank - 1];
+        if (tl_dim_is_const(d, &n) && n > 0 && n <= MOST_CHANNELS)
+            return n;
+    }
+    return 1;
+}
+
 static void place_value(placing *p, const tl_value *value)
 {
     const tl_type *type = tl_type_of(value);
@@ -23,6 +43,7 @@ static void place_value(placing *p, const tl_value *value)
     if (!p->counting) {
         p->stats->at[p->stats->n] = value;
         p->stats->place[value->id] = (uint32_t)p->stats->n;
+        p->stats->values[p->stats->n].channels = channels_of(value);
     }
     p->stats->n++;
 }
@@ -112,16 +133,36 @@ static void carry(int64_t *sum)
     }
 }
 
+static void carry_all(tl_value_stats *v)
+{
+    for (int64_t i = 0; i < v->channels; i++)
+        carry(v->sum[i]);
+}
+
+double tl_stats_mean(const tl_value_stats *v, int64_t channel)
+{
+    double sum = 0, unit = 0x1p-149;
+    uint64_t finite = v->n - v->nans - v->infinities[0] - v->infinities[1];
+    for (int i = 0; i < TL_STATS_LIMBS && finite; i++, unit *= 0x1p32)
+        sum += (double)v->sum[channel][i] * unit;
+    return finite ? sum / ((double)finite / (double)v->channels) : 0;
+}
+
 static bool hold_bins(tl_stats *stats, tl_value_stats *v)
 {
     if (v->bins)
         return true;
-    v->bins = TL_NEW_ARRAY(stats->arena, uint64_t, TL_STATS_BINS);
-    if (v->bins)
-        memset(v->bins, 0, TL_STATS_BINS * sizeof *v->bins);
+    uint64_t *bins = TL_NEW_ARRAY(stats->arena, uint64_t, TL_STATS_BINS);
+    size_t size = (size_t)v->channels * sizeof *v->sum;
+    v->sum = tl_arena_push(stats->arena, size);
+    if (!bins || !v->sum)
+        return false;
+    memset(bins, 0, TL_STATS_BINS * sizeof *bins);
+    memset(v->sum, 0, size);
+    v->bins = bins;
     v->min = INFINITY;
     v->max = -INFINITY;
-    return v->bins;
+    return true;
 }
 
 void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_t n)
@@ -131,8 +172,9 @@ void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_
     tl_value_stats *v = &stats->values[stats->place[value->id]];
     if (n <= 0 || !hold_bins(stats, v))
         return;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0, channel = -1; i < n; i++) {
         uint32_t bits;
+        channel = channel + 1 < v->channels ? channel + 1 : 0;
         memcpy(&bits, &x[i], sizeof bits);
         if ((bits & 0x7f800000) == 0x7f800000) {
             if (bits & 0x7fffff)
@@ -142,16 +184,16 @@ void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_
             continue;
         }
         v->bins[bin_of(bits)]++;
-        add_exactly(v->sum, bits);
+        add_exactly(v->sum[channel], bits);
         v->min = x[i] < v->min ? x[i] : v->min;
         v->max = x[i] > v->max ? x[i] : v->max;
         if ((i & 0xfffffff) == 0xfffffff)
-            carry(v->sum);
+            carry_all(v);
     }
     v->n += (uint64_t)n;
     v->min = v->min == 0 ? 0 : v->min; /* no -0: the order of numbers does not matter */
     v->max = v->max == 0 ? 0 : v->max;
-    carry(v->sum);
+    carry_all(v);
 }
 
 static void merge_value(tl_stats *stats, tl_value_stats *a, const tl_value_stats *b)
@@ -164,11 +206,12 @@ static void merge_value(tl_stats *stats, tl_value_stats *a, const tl_value_stats
     a->max = TL_MAX(a->max, b->max);
     for (int i = 0; i < 2; i++)
         a->infinities[i] += b->infinities[i];
-    for (int i = 0; i < TL_STATS_LIMBS; i++)
-        a->sum[i] += b->sum[i];
+    for (int64_t k = 0; k < a->channels && k < b->channels; k++)
+        for (int i = 0; i < TL_STATS_LIMBS; i++)
+            a->sum[k][i] += b->sum[k][i];
     for (int i = 0; i < TL_STATS_BINS; i++)
         a->bins[i] += b->bins[i];
-    carry(a->sum);
+    carry_all(a);
 }
 
 void tl_stats_merge(tl_stats *stats, const tl_stats *other)
@@ -180,7 +223,8 @@ void tl_stats_merge(tl_stats *stats, const tl_stats *other)
 
 /* ---- the file: text, a line per value ----
  *     tolite-statistics 1 FINGERPRINT SAMPLES
- *     PLACE N NANS -INFS +INFS MIN MAX SUM... BIN:COUNT...       MIN and MAX as bits
+ *     PLACE N NANS -INFS +INFS MIN MAX CHANNELS SUM... BIN:COUNT...       MIN and MAX as bits
+ * SUM: sign and magnitude, FIRST LIMB, LIMB, ... from the first that is not 0 on; - alone is 0
  *     end */
 
 static uint32_t bits_of(float x)
@@ -190,13 +234,40 @@ static uint32_t bits_of(float x)
     return bits;
 }
 
+static void negate(int64_t *sum)
+{
+    for (int i = 0; i < TL_STATS_LIMBS; i++)
+        sum[i] = -sum[i];
+    carry(sum);
+}
+
+static void print_sum(tl_text *t, const int64_t *exact)
+{
+    int64_t sum[TL_STATS_LIMBS];
+    int first = 0, end = TL_STATS_LIMBS;
+    memcpy(sum, exact, sizeof sum);
+    bool negative = sum[TL_STATS_LIMBS - 1] < 0;
+    if (negative)
+        negate(sum);
+    while (end > 0 && !sum[end - 1])
+        end--;
+    while (first < end && !sum[first])
+        first++;
+    tl_text_add(t, negative ? " -" : " +");
+    if (end)
+        tl_text_printf(t, "%d", first);
+    for (int i = first; i < end; i++)
+        tl_text_printf(t, ",%lld", (long long)sum[i]);
+}
+
 static void print_value(tl_text *t, size_t place, const tl_value_stats *v)
 {
     tl_text_printf(t, "%zu %llu %llu %llu %llu %u %u", place, (unsigned long long)v->n,
                    (unsigned long long)v->nans, (unsigned long long)v->infinities[0],
                    (unsigned long long)v->infinities[1], bits_of(v->min), bits_of(v->max));
-    for (int i = 0; i < TL_STATS_LIMBS; i++)
-        tl_text_printf(t, " %lld", (long long)v->sum[i]);
+    tl_text_printf(t, " %lld", (long long)v->channels);
+    for (int64_t i = 0; i < v->channels; i++)
+        print_sum(t, v->sum[i]);
     for (int i = 0; i < TL_STATS_BINS; i++)
         if (v->bins[i])
             tl_text_printf(t, " %d:%llu", i, (unsigned long long)v->bins[i]);
@@ -239,10 +310,27 @@ static bool next_number(tl_str *rest, char sep, uint64_t *out)
     return true;
 }
 
-static bool next_signed(tl_str *rest, int64_t *out)
+static bool next_sum(tl_str *rest, int64_t *sum)
 {
     tl_str part;
-    return tl_str_split(rest, ' ', &part) && tl_str_to_i64(part, out);
+    uint64_t at, limb;
+    memset(sum, 0, TL_STATS_LIMBS * sizeof *sum);
+    if (!tl_str_split(rest, ' ', &part) || part.n == 0 || (*part.p != '+' && *part.p != '-'))
+        return false;
+    bool negative = *part.p == '-';
+    part = (tl_str){part.p + 1, part.n - 1};
+    if (part.n == 0)
+        return true;
+    if (!next_number(&part, ',', &at))
+        return false;
+    for (; part.p; at++) {
+        if (at >= TL_STATS_LIMBS || !next_number(&part, ',', &limb) || limb > UINT32_MAX)
+            return false;
+        sum[at] = (int64_t)limb;
+    }
+    if (negative)
+        negate(sum);
+    return true;
 }
 
 /* of n finite numbers */
@@ -259,21 +347,23 @@ static bool read_bins(tl_str rest, uint64_t n, uint64_t *bins)
     return n == 0;
 }
 
-static bool read_value(tl_stats *stats, tl_str line, uint64_t *bins)
+static bool read_value(tl_stats *stats, tl_str line, uint64_t *bins, void *sums)
 {
-    tl_value_stats v = {.bins = bins};
-    uint64_t place, lo, hi;
+    tl_value_stats v = {.bins = bins, .sum = sums};
+    uint64_t place, lo, hi, channels;
     memset(bins, 0, TL_STATS_BINS * sizeof *bins);
     if (!next_number(&line, ' ', &place) || place >= stats->n || !next_number(&line, ' ', &v.n) ||
         !next_number(&line, ' ', &v.nans) || !next_number(&line, ' ', &v.infinities[0]) ||
         !next_number(&line, ' ', &v.infinities[1]) || !next_number(&line, ' ', &lo) ||
-        !next_number(&line, ' ', &hi))
+        !next_number(&line, ' ', &hi) || !next_number(&line, ' ', &channels) ||
+        channels != (uint64_t)stats->values[place].channels)
         return false;
+    v.channels = (int64_t)channels;
     uint32_t bits[2] = {(uint32_t)lo, (uint32_t)hi};
     memcpy(&v.min, &bits[0], sizeof v.min);
     memcpy(&v.max, &bits[1], sizeof v.max);
-    for (int i = 0; i < TL_STATS_LIMBS; i++)
-        if (!next_signed(&line, &v.sum[i]))
+    for (int64_t i = 0; i < v.channels; i++)
+        if (!next_sum(&line, v.sum[i]))
             return false;
     uint64_t odd = v.nans + v.infinities[0] + v.infinities[1];
     if (odd > v.n || !read_bins(line, v.n - odd, bins) || v.min != v.min || v.max != v.max)
@@ -282,7 +372,8 @@ static bool read_value(tl_stats *stats, tl_str line, uint64_t *bins)
     return true;
 }
 
-static tl_status read_text(tl_stats *stats, const char *name, tl_str rest, uint64_t *bins)
+static tl_status read_text(tl_stats *stats, const char *name, tl_str rest, uint64_t *bins,
+                           void *sums)
 {
     const tl_where where = {.file = name};
     tl_str line, word;
@@ -299,7 +390,7 @@ static tl_status read_text(tl_stats *stats, const char *name, tl_str rest, uint6
                        "statistics of another model, or of one converted with other options");
     bool more;
     while ((more = tl_str_split(&rest, '\n', &line)) && !tl_str_is(line, "end"))
-        if (!read_value(stats, line, bins))
+        if (!read_value(stats, line, bins, sums))
             return tl_fail(stats->cx, TL_M007, &where, "damaged statistics");
     if (!more)
         return tl_fail(stats->cx, TL_M007, &where, "statistics that were cut off");
@@ -314,10 +405,11 @@ tl_status tl_stats_merge_file(tl_stats *stats, tl_file *file)
     size_t size = (size_t)tl_file_size(file);
     char *text = tl_arena_push(&arena, size + 1);
     uint64_t *bins = TL_NEW_ARRAY(&arena, uint64_t, TL_STATS_BINS);
-    tl_status status =
-        text && bins ? tl_file_read(stats->cx, file, 0, text, size) : tl_context_status(stats->cx);
+    int64_t *sums = TL_NEW_ARRAY(&arena, int64_t, MOST_CHANNELS * TL_STATS_LIMBS);
+    tl_status status = text && bins && sums ? tl_file_read(stats->cx, file, 0, text, size)
+                                            : tl_context_status(stats->cx);
     if (status == TL_OK)
-        status = read_text(stats, tl_file_name(file), (tl_str){text, size}, bins);
+        status = read_text(stats, tl_file_name(file), (tl_str){text, size}, bins, sums);
     tl_arena_release(&arena);
     return status == TL_OK ? tl_context_status(stats->cx) : status;
 }

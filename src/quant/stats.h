@@ -1,5 +1,5 @@
 /* What the float values of a lowered model were like on samples: per value the smallest and largest number,
- * counts on fixed logarithmic bins, and the exact sum. All of it is integers (or bits of floats), so merging is
+ * counts on fixed logarithmic bins, and exact sums, per channel where weights multiply the value. All of it is integers (or bits of floats), so merging is
  * exact and its order does not matter: several files give the bytes that one run gives.
  *
  * A value is known by its place in the walk over the model (entries, graphs, inputs, results), which is the same
@@ -20,8 +20,9 @@
 typedef struct tl_value_stats {
     uint64_t n, nans, infinities[2]; /* numbers in all; NaN; -inf, +inf, which count nowhere else */
     float min, max;                  /* of finite ones; meaningless when there are none */
-    int64_t sum[TL_STATS_LIMBS];     /* Σ sum[i] 2^(32 i - 149), each but the last in [0, 2^32) when written */
     uint64_t *bins;                  /* TL_STATS_BINS */
+    int64_t channels;                /* of the last axis (the rows of FULLY_CONNECTED); 1: all numbers are one */
+    int64_t (*sum)[TL_STATS_LIMBS];  /* per channel: Σ sum[i] 2^(32 i - 149), each but the last in [0, 2^32) */
 } tl_value_stats;
 
 typedef struct tl_stats {
@@ -44,6 +45,8 @@ void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_
 /* O001 when the file is of another model or of other options, M007 when it is damaged. */
 tl_status tl_stats_merge_file(tl_stats *stats, tl_file *file);
 tl_status tl_stats_write(const tl_stats *stats, tl_out *out);
+/* Mean of a channel's finite numbers; 0 without any. */
+double tl_stats_mean(const tl_value_stats *stats, int64_t channel);
 /* Adds the counts of other, of the same model. */
 void tl_stats_merge(tl_stats *stats, const tl_stats *other);
 

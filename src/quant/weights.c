@@ -109,10 +109,12 @@ typedef struct squeezing {
     tl_model *model;
     tl_quantize_mode mode;
     int bits;
+    const tl_profile *profile;
+    const tl_stats *stats; /* or NULL */
 } squeezing;
 
 /* What x becomes in the file; NULL: nothing. */
-static tl_value *small_constant(const squeezing *s, const tl_value *x, int axis)
+static tl_value *small_constant(const squeezing *s, const tl_value *x, tl_op op, int axis)
 {
     tl_arena *arena = s->model->arena;
     if (s->mode == TL_QUANTIZE_FP16) {
@@ -123,7 +125,9 @@ static tl_value *small_constant(const squeezing *s, const tl_value *x, int axis)
     }
     bool four = s->bits == 4;
     const tl_quant *quant = tl_quantize_scales(s->model, x->constant, axis, four ? 7 : 127, NULL);
-    tl_const *c = quant ? tl_const_quantize(arena, x->constant, four ? TL_I4 : TL_I8, quant) : NULL;
+    tl_const *c = !quant ? NULL
+                  : four ? tl_const_quantize(arena, x->constant, TL_I4, quant)
+                         : tl_quantize_round(s->model, op, x->constant, quant);
     return c ? tl_build_const_quant(s->model, c, quant, x->name) : NULL;
 }
 
@@ -141,6 +145,7 @@ static tl_value *as_floats(tl_graph *graph, tl_value *x)
 /* The small form of x that was made before, so that users share it. */
 typedef struct shrunk {
     const tl_value *x;
+    tl_op op;
     int axis;
     tl_value *small;
 } shrunk;
@@ -148,12 +153,12 @@ typedef struct shrunk {
 typedef TL_VEC(shrunk) shrunk_list;
 
 static tl_value *shrink(const squeezing *s, shrunk_list *list, tl_arena *arena, const tl_value *x,
-                        int axis)
+                        tl_op op, int axis)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (list->v[i].x == x && list->v[i].axis == axis)
+        if (list->v[i].x == x && list->v[i].op == op && list->v[i].axis == axis)
             return list->v[i].small;
-    shrunk made = {x, axis, small_constant(s, x, axis)};
+    shrunk made = {x, op, axis, small_constant(s, x, op, axis)};
     (void)tl_vec_push(arena, list, made);
     return made.small;
 }
@@ -182,7 +187,7 @@ static void halve_operands(const squeezing *s, shrunk_list *list, tl_arena *aren
         tl_value *x = node->in[i].value;
         if (!is_float_constant(x, product ? 1 : LEAST_HALF))
             continue;
-        tl_value *small = shrink(s, list, arena, x, -1);
+        tl_value *small = shrink(s, list, arena, x, TL_OP_ret, -1);
         if (small)
             tl_node_set_input(node, i, as_floats(node->graph, small));
     }
@@ -197,8 +202,7 @@ static void set_asymmetric(tl_node *node)
     (void)tl_node_set_attrs(node, &attrs);
 }
 
-static void squeeze_weights(const squeezing *s, shrunk_list *list, tl_arena *arena, tl_node *node,
-                            const tl_profile *profile)
+static void squeeze_weights(const squeezing *s, shrunk_list *list, tl_arena *arena, tl_node *node)
 {
     tl_quantize_product p;
     if (!tl_quantize_find_product(node->op, &p) ||
@@ -206,34 +210,35 @@ static void squeeze_weights(const squeezing *s, shrunk_list *list, tl_arena *are
         return;
     bool dynamic = s->mode == TL_QUANTIZE_DYNAMIC;
     /* older kernels of FULLY_CONNECTED know one scale for all weights */
-    bool whole = dynamic && node->op == TL_OP_tfl_fully_connected && profile->column != 0;
+    bool whole = dynamic && node->op == TL_OP_tfl_fully_connected && s->profile->column != 0;
     if (dynamic && tl_type_of(tl_in(node, p.x))->dtype != TL_F32)
         return;
-    tl_value *small = shrink(s, list, arena, tl_in(node, p.w), whole ? -1 : p.axis);
+    tl_value *small = shrink(s, list, arena, tl_in(node, p.w), node->op, whole ? -1 : p.axis);
     if (!small)
         return;
+    if (s->stats)
+        tl_quantize_correct(node, tl_stats_find(s->stats, tl_in(node, p.x)), small);
     tl_node_set_input(node, p.w, dynamic ? small : as_floats(node->graph, small));
     if (dynamic)
         set_asymmetric(node);
 }
 
-static void squeeze_graph(const squeezing *s, shrunk_list *list, tl_arena *arena, tl_graph *graph,
-                          const tl_profile *profile)
+static void squeeze_graph(const squeezing *s, shrunk_list *list, tl_arena *arena, tl_graph *graph)
 {
     TL_EACH_NODE (node, graph) {
         for (size_t i = 0; i < node->n_graphs; i++)
-            squeeze_graph(s, list, arena, node->graphs[i], profile);
+            squeeze_graph(s, list, arena, node->graphs[i]);
         if (s->mode == TL_QUANTIZE_FP16)
             halve_operands(s, list, arena, node);
         else
-            squeeze_weights(s, list, arena, node, profile);
+            squeeze_weights(s, list, arena, node);
     }
 }
 
 tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,
-                              const tl_profile *profile)
+                              const tl_profile *profile, const tl_stats *stats)
 {
-    squeezing s = {model, mode, mode == TL_QUANTIZE_WEIGHTS ? bits : 8};
+    squeezing s = {model, mode, mode == TL_QUANTIZE_WEIGHTS ? bits : 8, profile, stats};
     shrunk_list list = {0};
     tl_arena arena;
     if (s.bits == 4 && profile->column != 0)
@@ -241,7 +246,7 @@ tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,
                        profile->name);
     tl_arena_init(&arena, model->cx);
     for (size_t i = 0; i < model->entries.n; i++)
-        squeeze_graph(&s, &list, &arena, model->entries.v[i].graph, profile);
+        squeeze_graph(&s, &list, &arena, model->entries.v[i].graph);
     tl_arena_release(&arena);
     TRY(tl_context_status(model->cx));
     return tl_pass_dce(model);

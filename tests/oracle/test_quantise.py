@@ -182,3 +182,24 @@ def test_statistics_of_another_model_and_damaged_ones(tmp_path):
         (tmp_path / "damaged.stats").write_text(damaged)
         found = said(tmp_path, "--quantize", "int8", "--stats", tmp_path / "damaged.stats", status=status)
         assert what in found, found
+
+
+# ---- a trained network that quantises badly ----
+
+MOBILENET = support.MODELS / "real" / "mobilenet_v1_025" / "model.onnx"
+PHOTOS = sorted((support.MODELS / "real" / "imagenet100").glob("*.jpg"))
+NORMAL = ["--mean", "0.5", "--std", "0.5"]
+
+
+@pytest.mark.skipif(not MOBILENET.exists(), reason="the test networks are not beside this clone")
+@pytest.mark.parametrize("mode, same, lost", [("int8-only", 42, 2), ("dynamic", 46, 2), ("int16x8", 45, 2)])
+def test_mobilenet(mode, same, lost, tmp_path):
+    """Calibrated on the even photos; on the odd ones our executor, rounding as LiteRT's delegate."""
+    path = convert(tmp_path, "--quantize", mode, "--samples", *PHOTOS[::2], *NORMAL, model=MOBILENET)
+    classes = []
+    for model in (MOBILENET, path):
+        support.tolite("run", model, "--image", *PHOTOS[1::2], *NORMAL, "--rounding", "float", "--out", tmp_path / "y.npz")
+        classes.append(next(iter(support.load(tmp_path / "y.npz").values())).reshape(50, -1).argmax(1))
+    labels = np.array([int(p.name[:3]) + 1 for p in PHOTOS[1::2]])
+    assert (classes[0] == classes[1]).sum() >= same
+    assert (classes[1] == labels).sum() >= (classes[0] == labels).sum() - lost
