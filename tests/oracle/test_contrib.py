@@ -23,6 +23,18 @@ def angles(n, half):
     return np.cos(table).astype(np.float32), np.sin(table).astype(np.float32)
 
 
+def u8(*shape):
+    return RNG.integers(0, 256, shape).astype(U8)
+
+
+def i8(*shape):
+    return RNG.integers(-128, 128, shape).astype(I8)
+
+
+def q(scale, zero, dtype=U8):
+    return np.float32(scale), np.array(zero, dtype)
+
+
 class Case:
     """inputs: arrays in order, None for one that is left out; those at `open` are fed, the others constant."""
 
@@ -98,6 +110,27 @@ CASES = {
                         np.array(5, I32), num_heads=4, kv_num_heads=2, outputs=3, open=(0, 1, 2, 5)),
     "group_query_packed": Case("GroupQueryAttention", f(2, 5, 128), None, None, None, None, np.array([4, 4], I32),
                                np.array(5, I32), *angles(16, 8), num_heads=4, kv_num_heads=2, do_rotary=1, outputs=3, open=(0, 5)),
+    "q_leaky_relu": Case("QLinearLeakyRelu", u8(2, 9), *q(0.05, 100), *q(0.04, 90), alpha=0.2, step=1),
+    "q_sigmoid": Case("QLinearSigmoid", u8(2, 9), *q(0.05, 100), *q(1 / 256, 0), step=1),
+    "q_sigmoid_signed": Case("QLinearSigmoid", i8(2, 9), *q(0.05, 10, I8), *q(1 / 256, -128, I8), step=1),
+    "q_softmax": Case("QLinearSoftmax", u8(2, 3, 9), *q(0.05, 100), *q(1 / 256, 0), axis=-1, opset=13, step=1),
+    "q_softmax_flat": Case("QLinearSoftmax", u8(2, 3, 3), *q(0.05, 100), *q(1 / 256, 0), axis=1, opset=12, step=1),
+    "q_concat": Case("QLinearConcat", *q(0.06, 110), u8(2, 3), *q(0.05, 100), u8(2, 4), *q(0.04, 90), axis=1, step=1, open=(2, 5)),
+    "q_where": Case("QLinearWhere", np.array([[True], [False]]), u8(2, 3), *q(0.05, 100), u8(3), *q(0.04, 90), *q(0.06, 110),
+                    step=1, open=(0, 1)),
+    "q_average_pool": Case("QLinearAveragePool", u8(1, 3, 6, 6), *q(0.05, 100), *q(0.04, 90), kernel_shape=[3, 3],
+                           strides=[2, 2], pads=[1, 1, 1, 1], step=1),
+    "q_average_pool_last": Case("QLinearAveragePool", u8(1, 6, 6, 3), *q(0.05, 100), *q(0.05, 100), kernel_shape=[2, 2],
+                                strides=[2, 2], channels_last=1, step=1),
+    "nhwc_max_pool": Case("NhwcMaxPool", u8(1, 6, 6, 3), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 0, 0], step=0),
+    "dynamic_matmul": Case("DynamicQuantizeMatMul", f(2, 4, 8), i8(8, 5), np.float32([0.02]), np.array([3], I8), f(5)),
+    "dynamic_matmul_columns": Case("DynamicQuantizeMatMul", f(4, 8), u8(8, 5), f(5) ** 2, u8(5)),
+    "integer_to_float": Case("MatMulIntegerToFloat", u8(2, 4, 8), i8(8, 5), np.float32(0.02), f(5) ** 2, np.array(7, U8), i8(5),
+                             f(5)),
+    "4_bits": Case("MatMulNBits", f(2, 3, 64), u8(5, 2, 16), f(10), K=64, N=5, bits=4, block_size=32),
+    "4_bits_zeros": Case("MatMulNBits", f(3, 40), u8(5, 3, 8), f(15), u8(10), K=40, N=5, bits=4, block_size=16),
+    "4_bits_bias": Case("MatMulNBits", f(3, 64), u8(5, 2, 16), f(10), u8(5), None, f(5), K=64, N=5, bits=4, block_size=32),
+    "8_bits": Case("MatMulNBits", f(3, 64), u8(5, 2, 32), f(10, scale=0.1), u8(10), K=64, N=5, bits=8, block_size=32),
     "rotary": Case("RotaryEmbedding", f(2, 5, 16), np.array([[0, 1, 2, 3, 4], [3, 4, 5, 6, 7]]), COS, SIN, open=(0, 1)),
     "rotary_offset": Case("RotaryEmbedding", f(2, 3, 5, 8), np.array([2]), COS, SIN, interleaved=1, open=(0, 1)),
     "rotary_part": Case("RotaryEmbedding", f(2, 5, 24), np.array([1]), COS, SIN, num_heads=2, rotary_embedding_dim=8,
@@ -123,6 +156,6 @@ def test_one_operator(name, tmp_path):
         if case.step is None:
             support.assert_agree(found, expected, what)
             continue
-        for one, other in zip(found, expected):  # a step of integers, or of the scale given
+        for one, other in zip(found, expected):  # integers: steps
             assert one.shape == other.shape and one.dtype == other.dtype, what
             assert np.abs(one.astype(float) - other.astype(float)).max() <= case.step, what

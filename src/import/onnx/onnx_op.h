@@ -80,6 +80,14 @@ tl_value *onnx_dequantised(onnx_call *c, size_t x, size_t scale, size_t zero, in
 /* The other way, to the type of the zero point. */
 tl_value *onnx_quantised(onnx_call *c, tl_value *x, size_t scale, size_t zero, int axis);
 
+/* y at output 0 in the integers of the parameters at inputs scale and zero; y NULL: nothing. */
+void onnx_finish_quantised(onnx_call *c, tl_value *y, size_t scale, size_t zero, int axis);
+/* Integers x as i32 without their zero point z (NULL: 0), a scalar or a list along axis. */
+tl_value *onnx_centred(onnx_call *c, tl_value *x, tl_value *z, int axis);
+/* Floats as u8 by their own range, as DynamicQuantizeLinear has it: out[0] numbers, out[1] scale, out[2] zero
+ * point. */
+void onnx_quantised_by_range(onnx_call *c, tl_value *x, tl_value **out);
+
 /* ---- windows of convolutions and pools, onnx_op_window.c ---- */
 typedef struct onnx_window {
     size_t n; /* spatial axes */

@@ -29,8 +29,7 @@ static tl_value *scaled_bias(onnx_call *c, size_t bias, size_t x_scale, size_t w
                         tl_build_const_quant(c->model, b->constant, quant, b->name));
 }
 
-/* Sets the output to y in the integers of the parameters at inputs scale and zero. */
-static void finish_quantised(onnx_call *c, tl_value *y, size_t scale, size_t zero, int axis)
+void onnx_finish_quantised(onnx_call *c, tl_value *y, size_t scale, size_t zero, int axis)
 {
     if (y)
         c->out[0] = onnx_quantised(c, y, scale, zero, axis);
@@ -43,7 +42,7 @@ void onnx_import_qlinear_conv(onnx_call *c)
     tl_value *w = onnx_dequantised(c, 3, 4, 5, 0);
     tl_value *bias = onnx_in(c, 8) ? scaled_bias(c, 8, 1, 4) : NULL;
     if (x && w && !bias == !onnx_in(c, 8))
-        finish_quantised(c, onnx_build_conv(c, x, w, bias), 6, 7, 1);
+        onnx_finish_quantised(c, onnx_build_conv(c, x, w, bias), 6, 7, 1);
 }
 
 /* Rows of the left, columns of the right operand may have scales of their own. */
@@ -52,7 +51,7 @@ void onnx_import_qlinear_matmul(onnx_call *c)
     tl_value *x = onnx_need_rank(c, 0, 1, TL_MAX_RANK) ? onnx_dequantised(c, 0, 1, 2, -2) : NULL;
     tl_value *y = onnx_need_rank(c, 3, 1, TL_MAX_RANK) ? onnx_dequantised(c, 3, 4, 5, -1) : NULL;
     if (x && y)
-        finish_quantised(c, onnx_build_matmul(c, x, y), 6, 7, -2);
+        onnx_finish_quantised(c, onnx_build_matmul(c, x, y), 6, 7, -2);
 }
 
 /* com.microsoft: a, scale, zero; b, scale, zero; bias; y scale, zero (without them the result is
@@ -80,7 +79,7 @@ void onnx_import_qgemm(onnx_call *c)
     if (alpha != 1)
         y = onnx_build(c, TL_OP_mul, y, onnx_scalar_like(c, y, alpha));
     if (onnx_in(c, 7))
-        finish_quantised(c, y, 7, 8, 1);
+        onnx_finish_quantised(c, y, 7, 8, 1);
     else
         c->out[0] = y;
 }
@@ -90,7 +89,7 @@ void onnx_import_qlinear_binary(onnx_call *c)
 {
     tl_value *x = onnx_dequantised(c, 0, 1, 2, 1), *y = onnx_dequantised(c, 3, 4, 5, 1);
     if (x && y)
-        finish_quantised(c, onnx_build(c, c->row->op, x, y), 6, 7, 1);
+        onnx_finish_quantised(c, onnx_build(c, c->row->op, x, y), 6, 7, 1);
 }
 
 /* com.microsoft: x, scale, zero; y scale, zero; the mean over space, channels last when it says so
@@ -105,29 +104,31 @@ void onnx_import_qlinear_global_average_pool(onnx_call *c)
     int first = onnx_attr_i(c, "channels_last", 0) ? 1 : 2;
     for (int i = 0; i < onnx_rank(x) - 2; i++)
         axes[n++] = first + i;
-    finish_quantised(c, tl_build_reduce(c->b, TL_OP_reduce_mean, x, axes, n, true), 3, 4, 1);
+    onnx_finish_quantised(c, tl_build_reduce(c->b, TL_OP_reduce_mean, x, axes, n, true), 3, 4, 1);
 }
 
 /* ---- integer arithmetic ---- */
 
-/* Input x as i32 without its zero point, a scalar or a list along axis. */
-static tl_value *centred(onnx_call *c, size_t x, size_t zero, int axis)
+tl_value *onnx_centred(onnx_call *c, tl_value *x, tl_value *z, int axis)
 {
-    tl_value *value = onnx_need(c, x), *z = onnx_in(c, zero);
-    if (!value)
-        return NULL;
-    value = tl_build_cast(c->b, value, TL_I32);
-    if (!z || value->poison)
-        return value;
+    x = tl_build_cast(c->b, x, TL_I32);
+    if (!z || x->poison)
+        return x;
     z = tl_build_cast(c->b, z, TL_I32);
     if (onnx_rank(z) == 1 && !tl_dim_is(onnx_size(z, 0), 1)) {
         const tl_dim *dims[TL_MAX_RANK];
-        int rank = onnx_rank(value) - axis;
+        int rank = onnx_rank(x) - axis;
         for (int i = 0; i < rank; i++)
             dims[i] = i == 0 ? onnx_size(z, 0) : onnx_int(c, 1);
         z = tl_build_reshape(c->b, z, dims, rank);
     }
-    return onnx_build(c, TL_OP_sub, value, z);
+    return onnx_build(c, TL_OP_sub, x, z);
+}
+
+static tl_value *centred(onnx_call *c, size_t x, size_t zero, int axis)
+{
+    tl_value *value = onnx_need(c, x);
+    return value ? onnx_centred(c, value, onnx_in(c, zero), axis) : NULL;
 }
 
 void onnx_import_matmul_integer(onnx_call *c)
@@ -167,12 +168,9 @@ static tl_value *round_to_u8(onnx_call *c, tl_value *x)
 
 /* scale = (max - min) / 255, zero = round(-min / scale), y = round(x / scale) + zero; scale 1 for
  * zeros */
-void onnx_import_dynamic_quantize(onnx_call *c)
+void onnx_quantised_by_range(onnx_call *c, tl_value *x, tl_value **out)
 {
-    tl_value *x = onnx_need(c, 0);
     tl_clip_attrs bounds = {0, 255};
-    if (!x)
-        return;
     tl_value *lo = range_end(c, x, TL_OP_reduce_min, TL_OP_min);
     tl_value *hi = range_end(c, x, TL_OP_reduce_max, TL_OP_max);
     tl_value *span = onnx_build(c, TL_OP_sub, hi, lo), *zero_scalar = onnx_scalar_like(c, x, 0);
@@ -183,7 +181,17 @@ void onnx_import_dynamic_quantize(onnx_call *c)
     zero = round_to_u8(c, zero);
     tl_value *y = onnx_build_1(c, TL_OP_round, onnx_build(c, TL_OP_div, x, scale));
     y = tl_build1(c->b, TL_OP_clip, onnx_build(c, TL_OP_add, y, zero), &bounds);
-    onnx_set_out(c, 0, tl_build_cast(c->b, y, TL_U8));
-    onnx_set_out(c, 1, scale);
-    onnx_set_out(c, 2, tl_build_cast(c->b, zero, TL_U8));
+    out[0] = tl_build_cast(c->b, y, TL_U8);
+    out[1] = scale;
+    out[2] = tl_build_cast(c->b, zero, TL_U8);
+}
+
+void onnx_import_dynamic_quantize(onnx_call *c)
+{
+    tl_value *x = onnx_need(c, 0), *out[3];
+    if (!x)
+        return;
+    onnx_quantised_by_range(c, x, out);
+    for (size_t i = 0; i < TL_COUNT(out); i++)
+        onnx_set_out(c, i, out[i]);
 }
