@@ -30,7 +30,7 @@ static tl_status run_fold(tl_model *model, const tl_pass_options *options)
 }
 
 static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv, &tl_rules_idiom,
-                                               &tl_rules_late};
+                                               &tl_rules_linear, &tl_rules_late};
 
 static tl_status run_rewrite(tl_model *model, const tl_pass_options *options)
 {

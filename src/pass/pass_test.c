@@ -4,8 +4,8 @@
 #include "pass/pass.h"
 #include "pass/rewrite.h"
 
-static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv,
-                                               &tl_rules_idiom, &tl_rules_late};
+static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv, &tl_rules_idiom,
+                                               &tl_rules_linear, &tl_rules_late};
 static size_t rule_counts[256]; /* over all cases */
 
 /* What expands: everything, as if the target had nothing. */
@@ -152,11 +152,13 @@ static void lays_out_nodes_of_many_values(void **state)
     tl_text_add(&text, "]\n%c = concat(%s0");
     for (int i = 1; i < N; i++)
         tl_text_printf(&text, ", %%s%d", i);
-    tl_text_add(&text, ") axis=1\n%d = transpose(%c) perm=[0,2,3,1]\n%e = conv(%d, %w)\nreturn %e\n}\n");
-    assert_int_equal(tl_model_parse(cx, &arena, "many", tl_str_from(tl_text_get(&text)), &model), TL_OK);
+    tl_text_add(&text,
+                ") axis=1\n%d = transpose(%c) perm=[0,2,3,1]\n%e = conv(%d, %w)\nreturn %e\n}\n");
+    assert_int_equal(tl_model_parse(cx, &arena, "many", tl_str_from(tl_text_get(&text)), &model),
+                     TL_OK);
     assert_int_equal(tl_pass_layout(model, &(tl_pass_options){0}), TL_OK);
     assert_int_equal(tl_validate(model), TL_OK);
-    TL_EACH_NODE(node, model->entries.v[0].graph) {
+    TL_EACH_NODE (node, model->entries.v[0].graph) {
         assert_int_not_equal(node->op, TL_OP_transpose);
     }
     tl_model_release(model);

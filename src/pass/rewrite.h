@@ -71,7 +71,7 @@ typedef struct tl_rule_set {
 } tl_rule_set;
 
 /* Every rule of the core graph, in order of preference. */
-extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom;
+extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom, tl_rules_linear;
 /* Those that wait until the layout is settled. */
 extern const tl_rule_set tl_rules_late;
 
