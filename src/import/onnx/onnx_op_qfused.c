@@ -100,9 +100,9 @@ void onnx_import_nhwc_max_pool(onnx_call *c)
 static void finish_product(onnx_call *c, tl_value *a, tl_value *b, tl_value *a_scale,
                            tl_value *b_scale, tl_value *bias)
 {
-    tl_value *product = onnx_build_matmul(c, a, b);
-    tl_value *y = onnx_build(c, TL_OP_mul, tl_build_cast(c->b, product, TL_F32),
-                             onnx_build(c, TL_OP_mul, a_scale, b_scale));
+    tl_value *product = tl_build_cast(c->b, onnx_build_matmul(c, a, b), TL_F32);
+    tl_value *scale = onnx_build(c, TL_OP_mul, a_scale, b_scale);
+    tl_value *y = onnx_build(c, TL_OP_mul, product, scale);
     c->out[0] = bias ? onnx_build(c, TL_OP_add, y, bias) : y;
 }
 
