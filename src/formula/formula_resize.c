@@ -7,6 +7,8 @@
 
 #include <math.h>
 
+#define MAX_TABLE (1 << 24) /* taps of all samples of an axis */
+
 static tl_value *gather_rows(formula *f, tl_value *x, int axis, const tl_resample *r)
 {
     tl_gather_attrs attrs = {.axis = axis, .may_be_negative = false};
@@ -243,6 +245,10 @@ void formula_resize(formula *f)
         tl_resample r;
         (void)tl_dim_is_const(from->dims[axis], &n);
         (void)tl_dim_is_const(to->dims[axis], &m);
+        if (n > MAX_TABLE || m > MAX_TABLE / tl_resample_taps(a, axis - 1, n, m)) {
+            fx_refuse(f, "a table of more than 2^24 samples");
+            return;
+        }
         if (!tl_resample_make(f->model->arena, a, axis - 1, n, m, &r)) {
             f->out[0] = f->model->poison;
             return;

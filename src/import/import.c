@@ -65,6 +65,38 @@ tl_status tl_format_refuse(tl_context *cx, tl_file *file, tl_format format)
                    formats[format].name, formats[format].advice);
 }
 
+/* Repeated names get a number: sources name their values by structure, and that may coincide. */
+static tl_status make_distinct(tl_model *model, const tl_str **names, size_t n)
+{
+    tl_map taken;
+    tl_map_init(&taken, model->arena);
+    tl_str *own = TL_NEW_ARRAY(model->arena, tl_str, n + 1);
+    for (size_t i = 0; own && i < n; i++) {
+        tl_str name = (*names)[i];
+        for (uint32_t k = 1; tl_map_has(&taken, name); k++) {
+            const char *text = tl_arena_printf(model->arena, "%.*s~%u", TL_STR_ARG((*names)[i]), k);
+            if (!text)
+                return tl_context_status(model->cx);
+            name = tl_str_from(text);
+        }
+        own[i] = name;
+        if (!tl_map_put(&taken, name, own))
+            return tl_context_status(model->cx);
+    }
+    *names = own;
+    return own ? TL_OK : tl_context_status(model->cx);
+}
+
+static tl_status make_names_distinct(tl_model *model)
+{
+    for (size_t i = 0; i < model->entries.n; i++) {
+        tl_entry *entry = &model->entries.v[i];
+        TRY(make_distinct(model, &entry->in_names, entry->graph->inputs.n));
+        TRY(make_distinct(model, &entry->out_names, tl_graph_n_outputs(entry->graph)));
+    }
+    return TL_OK;
+}
+
 tl_status tl_import(tl_context *cx, tl_file *file, const tl_import_options *options,
                     tl_arena *arena, tl_model **out)
 {
@@ -77,7 +109,13 @@ tl_status tl_import(tl_context *cx, tl_file *file, const tl_import_options *opti
         return tl_fail(cx, TL_O001, &(tl_where){.file = tl_file_name(file)},
                        "--program %.*s: a file of format %s holds one",
                        TL_STR_ARG(options->program), formats[format].name);
-    return formats[format].reader(cx, file, options, arena, out);
+    TRY(formats[format].reader(cx, file, options, arena, out));
+    tl_status status = make_names_distinct(*out);
+    if (status != TL_OK) {
+        tl_model_release(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 /* ---- dims that the user gives ---- */
