@@ -144,7 +144,9 @@ tl_value **onnx_outer_values(onnx_call *c, const onnx_captures *captures, size_t
 
 bool onnx_may_nest(onnx_call *c)
 {
-    if (c->importer->depth < ONNX_MAX_DEPTH)
+    onnx_importer *imp = c->importer;
+    imp->n_deep += imp->depth >= ONNX_DEEP;
+    if (imp->depth < ONNX_MAX_DEPTH && imp->n_deep <= ONNX_MAX_DEEP)
         return true;
     onnx_refuse_as(c, TL_U006, "bodies nested too deeply");
     return false;

@@ -58,11 +58,14 @@ struct onnx_importer {
     tl_known known;   /* values known at import */
     onnx_scope *scope;
     int depth;        /* of scopes */
+    int n_deep;       /* bodies read below ONNX_DEEP: each level reads its own several times */
     size_t n_nodes;   /* imported so far, inlined ones too */
 };
 
 #define ONNX_MAX_OPSET 28
 #define ONNX_MAX_DEPTH 64
+#define ONNX_DEEP      4
+#define ONNX_MAX_DEEP  1000
 #define ONNX_MAX_NODES (1u << 22)
 
 /* ---- scopes: onnx_scope.c ---- */
