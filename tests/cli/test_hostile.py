@@ -3,7 +3,9 @@ little memory, and nothing written anywhere."""
 import io
 import os
 import pathlib
+import signal
 import struct
+import subprocess
 import time
 import zipfile
 import zlib
@@ -221,6 +223,12 @@ CODE = {
     "endless": b"    for i in range(9223372036854775807):\n      y = x\n    return x\n",
     "large": b"    return torch.zeros([1000000, 1000000, 1000000])\n",
     "doubling": b"    a = [x, x]\n" + b"    a = [a, a]\n" * 64 + b"    return x\n",
+    "doubling_returned": b"    a = [x, x]\n" + b"    a = [a, a]\n" * 64 + b"    return a\n",
+    "joined": b"    a = [x, x]\n" + b"    a = torch.add(a, a)\n" * 64 + b"    return x\n",
+    "extended": b"    a = [x, x]\n" + b"    _0 = torch.extend(a, a)\n" * 64 + b"    return x\n",
+    "repeated": b"    a = [x, x]\n" + b"    a = torch.mul(a, 60000)\n" * 8 + b"    return x\n",
+    "letters": b"    a = \"xx\"\n" + b"    a = torch.add(a, a)\n" * 64 + b"    return x\n",
+    "written": b"    a = \"xx\"\n" + b"    a = torch.format(\"{}{}\", a, a)\n" * 64 + b"    return x\n",
 }
 
 
@@ -233,7 +241,19 @@ def program(body):
     return archive(contents)
 
 
+@pytest.mark.parametrize("signal", [signal.SIGTERM, signal.SIGINT])
+def test_import_can_be_interrupted(tmp_path, signal):
+    model = tmp_path / "model.pt"
+    model.write_bytes(program(b"    for i in range(60000):\n      for j in range(60000):\n        y = torch.add(x, j)\n    return x\n"))
+    run = subprocess.Popen([support.PROGRAM, "inspect", model, "--input", "x=f32:4"], stderr=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    assert run.poll() is None, "still at it"
+    run.send_signal(signal)
+    assert run.wait(2) == 130 and "interrupted" in run.stderr.read()
+
+
 @pytest.mark.parametrize("name", CODE)
 def test_code(tmp_path, name):
-    fine = ("branches", "lines", "forever", "endless", "large", "doubling", "minus")
+    """Time and memory of all of them stay small: lists and texts that grow without end have an allowance."""
+    fine = ("branches", "lines", "forever", "endless", "large", "doubling", "minus", "written")
     refuse(tmp_path, program(CODE[name]), status=(0, 3, 4) if name in fine else (3, 4), seconds=2)

@@ -335,10 +335,12 @@ bool script_do_extend(script_call *c, script_value *out)
     if (c->n != 2 || c->args[0].kind != SCRIPT_LIST ||
         !script_items(c->ev, c->args[1], &items, &n) || c->args[0].list->stacked)
         return false;
+    *out = c->args[0];
+    if (!script_afford(c->ev, n))
+        return true;
     script_touch_list(c->ev, c->args[0].list);
     for (size_t i = 0; i < n; i++)
         (void)script_list_push(c->ev->arena, c->args[0].list, items[i]);
-    *out = c->args[0];
     return true;
 }
 
@@ -511,6 +513,9 @@ bool script_do_list(script_call *c, script_value *out)
         return true;
     }
     if (x.kind == SCRIPT_STR) {
+        *out = script_unknown();
+        if (!script_afford(c->ev, x.s.n))
+            return true;
         *out = script_make_list(c->ev, SCRIPT_LIST, NULL, 0);
         for (size_t i = 0; out->kind == SCRIPT_LIST && i < x.s.n; i++)
             (void)script_list_push(c->ev->arena, out->list, script_str((tl_str){x.s.p + i, 1}));
@@ -547,6 +552,9 @@ bool script_do_add_sequences(script_call *c, script_value *out)
         return false;
     script_value a = c->args[0], b = c->args[1];
     if (a.kind == SCRIPT_STR && b.kind == SCRIPT_STR) {
+        *out = script_unknown();
+        if (!script_afford(c->ev, a.s.n + b.s.n))
+            return true;
         const char *text =
             tl_arena_printf(c->ev->arena, "%.*s%.*s", TL_STR_ARG(a.s), TL_STR_ARG(b.s));
         *out = script_str(tl_str_from(text));
@@ -555,6 +563,9 @@ bool script_do_add_sequences(script_call *c, script_value *out)
     if (!is_list(a) || a.kind != b.kind || !script_items(c->ev, a, &x, &n) ||
         !script_items(c->ev, b, &y, &k))
         return false;
+    *out = script_unknown();
+    if (!script_afford(c->ev, n + k))
+        return true;
     *out = script_make_list(c->ev, a.kind, x, n);
     for (size_t i = 0; out->kind == a.kind && i < k; i++)
         (void)script_list_push(c->ev->arena, out->list, y[i]);
@@ -575,6 +586,9 @@ bool script_do_repeat(script_call *c, script_value *out)
         *out = script_unknown();
         return true;
     }
+    *out = script_unknown();
+    if (times > 0 && !script_afford(c->ev, n * (uint64_t)times))
+        return true;
     *out = script_make_list(c->ev, SCRIPT_LIST, NULL, 0);
     for (int64_t k = 0; out->kind == SCRIPT_LIST && k < times; k++)
         for (size_t i = 0; i < n; i++)

@@ -93,6 +93,9 @@ bool script_do_join(script_call *c, script_value *out)
     tl_text text;
     if (c->n != 2 || c->args[0].kind != SCRIPT_STR || !script_items(c->ev, c->args[1], &items, &n))
         return false;
+    *out = script_unknown();
+    if (!script_afford(c->ev, n * (uint64_t)(c->args[0].s.n + 1)))
+        return true;
     tl_text_init(&text, c->ev->arena);
     for (size_t i = 0; i < n; i++) {
         if (i)

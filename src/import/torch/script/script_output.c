@@ -95,7 +95,8 @@ static void add_parts(output_maker *m, tl_str path, script_value x)
 
 static void add_value(output_maker *m, tl_str path, script_value x)
 {
-    if (!script_enter(m->ev))
+    bool too_many = m->values.n == MAX_OUTPUTS && tl_context_status(m->ev->cx) != TL_OK;
+    if (too_many || !script_enter(m->ev))
         return;
     add_parts(m, path, x);
     script_leave(m->ev);

@@ -108,6 +108,7 @@ typedef struct script_eval {
     tl_str message; /* of it */
     const tl_origin *raised_at;
     uint64_t n_steps; /* statements run so far */
+    uint64_t n_made;  /* elements of lists made by joining and repeating, letters too */
 } script_eval;
 
 #define SCRIPT_MAX_DEPTH 200 /* calls inside calls */
@@ -116,10 +117,14 @@ typedef struct script_eval {
     1500 /* blocks, expressions, values in each other: less than 2 MB of stack */
 #define SCRIPT_MAX_VISITS (1u << 23)
 #define SCRIPT_MAX_UNROLL (1u << 16)
+#define SCRIPT_MAX_MADE (1u << 21)
+#define SCRIPT_MAX_BYTES ((size_t)1 << 29) /* of scratch memory */
 
 /* Around everything that recurses over the program or its values, which may be nested without end or hold
  * themselves. False (recorded once): too deep, or too much work; then there is nothing to leave. */
 bool script_enter(script_eval *ev);
+/* Before n elements, or letters, are made at once: false (recorded once) when that is too much. */
+bool script_afford(script_eval *ev, uint64_t n);
 static inline void script_leave(script_eval *ev)
 {
     ev->nesting--;

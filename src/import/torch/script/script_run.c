@@ -171,6 +171,8 @@ static void run_with(script_eval *ev, const script_stmt *stmt)
 
 bool script_enter(script_eval *ev)
 {
+    if (ev->n_visits % 1024 == 0 && tl_check_cancel(ev->cx) != TL_OK)
+        return false;
     if (ev->nesting < SCRIPT_MAX_NESTING && ev->n_visits++ < SCRIPT_MAX_VISITS) {
         ev->nesting++;
         return true;
@@ -180,8 +182,26 @@ bool script_enter(script_eval *ev)
     return false;
 }
 
+bool script_afford(script_eval *ev, uint64_t n)
+{
+    bool before = ev->n_made <= SCRIPT_MAX_MADE;
+    ev->n_made += TL_MIN(n, (uint64_t)SCRIPT_MAX_MADE + 1);
+    if (ev->n_made <= SCRIPT_MAX_MADE)
+        return true;
+    if (before)
+        script_fail(ev, TL_U006, "the program makes lists of more than %u elements at import",
+                    SCRIPT_MAX_MADE);
+    return false;
+}
+
 static bool may_step(script_eval *ev)
 {
+    if (ev->n_steps <= SCRIPT_MAX_STEPS && ev->arena->total > SCRIPT_MAX_BYTES) {
+        ev->n_steps = SCRIPT_MAX_STEPS + 1; /* said once */
+        script_fail(ev, TL_U006, "the program needs more than %zu MB of memory at import",
+                    SCRIPT_MAX_BYTES >> 20);
+        return false;
+    }
     if (ev->n_steps++ < SCRIPT_MAX_STEPS)
         return tl_check_cancel(ev->cx) == TL_OK;
     if (ev->n_steps == SCRIPT_MAX_STEPS + 1)
