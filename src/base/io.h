@@ -36,6 +36,8 @@ typedef struct tl_out tl_out;
 
 tl_status tl_out_open(tl_context *cx, const char *path, tl_out **out);
 tl_status tl_out_open_memory(tl_context *cx, tl_arena *arena, tl_out **out);
+/* size more bytes are going to be written: fails at once where the disk has no room for them. */
+tl_status tl_out_reserve(tl_out *out, uint64_t size);
 tl_status tl_out_write(tl_out *out, const void *data, size_t size);
 tl_status tl_out_zeros(tl_out *out, uint64_t size);
 uint64_t tl_out_size(const tl_out *out);

@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/diag.h"
@@ -230,6 +232,21 @@ static tl_status grow_memory(tl_out *out, size_t more)
         }
     }
     return out->status = tl_oom(out->cx);
+}
+
+tl_status tl_out_reserve(tl_out *out, uint64_t size)
+{
+    struct statvfs disk;
+    TRY(out->status);
+    if (out->fd < 0 || fstatvfs(out->fd, &disk) != 0 || !disk.f_frsize)
+        return TL_OK;
+    if (size / disk.f_frsize <= disk.f_bavail)
+        return TL_OK;
+    char reason[80];
+    (void)snprintf(reason, sizeof reason, "%llu MB are needed, %llu MB are free on this disk",
+                   (unsigned long long)(size >> 20),
+                   (unsigned long long)(disk.f_bavail / 1024 * disk.f_frsize / 1024));
+    return cannot_write(out, "cannot write", reason);
 }
 
 tl_status tl_out_write(tl_out *out, const void *data, size_t size)

@@ -519,6 +519,7 @@ static tl_status write_constant(emit_writer *w, tl_out *out, uint64_t start, siz
 static tl_status write_file(emit_writer *w, tl_out *out)
 {
     uint64_t start = tl_out_size(out);
+    TRY(tl_out_reserve(out, w->size));
     TRY(tl_out_write(out, w->fb.p, w->fb.n));
     for (size_t i = 0; i < w->plan.constants.n; i++) {
         tl_progress(w->cx, "writing", (double)w->places[i].at / (double)w->size);

@@ -176,6 +176,15 @@ def test_full_disk():
             assert done.returncode == 5, (command, done.stderr)
 
 
+def test_more_than_the_disk_holds(tmp_path):
+    """A few bytes of source may ask for terabytes: refused before the first of them is written."""
+    source, size = tmp_path / "large.txt", "f32[65536,65536,256]"
+    source.write_text(f'model ""\nconst %w : {size} = splat 1\nentry "main"(%0: f32[1]) -> ("y") {{\n'
+                      f'  %1 = add(%0, %w) : {size}\n  return %1\n}}\n')
+    assert "MB are needed" in support.tolite("convert", source, "-o", tmp_path / "x.tflite", status=5).stderr
+    assert os.listdir(tmp_path) == ["large.txt"]
+
+
 def test_disk_that_fills_up_while_writing(large, tmp_path):
     """A limit on the size of files stands for the disk: it comes in the middle of the weights."""
     import resource
