@@ -42,14 +42,24 @@ static void unite(tl_plan *plan, const tl_value *a, const tl_value *b, bool take
     x->parent = (uint32_t)(y - plan->values);
 }
 
+/* -inf that a movement brings in fills the border of a maximum pool, and may saturate. */
+static bool is_masked(const tl_value *value, const tl_value_stats *stats)
+{
+    bool moved = value->def && tl_fusing_is_mover(value->def);
+    return tl_stats_has_marks(stats) ||
+           (stats && !moved && stats->infinities[0] + stats->infinities[1] > 0);
+}
+
 static void note_value(tl_plan *plan, const tl_value *value)
 {
     tl_planned *p = &plan->values[value->id];
     if (tl_type_of(value)->dtype != TL_F32)
         return;
     *p = (tl_planned){.value = value, .parent = value->id};
-    p->known = tl_stats_range(tl_stats_find(plan->options->stats, value), plan->options->range,
-                              plan->dtype == TL_I16 ? 65534 : 255, &p->lo, &p->hi);
+    const tl_value_stats *stats = tl_stats_find(plan->options->stats, value);
+    p->masked = plan->options->mode != TL_QUANTIZE_INT8_ONLY && is_masked(value, stats);
+    p->known = !p->masked && tl_stats_range(stats, plan->options->range,
+                                            plan->dtype == TL_I16 ? 65534 : 255, &p->lo, &p->hi);
 }
 
 /* ---- which nodes ---- */
@@ -59,10 +69,13 @@ static bool is_float(const tl_value *x)
     return x && tl_type_of(x)->dtype == TL_F32;
 }
 
-static bool is_known(const tl_plan *plan, const tl_value *x)
+/* Why the range of x is not known; NULL: it is. */
+static const char *check_known(const tl_plan *plan, const tl_value *x)
 {
     const tl_planned *p = root_of(plan, x);
-    return p && p->known;
+    if (p && p->known)
+        return NULL;
+    return p && p->masked ? "the marks of a mask are among its numbers" : "no sample reached it";
 }
 
 static const char *check_product(tl_plan *plan, const tl_node *node)
@@ -89,7 +102,7 @@ static const char *check_operand(tl_plan *plan, const tl_value *x)
     if (x->constant)
         return tl_plan_bounds(plan, x->constant, &lo, &hi) ? NULL
                                                            : "a constant is infinite or no number";
-    return is_known(plan, x) ? NULL : "no sample reached an operand";
+    return check_known(plan, x);
 }
 
 static tl_plan_kind kind_of(const tl_node *node)
@@ -143,9 +156,8 @@ static const char *check_node(tl_plan *plan, const tl_node *node, tl_plan_kind k
                     : "the target has no kernel for 8 bits";
     if (wide && kind == TL_PLAN_KERNEL && tl_fusing_find_kernel(node->op, &kernel) && kernel.coarse)
         return "its kernel for 16 bits is off by more than a step";
-    for (size_t i = 0; i < node->n_out; i++)
-        if (is_float(node->out[i]) && !is_known(plan, node->out[i]))
-            return "no sample reached it";
+    for (size_t i = 0; i < node->n_out && !why; i++)
+        why = is_float(node->out[i]) ? check_known(plan, node->out[i]) : NULL;
     for (size_t i = 0; i < node->n_in && !why; i++)
         if (is_data(node, kind, i))
             why = check_operand(plan, node->in[i].value);
@@ -198,20 +210,46 @@ static bool is_read(const tl_plan *plan, const tl_value *value)
     return false;
 }
 
-/* Movement between ops in floats need not be integer; in int8_only all is. */
+/* Movement is integer where it comes from an integer op or goes to one. */
+static bool needs_movement(const tl_plan *plan, const tl_node *node)
+{
+    for (size_t i = 0; i < node->n_in; i++)
+        if (tl_plan_reads(plan, node, i) &&
+            planned_kind(plan, node->in[i].value->def) != TL_PLAN_FLOAT)
+            return true;
+    for (size_t i = 0; i < node->n_out; i++)
+        if (is_read(plan, node->out[i]))
+            return true;
+    return false;
+}
+
+/* Arithmetic without weights is integer between integer ops. Next to an op in floats (a layer norm has several) the
+ * numbers are floats anyway, and rounding them would cost accuracy for little. Products of two values are dear. */
+static bool needs_kernel(const tl_plan *plan, const tl_node *node)
+{
+    bool read = false;
+    if (node->op == TL_OP_tfl_batch_matmul)
+        return true;
+    for (size_t i = 0; i < node->n_in; i++) {
+        const tl_value *x = node->in[i].value;
+        if (tl_plan_reads(plan, node, i) && x->def && planned_kind(plan, x->def) == TL_PLAN_FLOAT)
+            return false;
+    }
+    for (const tl_use *use = node->out[0]->uses; use; use = use->next)
+        read = read || use->user->op == TL_OP_ret;
+    return read || is_read(plan, node->out[0]);
+}
+
+/* Integer ops that nothing is gained with go back to floats; in int8_only all stay. */
 static bool demote(tl_plan *plan, const tl_graph *graph)
 {
     bool changed = false;
     TL_EACH_NODE (node, graph) {
         for (size_t i = 0; i < node->n_graphs; i++)
             changed |= demote(plan, node->graphs[i]);
-        bool needed = planned_kind(plan, node) != TL_PLAN_MOVER;
-        for (size_t i = 0; i < node->n_in && !needed; i++)
-            needed = tl_plan_reads(plan, node, i) &&
-                     planned_kind(plan, node->in[i].value->def) != TL_PLAN_FLOAT;
-        for (size_t i = 0; i < node->n_out && !needed; i++)
-            needed = is_read(plan, node->out[i]);
-        if (!needed) {
+        tl_plan_kind kind = planned_kind(plan, node);
+        if ((kind == TL_PLAN_MOVER && !needs_movement(plan, node)) ||
+            (kind == TL_PLAN_KERNEL && !needs_kernel(plan, node))) {
             plan->nodes[node->id] = (tl_planned_node){TL_PLAN_FLOAT, NULL};
             changed = true;
         }

@@ -12,6 +12,7 @@ typedef struct tl_planned {
     const tl_value *value;
     uint32_t parent;       /* id of another value of the group */
     bool known;            /* there are statistics, or another member has some */
+    bool masked;           /* not known, for some of its numbers are marks of a mask */
     bool fixed;            /* the scale is that of a kernel */
     double lo, hi;         /* what is to be stored; lo <= 0 <= hi */
     double scale;          /* 0: from lo, hi */

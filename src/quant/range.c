@@ -49,22 +49,55 @@ static double quantile(const tl_value_stats *s, double part, int sign)
 
 #define TL_STATS_BINS_PER_STEP 512 /* longer runs are cut, which changes little */
 
-#define FAR  4096.0 /* so much larger than others is no number that anybody computes with */
-#define MOST 1e30
+/* ---- marks ---- */
 
-/* Without the marks of masks, which saturate. */
+#define GAP      (6 * TL_STATS_PARTS) /* bins without a number between marks and all others: 6 octaves */
+#define CLUSTER  3    /* bins that marks stand in: they are one number, plus what it was added to */
+#define HEADROOM 12.0 /* a softmax makes nothing (e^-12) of what is so far below the others */
+#define MOST     1e30
+
+static uint64_t count_size(const tl_value_stats *s, int k)
+{
+    return s->bins[1 + k] + s->bins[1 + TL_STATS_SIDE + k];
+}
+
+/* The largest numbers are marks of a mask (-10000, -1e9) when they stand close together, far from others that are a
+ * part of all worth speaking of. *others: the bin of the largest of these. */
+static bool find_marks(const tl_value_stats *s, int *others)
+{
+    uint64_t below = 0, all = 0;
+    int top = TL_STATS_SIDE - 1, end;
+    while (top >= 0 && !count_size(s, top))
+        top--;
+    for (end = top; end >= 0 && count_size(s, end); end--)
+        ;
+    *others = end;
+    while (*others >= 0 && !count_size(s, *others))
+        --*others;
+    for (int k = 0; k < TL_STATS_SIDE; k++) {
+        all += count_size(s, k);
+        below += k <= *others ? count_size(s, k) : 0;
+    }
+    return *others >= 0 && top - end <= CLUSTER && end - *others >= GAP && below >= all / 16;
+}
+
+bool tl_stats_has_marks(const tl_value_stats *s)
+{
+    int others;
+    return s && s->bins && find_marks(s, &others);
+}
+
+/* Without marks, which saturate, but have room below the others. */
 static void cut_marks(const tl_value_stats *s, double *lo, double *hi)
 {
-    double low = -quantile(s, 0.001, -1), high = quantile(s, 0.001, 1);
-    double size = TL_MAX(low, high);
+    int others;
+    double most = MOST;
     *lo = TL_MIN((double)s->min, 0.0);
     *hi = TL_MAX((double)s->max, 0.0);
-    bool marks = size > 0 && TL_MAX(-*lo, *hi) > FAR * size;
-    if (marks || -*lo > MOST || *hi > MOST) {
-        double most = size > 0 ? TL_MIN(4 * size, MOST) : MOST;
-        *lo = TL_MAX(*lo, -most);
-        *hi = TL_MIN(*hi, most);
-    }
+    if (find_marks(s, &others))
+        most = TL_MAX(4 * bin_at(1 + others, 1), HEADROOM);
+    *lo = TL_MAX(*lo, -most);
+    *hi = TL_MIN(*hi, most);
 }
 
 /* ---- errors of a range ---- */

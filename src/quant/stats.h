@@ -58,8 +58,10 @@ typedef enum tl_range_method {
 } tl_range_method;
 
 bool tl_range_method_find(const char *name, tl_range_method *out);
-/* lo <= 0 <= hi, finite; false when no finite number was seen. Numbers far (2^12) beyond 99.9 % of the others are
- * marks of a mask: they saturate. */
+/* Whether the largest numbers are the marks of a mask (-10000, -1e9): close together, 2^6 times larger than a good part
+ * of the others. NULL: no. */
+bool tl_stats_has_marks(const tl_value_stats *stats);
+/* lo <= 0 <= hi, finite; false when no finite number was seen. Marks of a mask saturate. */
 bool tl_stats_range(const tl_value_stats *stats, tl_range_method method, int levels, double *lo, double *hi);
 
 #endif
