@@ -274,6 +274,10 @@ tl_status api_quantize_options(tl_context *cx, const tl_convert_options *o, api_
                        "--quantize %s needs to know the ranges of activations, expected --samples "
                        "PATH... with real inputs, or --stats FILE...",
                        o->quantize);
+    if (tl_quantize_is_static(out->mode) && o->verify > 0)
+        return tl_fail(cx, TL_O001, NULL,
+                       "--verify runs random inputs, which say nothing about a file with measured "
+                       "ranges, expected --golden IO.npz with real ones, or tolite diff afterwards");
     return io_option(cx, o->io, out);
 }
 

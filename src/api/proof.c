@@ -251,12 +251,22 @@ static tl_status open_sessions(proof *p, tl_network *network, tl_file *written)
     return TL_OK;
 }
 
+/* What quantised weights may cost, where the user states no bound; dB. */
+static double least_sqnr(const tl_convert_options *o)
+{
+    bool stated = o->atol > 0 || o->rtol > 0 || o->min_sqnr > 0;
+    bool quantised = o->quantize && strcmp(o->quantize, "none");
+    if (stated || !quantised)
+        return o->min_sqnr;
+    return !strcmp(o->quantize, "fp16") ? 30 : 10;
+}
+
 tl_status api_prove(tl_network *network, const tl_convert_options *options, const tl_model *lowered,
                     tl_file *written, tl_json *json, bool *differs)
 {
     proof p = {.cx = network->cx, .options = options, .json = json};
-    p.tolerance =
-        (tl_tolerance){.atol = options->atol, .rtol = options->rtol, .min_sqnr = options->min_sqnr};
+    p.tolerance = (tl_tolerance){
+        .atol = options->atol, .rtol = options->rtol, .min_sqnr = least_sqnr(options)};
     tl_arena_init(&p.arena, p.cx);
     tl_status status = api_entry(p.cx, lowered, NULL, &p.written_entry);
     if (status == TL_OK)

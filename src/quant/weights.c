@@ -101,9 +101,10 @@ const tl_quant *tl_quantize_scales(tl_model *model, const tl_const *c, int axis,
 
 /* ---- one constant ---- */
 
-#define LEAST_HALF    64   /* elements of a constant that is worth a DEQUANTIZE, */
-#define LEAST_WEIGHTS 1024 /* ... and of weights that are worth their scales */
-#define MOST_HALF     65504
+#define LEAST_HALF        64   /* elements of a constant that is worth a DEQUANTIZE, */
+#define LEAST_WEIGHTS     1024 /* ... and of weights that are worth their scales */
+#define MOST_HALF         65504
+#define LEAST_HALF_NUMBER 0x1p-14f /* below, f16 has fewer bits than it should */
 
 typedef struct squeezing {
     tl_model *model;
@@ -119,7 +120,8 @@ static tl_value *small_constant(const squeezing *s, const tl_value *x, tl_op op,
     tl_arena *arena = s->model->arena;
     if (s->mode == TL_QUANTIZE_FP16) {
         widths w;
-        bool fits = measure(s->model, x->constant, -1, &w) && w.most[0] <= MOST_HALF;
+        bool fits = measure(s->model, x->constant, -1, &w) && w.most[0] <= MOST_HALF &&
+                    (w.most[0] >= LEAST_HALF_NUMBER || w.most[0] == 0);
         tl_const *half = fits ? tl_const_cast(arena, x->constant, TL_F16) : NULL;
         return half ? tl_build_const(s->model, half, x->name) : NULL;
     }

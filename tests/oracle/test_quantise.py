@@ -3,6 +3,7 @@ in our executor."""
 import numpy as np
 import pytest
 
+import builders
 import support
 
 HELD_OUT = support.DIGITS / "held_out.npz"
@@ -203,3 +204,74 @@ def test_mobilenet(mode, same, lost, tmp_path):
     labels = np.array([int(p.name[:3]) + 1 for p in PHOTOS[1::2]])
     assert (classes[0] == classes[1]).sum() >= same
     assert (classes[1] == labels).sum() >= (classes[0] == labels).sum() - lost
+
+
+# ---- numbers at the edge ----
+
+def edge_model(tmp_path, weights, bias):
+    """x[1,4] w + b, relu, and a second product: constant channels, zeros, huge and tiny numbers on the way."""
+    proto = builders.model([builders.node("Gemm", "x w b", "t"), builders.node("Relu", "t", "r"),
+                            builders.node("Gemm", "r v c", "y")],
+                           [builders.value("x", [1, 4])], [builders.value("y", [1, 3])],
+                           {"w": weights, "b": bias, "v": np.eye(4, 3, dtype=np.float32),
+                            "c": np.zeros(3, np.float32)})
+    return builders.save(proto, tmp_path / "edge.onnx")
+
+
+EDGES = {
+    "all weights zero": (np.zeros((4, 4)), np.zeros(4), 1),
+    "a zero channel with a bias": (np.diag([1, 1, 1, 0]), np.array([0, 0, 0, 5]), 1),
+    "a bias far beyond its products": (np.eye(4) * 1e-6, np.full(4, 1e6), 1e-6),
+    "tiny numbers": (np.eye(4), np.zeros(4), 1e-30),
+    "huge numbers": (np.eye(4), np.zeros(4), 1e30),
+    "tiny weights, huge numbers": (np.eye(4) * 1e-30, np.ones(4), 1e30),
+    "constant input": (np.eye(4), np.zeros(4), 0),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("mode", ["int8", "int8-only", "int16x8", "dynamic", "fp16"])
+def test_edges(edge, mode, tmp_path):
+    weights, bias, size = EDGES[edge]
+    model = edge_model(tmp_path, weights.astype(np.float32), bias.astype(np.float32))
+    x = (np.random.default_rng(1).uniform(-1, 1, (8, 1, 4)) * size).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    path = tmp_path / "quantised.tflite"
+    done = support.tolite("convert", model, "-o", path, "--quantize", mode, "--samples", tmp_path / "x.npz", status=None)
+    if mode == "int8-only" and done.returncode == 4:  # said, and no file
+        assert "cannot be integer" in done.stderr and not path.exists()
+        return
+    assert done.returncode == 0, done.stderr
+    support.tolite("run", model, "--in", tmp_path / "x.npz", "--samples-axis", "--out", tmp_path / "y.npz")
+    expected = next(iter(support.load(tmp_path / "y.npz").values())).reshape(8, 3)
+    for delegate in (True, False):
+        result = litert(path, x, delegate)
+        assert np.isfinite(result).all()
+        step = np.abs(expected).max() / 50 + 1e-37
+        assert np.abs(result - expected).max() <= step, (edge, mode, delegate, np.abs(result - expected).max(), step)
+
+
+# ---- networks ----
+
+NETWORKS = ["resnet18", "mobilenet_v3_small", "densenet", "vit_tiny", "bert_tiny", "unet", "gru_seq", "lstm_seq"]
+
+
+@pytest.mark.skipif(not MOBILENET.exists(), reason="the test networks are not beside this clone")
+@pytest.mark.parametrize("mode, least", [("fp16", 30), ("weights", 20), ("dynamic", 20), ("int8", 10), ("int16x8", 15)])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_networks(network, mode, least, tmp_path):
+    """Every file loads and runs with and without the delegate; our executor has the numbers of the plain kernels."""
+    folder = support.MODELS / network
+    path = convert(tmp_path, "--quantize", mode, "--samples", folder / "io.npz", model=folder / "model.onnx")
+    inputs, outputs = support.golden(folder / "io.npz")
+    support.tolite("run", path, "--in", folder / "io.npz", "--out", tmp_path / "y.npz")
+    mine = list(support.load(tmp_path / "y.npz").values())
+    runs = {d: support.LiteRT(path, delegate=d)(support.ordered(inputs, support.litert_names(path)[1] and list(inputs)))
+            for d in (True, False)}
+    for k, reference in enumerate(outputs):
+        size = max(1.0, np.abs(reference).max())
+        assert np.abs(runs[False][k] - mine[k]).max() <= (2e-2 if mode == "dynamic" else 1e-4) * size
+        for delegate, results in runs.items():
+            error = np.square(results[k] - reference).sum() + 1e-30
+            sqnr = 10 * np.log10(np.square(reference).sum() / error)
+            assert sqnr >= least, (delegate, k, sqnr)
