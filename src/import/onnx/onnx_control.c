@@ -180,6 +180,11 @@ static tl_value **build_branch(onnx_call *c, const onnx_graph *branch, const onn
 /* Types that the branches may differ in only by sizes. */
 static bool branches_agree(onnx_call *c, tl_value *const *a, tl_value *const *b)
 {
+    if (onnx_has_sequence(c->importer, a, c->n_out) ||
+        onnx_has_sequence(c->importer, b, c->n_out)) {
+        onnx_refuse_as(c, TL_U006, "a sequence from a branch, and which is taken is not known");
+        return false;
+    }
     for (size_t i = 0; i < c->n_out; i++) {
         if (onnx_rank(a[i]) == onnx_rank(b[i]))
             continue;

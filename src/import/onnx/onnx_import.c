@@ -190,6 +190,11 @@ static tl_status find_outputs(onnx_importer *imp, const tl_str *names, size_t n,
             return tl_fail(imp->cx, asked ? TL_O001 : TL_M003, &where,
                            "output %.*s is listed twice", TL_STR_ARG(names[i]));
         (void)tl_map_put(&seen, names[i], values[i]);
+        if (onnx_find_sequence(imp, values[i])) {
+            where = onnx_where(imp, "output", names[i]);
+            return tl_fail(imp->cx, TL_U004, &where,
+                           "a sequence or an optional value, expected a tensor");
+        }
         const onnx_value_info *info = tl_map_find(&declared, names[i]);
         if (info && !values[i]->poison)
             (void)check_output(imp, info, values[i]);
@@ -283,6 +288,7 @@ tl_status tl_onnx_import(tl_context *cx, tl_file *file, const tl_import_options 
     tl_map_init(&imp.functions, &scratch);
     tl_map_init(&imp.externals, &scratch);
     tl_map_init(&imp.params, &scratch);
+    tl_map_init(&imp.sequences, &scratch);
     tl_known_init(&imp.known, model, &scratch);
     tl_status status = import_file(&imp);
     tl_arena_release(&scratch);

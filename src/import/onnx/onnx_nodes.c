@@ -260,6 +260,25 @@ static void call_function(onnx_importer *imp, const onnx_node *node, const onnx_
 
 /* ---- nodes ---- */
 
+/* Sequences go to operators that know them; to others they would look like tensors. */
+static bool takes_operands(onnx_call *c)
+{
+    static const onnx_handler knowing[] = {
+        onnx_import_identity,           onnx_import_loop,
+        onnx_import_sequence_at,        onnx_import_sequence_insert,
+        onnx_import_sequence_erase,     onnx_import_sequence_length,
+        onnx_import_sequence_map,       onnx_import_concat_from_sequence,
+        onnx_import_optional,           onnx_import_optional_has_element,
+        onnx_import_sequence_construct, onnx_import_optional_get_element};
+    if (!onnx_has_sequence(c->importer, c->in, c->n_in))
+        return true;
+    for (size_t i = 0; i < TL_COUNT(knowing); i++)
+        if (c->row->import == knowing[i])
+            return true;
+    onnx_refuse(c, "a sequence or an optional value as operand, expected tensors");
+    return false;
+}
+
 static void call_row(onnx_importer *imp, const onnx_node *node, const onnx_row *row, tl_value **in,
                      size_t n_in, tl_value **out, size_t n_out)
 {
@@ -276,7 +295,7 @@ static void call_row(onnx_importer *imp, const onnx_node *node, const onnx_row *
                       .n_in = n_in,
                       .out = out,
                       .n_out = n_out};
-    if (onnx_has_inputs(&call) && !onnx_import_choices(&call))
+    if (onnx_has_inputs(&call) && takes_operands(&call) && !onnx_import_choices(&call))
         row->import(&call);
 }
 

@@ -34,7 +34,7 @@ typedef struct onnx_scope {
     bool sees_outer;
     tl_map names; /* onnx_name */
     tl_builder b;
-    onnx_captures captures; /* in the order of the graph's inputs that stand for them */
+    onnx_captures captures;        /* in the order of the graph's inputs that stand for them */
     const onnx_function *function; /* innermost, NULL: none */
     const onnx_binding *bindings;  /* of that function */
     size_t n_bindings;
@@ -56,6 +56,7 @@ struct onnx_importer {
     tl_map externals; /* location -> tl_file, kept by the model */
     tl_map params;    /* dim_param -> tl_dim */
     tl_known known;   /* values known at import */
+    tl_map sequences; /* of values that stand for one -> onnx_sequence */
     onnx_scope *scope;
     int depth;        /* of scopes */
     int n_deep;       /* bodies read below ONNX_DEEP: each level reads its own several times */
@@ -67,6 +68,21 @@ struct onnx_importer {
 #define ONNX_DEEP      4
 #define ONNX_MAX_DEEP  1000
 #define ONNX_MAX_NODES (1u << 22)
+
+/* ---- sequences and optional values: onnx_sequence.c ---- */
+
+/* A list whose length is known: its elements are values of the graphs around, and the value that stands for it
+ * is a constant that no operator on tensors can want. An optional value that holds nothing is marked so; one
+ * that holds something is that. */
+typedef struct onnx_sequence {
+    tl_value **v;
+    size_t n;
+    bool is_nothing; /* an empty optional value, no list */
+} onnx_sequence;
+
+/* What value stands for; NULL: it is a tensor. */
+const onnx_sequence *onnx_find_sequence(const onnx_importer *imp, const tl_value *value);
+bool onnx_has_sequence(const onnx_importer *imp, tl_value *const *v, size_t n);
 
 /* ---- scopes: onnx_scope.c ---- */
 
@@ -95,7 +111,8 @@ tl_where onnx_where(onnx_importer *imp, const char *kind, tl_str name);
 /* ---- tensors: onnx_tensor.c ---- */
 
 /* NULL when type or data are not usable (recorded at where). */
-const tl_const *onnx_read_tensor(onnx_importer *imp, const onnx_tensor *tensor, const tl_where *where);
+const tl_const *onnx_read_tensor(onnx_importer *imp, const onnx_tensor *tensor,
+                                 const tl_where *where);
 
 /* ---- the file as a whole: onnx_import.c ---- */
 
@@ -139,6 +156,7 @@ void onnx_unsupported(onnx_importer *imp, const onnx_node *node);
 
 /* attribute itself, or what it refers to; NULL when the call does not give it. */
 const onnx_attribute *onnx_resolve(const onnx_importer *imp, const onnx_attribute *attribute);
-const onnx_attribute *onnx_node_attr(const onnx_importer *imp, const onnx_node *node, const char *name);
+const onnx_attribute *onnx_node_attr(const onnx_importer *imp, const onnx_node *node,
+                                     const char *name);
 
 #endif
