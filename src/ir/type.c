@@ -72,6 +72,16 @@ bool tl_quant_same(const tl_quant *a, const tl_quant *b)
            memcmp(a->zero, b->zero, a->n * sizeof *a->zero) == 0;
 }
 
+bool tl_quant_zeros_fit(const tl_quant *quant, tl_dtype dtype)
+{
+    int64_t lo, hi;
+    tl_dtype_range(dtype, &lo, &hi);
+    for (size_t k = 0; k < quant->n; k++)
+        if (quant->zero[k] < lo || quant->zero[k] > hi)
+            return false;
+    return true;
+}
+
 uint64_t tl_quant_hash(const tl_quant *quant)
 {
     if (!quant)

@@ -35,6 +35,8 @@ bool tl_type_same(const tl_type *a, const tl_type *b);
 bool tl_quant_same(const tl_quant *a, const tl_quant *b); /* either may be NULL */
 uint64_t tl_quant_hash(const tl_quant *quant);
 const tl_quant *tl_quant_copy(tl_arena *arena, const tl_quant *quant); /* NULL on memory failure */
+/* Every zero point is a number of the type. */
+bool tl_quant_zeros_fit(const tl_quant *quant, tl_dtype dtype);
 /* {scale=0.5 zero=3}; zero is left out where it is 0, a list of equal zeros is written once */
 void tl_quant_print(const tl_quant *quant, tl_text *text);
 /* f32[n,3,2*h] ; f32[] for a scalar ; i8[4]{scale=0.5 zero=3} ; per axis: {axis=0 scale=[..] zero=[..]} */

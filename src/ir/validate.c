@@ -94,6 +94,8 @@ static const char *bad_quant(const tl_type *type)
         return "quantised without a scale";
     if (q->axis >= type->rank)
         return "quantised along an axis it does not have";
+    if (!tl_quant_zeros_fit(q, type->dtype))
+        return "zero point outside of its type";
     if (q->axis < 0)
         return q->n == 1 ? NULL : "several scales without an axis";
     if (q->block == 0 && (!tl_dim_is_const(type->dims[q->axis], &n) || n != (int64_t)q->n))

@@ -97,6 +97,8 @@ static void read_tensor(tfl_reader *r, tl_fb_table table, uint32_t index, tfl_te
         t->quant = NULL; /* ranges noted on float tensors mean nothing */
     if (t->quant && !quant_fits(t))
         t->refusal = "scales that do not fit its shape";
+    else if (t->quant && !tl_quant_zeros_fit(t->quant, t->dtype))
+        t->refusal = "a zero point outside of its type";
     if (!t->has_dtype)
         t->refusal = tl_arena_printf(&r->cx->arena, "type %s", tfl_type_text(r, t->code));
     else if (tl_fb_u8(fb, table, TL_TENSOR_IS_VARIABLE, 0))
