@@ -77,6 +77,28 @@ static void reads_what_it_wrote(void **state)
     tl_file_unref(file);
 }
 
+/* A check reads all of a member and keeps nothing. */
+static void checks_members(void **state)
+{
+    zip_fixture *f = *state;
+    size_t size;
+    const void *bytes = two_members(f, &size);
+    uint8_t *damaged = tl_arena_copy(&f->arena, bytes, size);
+    uint64_t offset;
+    tl_file *file;
+    tl_zip zip;
+    assert_int_equal(open_bytes(f, bytes, size, &file, &zip), TL_OK);
+    for (size_t i = 0; i < zip.n; i++)
+        assert_int_equal(tl_zip_check(f->cx, &zip, &zip.v[i]), TL_OK);
+    assert_int_equal(tl_zip_locate(f->cx, &zip, &zip.v[0], &offset), TL_OK);
+    tl_file_unref(file);
+    damaged[offset + 2] ^= 1;
+    assert_int_equal(open_bytes(f, damaged, size, &file, &zip), TL_OK);
+    assert_int_equal(tl_zip_check(f->cx, &zip, &zip.v[0]), TL_MALFORMED);
+    assert_int_equal(tl_zip_check(f->cx, &zip, &zip.v[1]), TL_OK);
+    tl_file_unref(file);
+}
+
 static void refuses_damage(void **state)
 {
     zip_fixture *f = *state;
@@ -184,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reads_what_it_wrote, zip_setup, zip_teardown),
+        cmocka_unit_test_setup_teardown(checks_members, zip_setup, zip_teardown),
         cmocka_unit_test_setup_teardown(refuses_damage, zip_setup, zip_teardown),
         cmocka_unit_test_setup_teardown(refuses_names_with_nul, zip_setup, zip_teardown),
         cmocka_unit_test_setup_teardown(inflates, zip_setup, zip_teardown),

@@ -1,10 +1,13 @@
 """Models of sizes that make careless programs slow or large. Small ones of every kind always run; those that take gigabytes
 or minutes run with TOLITE_BIG=1, and are skipped with a reason where disk or memory is short."""
+import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import onnx
@@ -162,6 +165,94 @@ def test_one_initialiser_of_2500_mb(folder):
     blocks = model_in_one_file(folder / "m.onnx", 25000)
     out = prove(folder, folder / "m.onnx", blocks, [True], 25000, 300 * MB)
     assert out.stat().st_size > 2.5 * GB
+
+
+# ---- the same as a program of PyTorch ----
+
+def tensor_meta(*sizes):
+    strides = [int(np.prod(sizes[i + 1:])) for i in range(len(sizes))]
+    return {"dtype": 7, "sizes": [{"as_int": s} for s in sizes], "strides": [{"as_int": s} for s in strides],
+            "storage_offset": {"as_int": 0}, "requires_grad": False, "device": {"type": "cpu"}, "layout": 7}
+
+
+def linear_program(n, side):
+    """What torch.export writes of n linear layers without bias, as JSON."""
+    def tensor(name):
+        return {"as_tensor": {"name": name}}
+
+    nodes = [{"target": "torch.ops.aten.linear.default", "outputs": [tensor(f"h{i + 1}")], "metadata": {},
+              "inputs": [{"name": "input", "arg": tensor(f"h{i}"), "kind": 1}, {"name": "weight", "arg": tensor(f"w{i}"), "kind": 1}]}
+             for i in range(n)]
+    values = {**{f"h{i}": tensor_meta(1, side) for i in range(n + 1)}, **{f"w{i}": tensor_meta(side, side) for i in range(n)}}
+    weights = [{"parameter": {"arg": {"name": f"w{i}"}, "parameter_name": f"weight{i}"}} for i in range(n)]
+    graph = {"inputs": [tensor(f"w{i}") for i in range(n)] + [tensor("h0")], "outputs": [tensor(f"h{n}")], "nodes": nodes,
+             "tensor_values": values, "sym_int_values": {}, "sym_bool_values": {}}
+    signature = {"input_specs": weights + [{"user_input": {"arg": tensor("h0")}}],
+                 "output_specs": [{"user_output": {"arg": tensor(f"h{n}")}}]}
+    return {"graph_module": {"graph": graph, "signature": signature, "module_call_graph": []}, "opset_version": {"aten": 10},
+            "range_constraints": {}, "schema_version": {"major": 8, "minor": 20}, "verifiers": ["TRAINING"], "torch_version": "2.14.1"}
+
+
+def torch_program(path, n, side):
+    """A .pt2 archive with raw weights, written by hand so that it is sparse: stored members, their sizes in the central
+    directory (64 bits where 32 are too few)."""
+    size, blocks = 4 * side * side, [corner(i) for i in range(n)]
+    config = {f"weight{i}": {"path_name": f"weight_{i}", "is_param": True, "use_pickle": False, "tensor_meta": tensor_meta(side, side)}
+              for i in range(n)}
+    texts = {"archive_format": b"pt2", "archive_version": b"0", "byteorder": b"little",
+             "models/model.json": json.dumps(linear_program(n, side)).encode(),
+             "data/weights/model_weights_config.json": json.dumps({"config": config}).encode(),
+             "data/constants/model_constants_config.json": b'{"config": {}}'}
+    members = [(name, len(data), data) for name, data in texts.items()]
+    members += [(f"data/weights/weight_{i}", size, blocks[i]) for i in range(n)]
+    central = b""
+    with open(path, "wb") as file:
+        for name, length, data in members:
+            name, header = f"m/{name}".encode(), file.tell()
+            crc = zlib.crc32(data) if isinstance(data, bytes) else 0
+            file.write(struct.pack("<IHHHHHIIIHH", 0x04034B50, 0, 0x0808, 0, 0, 0, 0, 0, 0, len(name), 0) + name)
+            start = file.tell()
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                write_corner(file, start, side, data)
+            file.seek(start + length)
+            wide = header > 0xFFFFFFFE
+            extra = struct.pack("<HHQ", 1, 8, header) if wide else b""
+            central += struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 0, 0, 0x0808, 0, 0, 0, crc, length, length, len(name), len(extra),
+                                   0, 0, 0, 0, 0xFFFFFFFF if wide else header) + name + extra
+        at = file.tell()
+        file.write(central)
+        end = file.tell()
+        file.write(struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, len(members), len(members), len(central), at))
+        file.write(struct.pack("<IIQI", 0x07064B50, 0, end, 1))
+        file.write(struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, len(members), len(members), len(central), min(at, 0xFFFFFFFF), 0))
+    return blocks
+
+
+def prove_program(folder, n, side, memory):
+    blocks, model = torch_program(folder / "m.pt2", n, side), folder / "m.pt2"
+    out = folder / "m.tflite"
+    figures = measure([support.PROGRAM, "convert", model, "-o", out])
+    say(f"convert {model.name}", figures, memory)
+    assert figures.anon <= memory
+    x = np.random.default_rng(9).normal(0, 1, (1, side)).astype(np.float32)
+    np.savez(folder / "x.npz", input_0=x)
+    for path in (out, model):
+        figures = measure([support.PROGRAM, "run", path, "--in", folder / "x.npz", "--out", folder / "y.npz"])
+        say(f"run {path.name}", figures)
+        support.assert_agree(list(support.load(folder / "y.npz").values()), [expected(x, blocks, [True] * n)], path.name)
+    return out
+
+
+def test_torch_program(folder):
+    prove_program(folder, 6, 512, 300 * MB)
+
+
+@pytest.mark.skipif(not BIG, reason="3 GB of weights: TOLITE_BIG=1")
+def test_torch_program_of_3_gb(folder):
+    need(folder, disk=4 * GB, memory=5 * GB)
+    assert prove_program(folder, 12, 8192, 300 * MB).stat().st_size > 3 * GB
 
 
 # ---- many nodes, many constants ----

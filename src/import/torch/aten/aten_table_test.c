@@ -44,6 +44,40 @@ static void test_signatures_are_read(void **state)
     }
 }
 
+static const aten_signature *signature_of(table_fixture *f, const char *name, const char *overload)
+{
+    bool in_place;
+    const aten_row *row = aten_find(tl_str_from(name), tl_str_from(overload), &in_place);
+    assert_non_null(row);
+    return aten_signature_of(&f->env, row);
+}
+
+/* Types, marks and defaults of parameters, as PyTorch spells them. */
+static void test_parameters(void **state)
+{
+    table_fixture *f = *state;
+    f->env.dims = tl_model_new(f->cx, &f->arena)->dims;
+    const aten_signature *s = signature_of(f, "max_pool2d", "");
+    assert_int_equal(s->n_params, 6);
+    assert_true(s->params[1].is_list && s->params[1].repeat == 2 && !s->params[1].has_default);
+    assert_true(s->params[2].has_default && s->params[2].absent.kind == ATEN_LIST);
+    assert_int_equal(s->params[2].absent.n, 0);
+    assert_true(tl_dim_is(s->params[4].absent.i, 1) || s->params[4].absent.kind == ATEN_LIST);
+    assert_true(s->params[5].type == PARAM_BOOL && !s->params[5].absent.b);
+    s = signature_of(f, "add", "Tensor");
+    assert_true(s->n_params == 3 && s->params[2].keyword_only && !s->params[1].keyword_only);
+    assert_true(tl_str_is(s->params[2].name, "alpha") && s->params[2].type == PARAM_SCALAR);
+    s = signature_of(f, "index", "Tensor");
+    assert_true(s->params[1].is_list && s->params[1].optional_items && !s->params[1].is_optional);
+    s = signature_of(f, "sum", "dim_IntList");
+    assert_true(s->params[1].is_optional && s->params[3].type == PARAM_DTYPE);
+    assert_true(s->params[3].has_default && s->params[3].absent.kind == ATEN_NONE);
+    s = signature_of(f, "split", "Tensor");
+    assert_true(s->n_results == 1 && s->list_result[0] && tl_str_is(s->overload, "Tensor"));
+    s = signature_of(f, "to", "dtype");
+    assert_int_equal(s->params[4].type, PARAM_IGNORED);
+}
+
 /* A row finds itself by name and overload: the table is sorted as the look-up takes it to be. */
 static void test_rows_are_found(void **state)
 {
@@ -84,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_signatures_are_read, table_setup, table_teardown),
+        cmocka_unit_test_setup_teardown(test_parameters, table_setup, table_teardown),
         cmocka_unit_test_setup_teardown(test_rows_are_found, table_setup, table_teardown),
         cmocka_unit_test_setup_teardown(test_mapped_attributes, table_setup, table_teardown),
     };
