@@ -275,9 +275,10 @@ tl_status api_quantize_options(tl_context *cx, const tl_convert_options *o, api_
                        "PATH... with real inputs, or --stats FILE...",
                        o->quantize);
     if (tl_quantize_is_static(out->mode) && o->verify > 0)
-        return tl_fail(cx, TL_O001, NULL,
-                       "--verify runs random inputs, which say nothing about a file with measured "
-                       "ranges, expected --golden IO.npz with real ones, or tolite diff afterwards");
+        return tl_fail(
+            cx, TL_O001, NULL,
+            "--verify runs random inputs, which say nothing about a file with measured "
+            "ranges, expected --golden IO.npz with real ones, or tolite diff afterwards");
     return io_option(cx, o->io, out);
 }
 
@@ -287,12 +288,14 @@ static tl_status lower_floats(tl_network *network, const tl_convert_options *o,
                               api_steps *steps, tl_model **out)
 {
     if (network->model->legal == TL_LEGAL_TFL && quantize) {
-        *out = tl_model_copy(network->model, arena);
-        return tl_context_status(network->cx);
+        if (!(*out = tl_model_copy(network->model, arena)))
+            return tl_context_status(network->cx);
+    } else {
+        TRY(run_passes(network, o, lower, NULL, arena, steps, out));
+        TRY(tl_lower(*out, lower));
+        TRY(tl_lower_fuse(*out, lower));
     }
-    TRY(run_passes(network, o, lower, NULL, arena, steps, out));
-    TRY(tl_lower(*out, lower));
-    return tl_lower_fuse(*out, lower);
+    return quantize ? tl_quantize_prepare(*out) : tl_context_status(network->cx);
 }
 
 tl_status api_lower_floats(tl_network *network, const tl_convert_options *convert, tl_arena *arena,

@@ -220,6 +220,8 @@ static const struct plain {
     double fixed; /* scale that the result must have; 0: any */
     bool half;    /* its range is [0, 1], else [-1, 1] */
     bool coarse;
+    bool poor;    /* much is lost: only where everything must be integer */
+    int64_t zero; /* of a fixed scale with another zero point */
 } plains[] = {
     {TL_OP_tfl_add, 2, check_sum, 0, false, false},
     {TL_OP_tfl_sub, 2, check_sum, 0, false, false},
@@ -244,6 +246,10 @@ static const struct plain {
     {TL_OP_tfl_softmax, 1, NULL, 1.0 / 256, true, true},
     {TL_OP_tfl_logistic, 1, NULL, 1.0 / 256, true, false},
     {TL_OP_tfl_tanh, 1, NULL, 1.0 / 128, false, false},
+    {TL_OP_tfl_l2_normalization, 1, NULL, 1.0 / 128, false, true, .poor = true},
+    {TL_OP_tfl_log_softmax, 1, NULL, 16.0 / 256, false, true, .poor = true, .zero = 127},
+    {TL_OP_tfl_sqrt, 1, NULL, 0, false, true, .poor = true},
+    {TL_OP_tfl_rsqrt, 1, NULL, 0, false, true, .poor = true},
 };
 
 static const struct plain *find_plain(tl_op op)
@@ -260,7 +266,8 @@ bool tl_fusing_find_kernel(tl_op op, tl_fusing_kernel *out)
     if (p)
         *out = (tl_fusing_kernel){.n_data = p->n_data,
                                   .fixed = p->fixed,
-                                  .zero = p->half ? -128 : 0,
+                                  .zero = p->half ? -128 : p->zero,
+                                  .poor = p->poor,
                                   .coarse = p->coarse,
                                   .kept = p->check == check_kept};
     return p;
@@ -287,11 +294,16 @@ static const char *plain_operands(const struct plain *p, const tl_node *node,
     return p->check ? p->check(&c) : NULL;
 }
 
+static int64_t fixed_zero(const struct plain *p)
+{
+    return p->half ? -128 : p->zero;
+}
+
 /* Whether the result has the one scale that the kernel gives. */
 static bool has_fixed_scale(const struct plain *p, const tl_tfl_quantize_attrs *to)
 {
     double scale = to->to == TL_I16 ? 0x1p-15 : p->fixed;
-    int64_t zero = to->to == TL_I8 && p->half ? -128 : 0;
+    int64_t zero = to->to == TL_I8 ? fixed_zero(p) : 0;
     return (double)to->quant->scale[0] == scale && tl_fusing_zero(to->quant, 0) == zero;
 }
 
@@ -309,6 +321,8 @@ static const char *integer_operands(tl_fusing *f, const tl_node *node,
         return "the target has no kernel for this type";
     if (!tl_fusing_is_per_tensor(to->quant))
         return "its result has more than one scale";
+    if (plain && plain->poor && !f->options->requantise)
+        return "there is no integer kernel";
     if (plain && plain->coarse && to->to == TL_I16)
         return "its kernel for 16 bits is off by more than a step";
     if (plain && plain->fixed > 0 && !has_fixed_scale(plain, to))

@@ -72,6 +72,7 @@ typedef struct tl_fusing_kernel {
     double fixed;   /* scale of a result of 8 bits; 0: any. 2^-15 with 16 bits */
     int64_t zero;   /* ... and its zero point */
     bool coarse;    /* the kernel for 16 bits is off by more than a step */
+    bool poor;      /* much is lost: only where everything must be integer */
     bool kept;      /* the result has the operand's scale */
 } tl_fusing_kernel;
 bool tl_fusing_find_kernel(tl_op op, tl_fusing_kernel *out);

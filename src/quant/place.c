@@ -127,7 +127,7 @@ static void place_constants(tl_plan *plan, tl_node *node)
         if (!tl_plan_reads(plan, node, i) || !x->constant)
             continue;
         const tl_quant *quant = kind == TL_PLAN_MOVER ? tl_plan_quant(plan, node->out[0]) : NULL;
-        if (!quant && tl_plan_bounds(plan, x->constant, &lo, &hi))
+        if (!quant && tl_plan_constant_range(plan, node, i, &lo, &hi))
             quant = tl_plan_quant_of(plan, lo, hi);
         tl_builder b = tl_builder_before(node);
         tl_const *c =

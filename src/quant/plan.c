@@ -154,7 +154,10 @@ static const char *check_node(tl_plan *plan, const tl_node *node, tl_plan_kind k
     if (!tl_fusing_allows(&plan->fusing, node->op, plan->dtype, &any))
         return wide ? "the target has no kernel for 16 bits"
                     : "the target has no kernel for 8 bits";
-    if (wide && kind == TL_PLAN_KERNEL && tl_fusing_find_kernel(node->op, &kernel) && kernel.coarse)
+    bool found = kind == TL_PLAN_KERNEL && tl_fusing_find_kernel(node->op, &kernel);
+    if (found && kernel.poor && plan->options->mode != TL_QUANTIZE_INT8_ONLY)
+        return "its integer kernel would lose too much";
+    if (wide && found && kernel.coarse)
         return "its kernel for 16 bits is off by more than a step";
     for (size_t i = 0; i < node->n_out && !why; i++)
         why = is_float(node->out[i]) ? check_known(plan, node->out[i]) : NULL;
@@ -380,29 +383,107 @@ const tl_quant *tl_plan_quant(tl_plan *plan, const tl_value *value)
 
 /* ---- scales that kernels need to be large enough ---- */
 
-static double scale_of(tl_plan *plan, const tl_value *x)
+static double size_of(double lo, double hi)
 {
-    double lo, hi, scale = 1;
-    int64_t zero;
+    return TL_MAX(-lo, hi);
+}
+
+/* Range of an operand, value or constant; false: not known. */
+static bool operand_range(tl_plan *plan, const tl_value *x, double *lo, double *hi)
+{
     const tl_planned *p = root_of(plan, x);
-    if (p && p->fixed)
-        return p->scale;
-    if (p) {
-        lo = p->lo;
-        hi = p->hi;
-    } else if (!x->constant || !tl_plan_bounds(plan, x->constant, &lo, &hi)) {
-        return 1;
+    if (!p)
+        return x->constant && tl_plan_bounds(plan, x->constant, lo, hi);
+    *lo = p->lo;
+    *hi = p->hi;
+    return p->known;
+}
+
+/* How large numbers of operand i of a sum may be: a mask needs no more than what brings the result to its end; 0: no
+ * mask. It is one when it is far larger than the result, and what it is added to is not. */
+static double mask_size(tl_plan *plan, const tl_node *node, size_t i)
+{
+    double lo[3], hi[3];
+    if ((node->op != TL_OP_tfl_add && node->op != TL_OP_tfl_sub) ||
+        !operand_range(plan, tl_in(node, i), &lo[0], &hi[0]) ||
+        !operand_range(plan, tl_in(node, 1 - i), &lo[1], &hi[1]) ||
+        !operand_range(plan, node->out[0], &lo[2], &hi[2]))
+        return 0;
+    double result = size_of(lo[2], hi[2]);
+    bool mask = size_of(lo[0], hi[0]) > 16 * result && size_of(lo[1], hi[1]) <= 4 * result;
+    return mask ? 2 * result : 0;
+}
+
+bool tl_plan_constant_range(tl_plan *plan, const tl_node *node, size_t i, double *lo, double *hi)
+{
+    if (!tl_plan_bounds(plan, tl_in(node, i)->constant, lo, hi))
+        return false;
+    double most = mask_size(plan, node, i);
+    if (most > 0) {
+        *lo = TL_MAX(*lo, -most);
+        *hi = TL_MIN(*hi, most);
     }
+    return true;
+}
+
+/* The range of a mask that sums alone read, so that it serves the widest of them. */
+static void limit_mask(tl_plan *plan, const tl_value *value)
+{
+    double most = 0;
+    tl_planned *p = root_of(plan, value);
+    for (const tl_use *use = value->uses; use && p; use = use->next) {
+        double size = mask_size(plan, use->user, (size_t)(use - use->user->in));
+        if (size <= 0)
+            return;
+        most = TL_MAX(most, size);
+    }
+    if (p && most > 0 && !p->fixed) {
+        p->lo = TL_MAX(p->lo, -most);
+        p->hi = TL_MIN(p->hi, most);
+    }
+}
+
+static void limit_masks(tl_plan *plan, const tl_graph *graph)
+{
+    for (size_t i = 0; i < graph->inputs.n; i++)
+        limit_mask(plan, graph->inputs.v[i]);
+    TL_EACH_NODE (node, graph) {
+        for (size_t i = 0; i < node->n_graphs; i++)
+            limit_masks(plan, node->graphs[i]);
+        for (size_t i = 0; i < node->n_out; i++)
+            if (is_float(node->out[i]))
+                limit_mask(plan, node->out[i]);
+    }
+}
+
+static double scale_of_range(const tl_plan *plan, double lo, double hi)
+{
+    double scale = 1;
+    int64_t zero;
     if (hi > lo)
         choose_scale(plan->dtype, lo, hi, &scale, &zero);
     return scale;
 }
 
+static double scale_of(tl_plan *plan, const tl_value *x)
+{
+    const tl_planned *p = root_of(plan, x);
+    return !p ? 1 : p->fixed ? p->scale : scale_of_range(plan, p->lo, p->hi);
+}
+
+static double operand_scale(tl_plan *plan, const tl_node *node, size_t i)
+{
+    double lo, hi;
+    if (!tl_in(node, i)->constant)
+        return scale_of(plan, tl_in(node, i));
+    return tl_plan_constant_range(plan, node, i, &lo, &hi) ? scale_of_range(plan, lo, hi) : 1;
+}
+
 /* The least scale of node's result that its kernel takes: see the checks of fuse_ops.c. */
 static double least_scale(tl_plan *plan, const tl_node *node)
 {
-    double a = scale_of(plan, tl_in(node, 0));
-    double b = node->n_in > 1 && is_float(tl_in(node, 1)) ? scale_of(plan, tl_in(node, 1)) : a;
+    double a = operand_scale(plan, node, 0);
+    double b = node->n_in > 1 && is_float(tl_in(node, 1)) ? operand_scale(plan, node, 1) : a;
     double most = 2 * TL_MAX(a, b);
     switch ((int)node->op) {
     case TL_OP_tfl_add:
@@ -519,6 +600,7 @@ tl_plan *tl_plan_make(tl_model *model, const tl_quantize_options *options,
             break;
     each_entry(plan, fix_graph);
     each_entry(plan, group_graph);
+    each_entry(plan, limit_masks);
     for (int i = 0; i < MOST_ROUNDS; i++)
         if (!any_entry(plan, lift_scales))
             break;

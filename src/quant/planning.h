@@ -49,6 +49,8 @@ bool tl_plan_reads(const tl_plan *plan, const tl_node *node, size_t i);
 const tl_quant *tl_plan_quant_of(tl_plan *plan, double lo, double hi);
 /* Bounds of a constant of floats; false when it has others than finite ones. */
 bool tl_plan_bounds(tl_plan *plan, const tl_const *c, double *lo, double *hi);
+/* The range in which operand i of node, a constant, is stored: the marks of a mask that is added saturate. */
+bool tl_plan_constant_range(tl_plan *plan, const tl_node *node, size_t i, double *lo, double *hi);
 /* Writes the plan. */
 tl_status tl_plan_place(tl_plan *plan);
 

@@ -34,6 +34,9 @@ static inline bool tl_quantize_is_static(tl_quantize_mode mode)
     return mode >= TL_QUANTIZE_INT8;
 }
 
+/* Before statistics and everything else, behind tl_lower_fuse: ops of floats alone as others that have integer
+ * kernels. x² = x x. */
+tl_status tl_quantize_prepare(tl_model *model);
 /* fp16, weights, dynamic: behind tl_lower_finish. bits: 8 or 4, of `weights`. stats, of the model before it: biases
  * are corrected; NULL: they are not. The kernels have no 4 bits for other profiles than litert: U007. */
 tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,

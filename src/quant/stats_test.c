@@ -41,7 +41,8 @@ static const tl_value_stats *of(fixture *f, const float *x, int64_t n)
     return tl_stats_find(stats, f->x);
 }
 
-static void range(fixture *f, const float *x, int64_t n, tl_range_method method, double *lo, double *hi)
+static void range(fixture *f, const float *x, int64_t n, tl_range_method method, double *lo,
+                  double *hi)
 {
     assert_true(tl_stats_range(of(f, x, n), method, 255, lo, hi));
 }
@@ -108,7 +109,8 @@ static void test_marks(void **state)
     float v[1000];
     begin(&f);
     for (int i = 0; i < 1000; i++)
-        v[i] = (float)(i % 100 - 50) / 10 - (i % 3 ? 0 : 10000); /* scores, a third of them masked */
+        v[i] =
+            (float)(i % 100 - 50) / 10 - (i % 3 ? 0 : 10000); /* scores, a third of them masked */
     assert_true(tl_stats_has_marks(of(&f, v, 1000)));
     range(&f, v, 1000, TL_RANGE_MIN_MAX, &lo, &hi);
     assert_true(lo > -30 && lo <= -12 && hi >= 4.9 && hi < 5.1);

@@ -253,3 +253,25 @@ tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,
     TRY(tl_context_status(model->cx));
     return tl_pass_dce(model);
 }
+
+static void square_as_product(tl_graph *graph)
+{
+    for (tl_node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        for (size_t i = 0; i < node->n_graphs; i++)
+            square_as_product(node->graphs[i]);
+        if (node->op != TL_OP_tfl_square || tl_type_of(node->out[0])->dtype != TL_F32)
+            continue;
+        tl_builder b = tl_builder_before(node);
+        tl_value *x = tl_in(node, 0);
+        tl_value_succeed(node->out[0], tl_build2(&b, TL_OP_tfl_mul, x, x, NULL), true);
+        tl_node_remove(node);
+    }
+}
+
+tl_status tl_quantize_prepare(tl_model *model)
+{
+    for (size_t i = 0; i < model->entries.n; i++)
+        square_as_product(model->entries.v[i].graph);
+    return tl_context_status(model->cx);
+}
