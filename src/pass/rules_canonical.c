@@ -110,6 +110,53 @@ static tl_value *build_zero_pad(tl_builder *b, const tl_match *m)
     return m->x[0];
 }
 
+/* No number, and no sum of products of numbers but for overflow: cannot be infinite. */
+static bool is_finite(const tl_match *m, const tl_value *v)
+{
+    double k;
+    for (int steps = 0; steps < 8 && v->def; steps++, v = v->def->in[0].value) {
+        switch (v->def->op) {
+        case TL_OP_matmul:
+        case TL_OP_conv:
+        case TL_OP_softmax:
+        case TL_OP_sigmoid:
+        case TL_OP_tanh:
+            return true;
+        case TL_OP_reshape:
+        case TL_OP_transpose:
+            continue;
+        case TL_OP_mul:
+        case TL_OP_div:
+            if (tl_match_number(m, v->def->in[1].value, &k) && k == k && k - k == 0)
+                continue;
+            return false;
+        default:
+            return false;
+        }
+    }
+    return false;
+}
+
+static tl_value *build_not_infinite(tl_builder *b, const tl_match *m)
+{
+    double k;
+    const tl_type *out = tl_type_of(m->root->out[0]);
+    if (!tl_match_number(m, m->x[1], &k) || (k != (double)INFINITY && k != -(double)INFINITY) ||
+        !is_finite(m, m->x[0]))
+        return NULL;
+    return tl_build_broadcast_to(b, tl_build_scalar(m->model, TL_BOOL, 0), out->dims, out->rank);
+}
+
+static tl_value *build_known_choice(tl_builder *b, const tl_match *m)
+{
+    double k;
+    (void)b;
+    if (!tl_match_number(m, m->x[0], &k))
+        return NULL;
+    tl_value *chosen = m->x[k != 0 ? 1 : 2];
+    return tl_same_type(chosen, m->root->out[0]) ? chosen : NULL;
+}
+
 /* ---- chains ---- */
 
 static tl_value *build_transposes(tl_builder *b, const tl_match *m)
@@ -288,6 +335,8 @@ static const tl_rule rules[] = {
     RULE(mul_broadcast,  EXACT, "mul(x, broadcast_to(y)) = mul(x, y)",  N(0, mul, V(0), NS(1, broadcast_to, V(1))), build_without_broadcast),
     RULE(sub_broadcast,  EXACT, "sub(x, broadcast_to(y)) = sub(x, y)",  N(0, sub, V(0), NS(1, broadcast_to, V(1))), build_without_broadcast),
     RULE(div_broadcast,  EXACT, "div(x, broadcast_to(y)) = div(x, y)",  N(0, div, V(0), NS(1, broadcast_to, V(1))), build_without_broadcast),
+    RULE(never_infinite, REASSOCIATES, "equal(x, k) = false, x = matmul ..", N(0, equal, V(0), K(1)), build_not_infinite),
+    RULE(known_choice,   EXACT, "where(k, x, y) = x or y",              N(0, where, K(0), V(1), V(2)), build_known_choice),
     RULE(mul_reciprocal, REASSOCIATES, "mul(x, reciprocal(y)) = div(x, y)", N(0, mul, V(0), N(1, reciprocal, V(1))), build_quotient),
     RULE(relu_clip,      EXACT, "relu(clip(x)) = clip(x)",              N(0, relu, NS(1, clip, V(0))), build_clamps),
     RULE(relu_relu,      EXACT, "relu(relu(x)) = relu(x)",              N(0, relu, NS(1, relu, V(0))), build_inner),

@@ -67,6 +67,25 @@ static tl_value *build_batches_viewed(tl_builder *b, const tl_match *m)
     return shaped_as_root(b, m, tl_build2(b, TL_OP_matmul, m->x[0], m->x[1], NULL));
 }
 
+static tl_value *build_number_viewed(tl_builder *b, const tl_match *m)
+{
+    if (tl_const_count(m->x[1]->constant) != 1 || m->root->in[0].value != m->node[1]->out[0] ||
+        tl_type_of(m->x[1])->rank > tl_type_of(m->x[0])->rank ||
+        !tl_same_type(m->node[1]->out[0], m->root->out[0]))
+        return NULL;
+    return shaped_as_root(b, m, tl_build2(b, m->root->op, m->x[0], m->x[1], NULL));
+}
+
+static tl_value *build_softmax_viewed(tl_builder *b, const tl_match *m)
+{
+    const tl_type *x = tl_type_of(m->x[0]), *out = tl_type_of(m->root->out[0]);
+    int64_t axis = tl_attrs_of(m->root, axis)->axis;
+    if (!keeps_last(m->node[1], 1) || (axis != -1 && axis != out->rank - 1))
+        return NULL;
+    tl_axis_attrs last = {x->rank - 1};
+    return shaped_as_root(b, m, tl_build1(b, TL_OP_softmax, m->x[0], &last));
+}
+
 /* ---- unit axes ---- */
 
 /* Those in front change nothing about how an operand broadcasts. */
@@ -97,6 +116,9 @@ static tl_value *build_units_first(tl_builder *b, const tl_match *m)
     const tl_type *x = tl_type_of(m->node[2]->out[0]), *turned = tl_type_of(m->node[1]->out[0]),
                   *out = tl_type_of(m->root->out[0]);
     tl_ints perm = tl_attrs_of(m->node[1], perm)->perm;
+    const tl_use *use = m->root->out[0]->uses;
+    if (out->rank < turned->rank && use && use->user->op == TL_OP_matmul)
+        return NULL; /* a batch, whose view goes behind the product */
     int from[TL_MAX_RANK], n = 0, new_perm[TL_MAX_RANK], i = 0;
     const tl_dim *dims[TL_MAX_RANK];
     for (int k = 0; k < out->rank; k++) { /* from[k]: axis of x, or -1: a new one */
@@ -463,12 +485,20 @@ static tl_value *build_turned(tl_builder *b, const tl_match *m)
 
 /* clang-format off */
 static const tl_rule rules[] = {
+    RULE(scaled_linear,   REASSOCIATES, "mul(y, k) = moved(matmul(x, w k)), y = moved(matmul(x, w))",
+         N(0, mul, V(0), K(1)), build_scaled_linear),
     RULE(rows_viewed,     EXACT, "matmul(reshape(x), w) = reshape(matmul(x, w))",
          N(0, matmul, NS(1, reshape, V(0)), K(1)), build_rows_viewed),
     RULE(bias_viewed,     EXACT, "add(reshape(matmul(x, w)), k) = reshape(add(matmul(x, w), k))",
          N(0, add, N(1, reshape, N(2, matmul, V(0), K(1))), K(2)), build_bias_viewed),
     RULE(batches_viewed,  EXACT, "matmul(reshape(x), reshape(y)) = reshape(matmul(x, y))",
          N(0, matmul, NS(1, reshape, V(0)), NS(2, reshape, V(1))), build_batches_viewed),
+    RULE(mul_viewed,      EXACT, "mul(reshape(x), k) = reshape(mul(x, k))",
+         N(0, mul, N(1, reshape, V(0)), K(1)), build_number_viewed),
+    RULE(div_viewed,      EXACT, "div(reshape(x), k) = reshape(div(x, k))",
+         N(0, div, N(1, reshape, V(0)), K(1)), build_number_viewed),
+    RULE(softmax_viewed,  EXACT, "softmax(reshape(x)) = reshape(softmax(x))",
+         N(0, softmax, N(1, reshape, V(0))), build_softmax_viewed),
     RULE(units_first,     EXACT, "reshape(transpose(reshape(x))) = transpose(reshape(x))",
          N(0, reshape, N(1, transpose, N(2, reshape, V(0)))), build_units_first),
     RULE(add_units,       EXACT, "add(x, reshape(y)) = add(x, y)", N(0, add, V(0), NS(1, reshape, V(1))), build_without_units),
@@ -477,8 +507,6 @@ static const tl_rule rules[] = {
     RULE(div_units,       EXACT, "div(x, reshape(y)) = div(x, y)", N(0, div, V(0), NS(1, reshape, V(1))), build_without_units),
     RULE(one_scale,       REASSOCIATES, "matmul(mul(x, k), mul(y, l)) = matmul(mul(x, k l), y)",
          N(0, matmul, N(1, mul, V(0), K(1)), N(2, mul, V(2), K(3))), build_one_scale),
-    RULE(scaled_linear,   REASSOCIATES, "mul(y, k) = moved(matmul(x, w k)), y = moved(matmul(x, w))",
-         N(0, mul, V(0), K(1)), build_scaled_linear),
     RULE(part_of_linear,  REASSOCIATES, "slice(y) = moved(matmul(x, slice(w))), y = moved(matmul(x, w))",
          N(0, slice, V(0)), build_part_of_linear),
     RULE(slice_viewed,    EXACT, "slice(reshape(x)) = reshape(slice(x))",

@@ -1,0 +1,134 @@
+"""One network is one file, whoever exported it: TorchScript, .pt2 and ONNX of a network give files whose numbers
+of ops differ by at most max(2, 5 %), and which agree with each other.
+
+`python tests/oracle/test_parity.py [NETWORK ...]` prints the table."""
+import collections
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+import support  # noqa: E402
+from test_script import input_options  # noqa: E402
+
+FORMATS = ("model.onnx", "model.dynamo.onnx", "model.pt2", "model.core.pt2", "model.ts.pt", "model.script.pt")
+
+# Networks that are outside, each with the reason. The list is to shrink: a network that is inside fails, too.
+OUTSIDE = {
+    "activations_net": ".core.pt2 holds decompositions of celu, elu, selu and mish, exact in pieces that TFLite has not",
+    "fasterrcnn_mobilenet_v3_large_320_fpn": "the trace computes sizes of pictures at run time that the script knows",
+    "index_put_net": "each exporter writes index_put as other gathers and scatters; ONNX computes indices at run time",
+    "int_math": "dynamo writes remainders and roundings of integers through floats",
+    "lstm_state": ".core.pt2 unrolls the steps with views of the state before each concat",
+    "lstm_stream": ".ts.pt slices gates from a layer over windows that overlap; ONNX holds no state at all",
+    "nonzero_net": "PyTorch's nonzero is sliced to its known number; ONNX gathers with what it found",
+    "reductions_net": "ONNX writes var, any and all as sums and means",
+    "resize_more": "dynamo writes adaptive pooling and bicubic sizes as slices and gathers",
+    "resize_zoo": "dynamo writes one bilinear resize as gathers",
+    "shapes_net": "ONNX writes one_hot and repeat from ranges and comparisons",
+    "stft_net": "ONNX's STFT is one op, PyTorch's is built of its windows",
+    "views_inplace": "ONNX writes assignments to views as scatters, PyTorch as copies of slices",
+    "while_net": "ONNX carries the condition of its loop in other pieces",
+}
+
+
+def files(name):
+    return [p for f in FORMATS if (p := support.MODELS / name / f).exists()]
+
+
+def recording(source):
+    """Inputs and outputs of the first call."""
+    steps = source.parent / "io.steps.npz"
+    if steps.exists():
+        inputs, outputs = support.golden(steps)
+        return {k: v[0] for k, v in inputs.items()}, [v[0] for v in outputs]
+    return support.golden(source.parent / "io.npz")
+
+
+def convert(source, out):
+    """{op: count} of the file, or None where this format cannot be converted (other tests say why)."""
+    options = []
+    if ".script" in source.name:
+        options = input_options(source, recording(source)[0])
+    done = support.tolite("convert", source, "-o", out, *options, status=None)
+    if done.returncode:
+        return None
+    listed = json.loads(support.tolite("inspect", out, "--json").stdout)
+    return {row["op"]: row["count"] for row in listed["ops"]}
+
+
+def counted(name, folder):
+    """{format: {op: count}}"""
+    found = {p.name: convert(p, folder / f"{p.name}.tflite") for p in files(name)}
+    return {k: ops for k, ops in found.items() if ops}
+
+
+def run(name, file, folder):
+    path = folder / f"{file}.tflite"
+    inputs = recording(support.MODELS / name / file)[0]
+    runner, names = support.LiteRT(path), support.litert_names(path)[0]
+    arrays = support.ordered(inputs, names[:len(inputs)])
+    state = [np.zeros(d["shape"], d["dtype"]) for d in runner.inputs[len(arrays):]]
+    return runner(arrays + state)
+
+
+def bound(name):
+    """Each agrees with the recording (test_networks, test_pt2, test_script), so twice that bound holds between two."""
+    rules = [support.rule_of(name, f) for f in FORMATS]
+    widest = max((r.get("relative", 1e-4) for r in rules))
+    return {"relative": 2 * widest, "cosine": min(r.get("cosine", 0.99999) for r in rules)}
+
+
+def is_inside(counts):
+    totals = [sum(ops.values()) for ops in counts.values()]
+    return max(totals) - min(totals) <= max(2, 0.05 * min(totals))
+
+
+def differences(counts):
+    """A line per format: how it differs from the one with the fewest ops."""
+    least = min(counts, key=lambda f: sum(counts[f].values()))
+    for f, ops in counts.items():
+        less = collections.Counter(ops)
+        less.subtract(counts[least])
+        yield f"{f}: {sum(ops.values())} " + " ".join(f"{k}{n:+d}" for k, n in sorted(less.items()) if n)
+
+
+def cases():
+    names = [n for n in support.networks() if len(files(n)) > 1]
+    yield from names or [pytest.param(None, marks=pytest.mark.skip(reason="the test networks are not beside this clone"))]
+
+
+@pytest.mark.parametrize("name", list(cases()))
+def test_formats_give_one_file(name, tmp_path):
+    counts = counted(name, tmp_path)
+    if len(counts) < 2:
+        pytest.skip("one format is converted")
+    inside, said = is_inside(counts), "\n".join(differences(counts))
+    assert inside or name in OUTSIDE, f"numbers of ops differ:\n{said}"
+    assert not inside or name not in OUTSIDE, f"inside now, to be taken off the list:\n{said}"
+    # an exporter that changed the meaning has a recording of its own
+    results = {f: run(name, f, tmp_path) for f in counts if not (support.MODELS / name / f"io.{f}.npz").exists()}
+    first = next(iter(results))
+    for f in results:
+        support.assert_agree(results[f], results[first], f"{f} and {first}", **bound(name))
+
+
+def main():
+    import tempfile
+    outside = total = 0
+    for name in sys.argv[1:] or list(support.networks()):
+        with tempfile.TemporaryDirectory() as folder:
+            counts = counted(name, pathlib.Path(folder))
+        if len(counts) > 1:
+            inside = is_inside(counts)
+            outside, total = outside + (not inside), total + 1
+            print(f"{'  ' if inside else '! '}{name}", *differences(counts), sep="\n      ")
+    print(f"{outside} of {total} networks outside")
+
+
+if __name__ == "__main__":
+    main()
