@@ -1,5 +1,5 @@
 /* The plan of static quantisation: which nodes are integer ops, and with what scale each float value is stored.
- * plan.c makes it, place.c writes it into the graph as quantize and dequantize, which the fusion then turns into
+ * plan.c and scales.c make it, place.c writes it into the graph as quantize and dequantize, which the fusion then turns into
  * integer ops. */
 #ifndef TL_QUANT_PLANNING_H
 #define TL_QUANT_PLANNING_H
@@ -51,6 +51,28 @@ const tl_quant *tl_plan_quant_of(tl_plan *plan, double lo, double hi);
 bool tl_plan_bounds(tl_plan *plan, const tl_const *c, double *lo, double *hi);
 /* The range in which operand i of node, a constant, is stored: the marks of a mask that is added saturate. */
 bool tl_plan_constant_range(tl_plan *plan, const tl_node *node, size_t i, double *lo, double *hi);
+
+/* ---- shared by plan.c and scales.c ---- */
+
+#define TL_PLAN_ROUNDS 100 /* a change goes along a chain of nodes, one a round at worst */
+
+/* Groups, their ranges, and what kernels demand of these: behind the choice of nodes. */
+void tl_plan_scales(tl_plan *plan);
+/* The root of value's group; NULL: it is no value of floats that the lowered model had. */
+tl_planned *tl_plan_root(const tl_plan *plan, const tl_value *value);
+tl_plan_kind tl_plan_kind_of(const tl_plan *plan, const tl_node *node);
+/* Whether operand i is data of an op of this kind. */
+bool tl_plan_is_data(const tl_node *node, tl_plan_kind kind, size_t i);
+static inline bool tl_plan_is_float(const tl_value *x)
+{
+    return x && tl_type_of(x)->dtype == TL_F32;
+}
+void tl_plan_each(tl_plan *plan, void (*visit)(tl_plan *plan, const tl_graph *graph));
+/* Whether visit was true for some entry; all are visited. */
+bool tl_plan_any(tl_plan *plan, bool (*visit)(tl_plan *plan, const tl_graph *graph));
+
+/* ---- placing ---- */
+
 /* Writes the plan. */
 tl_status tl_plan_place(tl_plan *plan);
 
