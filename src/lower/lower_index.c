@@ -3,12 +3,19 @@
 #include "lower/lowerer.h"
 
 /* i, or i + n where it is negative, which is i mod n for every index that is one; n broadcasts to i. An index
- * that is none (the sources leave open what happens) is not told from one. */
+ * that is none (the sources leave open what happens) is not told from one. The kernel refuses n = 0 even where
+ * there is no index. */
 static tl_value *from_start(tl_lowerer *lw, tl_value *i, tl_value *n)
 {
     if (i->poison || i->fact.range.lo >= 0)
         return i;
-    return tl_build2(&lw->b, i->fact.range.hi < 0 ? TL_OP_add : TL_OP_mod, i, n, NULL);
+    if (i->fact.range.hi >= 0 && n->fact.range.lo > 0)
+        return tl_build2(&lw->b, TL_OP_mod, i, n, NULL);
+    tl_value *from_end = tl_build2(&lw->b, TL_OP_add, i, n, NULL);
+    if (i->fact.range.hi < 0)
+        return from_end;
+    tl_value *negative = tl_build2(&lw->b, TL_OP_less, i, tl_lower_int(lw, 0), NULL);
+    return tl_build3(&lw->b, TL_OP_where, negative, from_end, i, NULL);
 }
 
 /* A constant's indices from the start; element k counts along an axis of size n[k % n_axes]. NULL

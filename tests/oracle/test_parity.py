@@ -33,6 +33,7 @@ OUTSIDE = {
     "stft_net": "ONNX's STFT is one op, PyTorch's is built of its windows",
     "views_inplace": "ONNX writes assignments to views as scatters, PyTorch as copies of slices",
     "while_net": "ONNX carries the condition of its loop in other pieces",
+    "yolo_nms": "ONNX gathers from the end of lists of boxes that may be empty, PyTorch from their beginning",
 }
 
 
