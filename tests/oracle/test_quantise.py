@@ -275,3 +275,16 @@ def test_networks(network, mode, least, tmp_path):
             error = np.square(results[k] - reference).sum() + 1e-30
             sqnr = 10 * np.log10(np.square(reference).sum() / error)
             assert sqnr >= least, (delegate, k, sqnr)
+
+
+@pytest.mark.skipif(not MOBILENET.exists(), reason="the test networks are not beside this clone")
+def test_sequences_of_a_model_with_state(tmp_path):
+    """Successive calls in one file: the state that calibration carries is that of the calls."""
+    folder = support.MODELS / "lstm_stream"
+    path = convert(tmp_path, "--quantize", "int8", "--samples", folder / "io.steps.npz", "--steps",
+                   model=folder / "model.pt2")
+    support.tolite("run", path, "--in", folder / "io.steps.npz", "--steps", "--out", tmp_path / "y.npz")
+    result = next(iter(support.load(tmp_path / "y.npz").values()))
+    reference = support.golden(folder / "io.steps.npz")[1][0]
+    error = np.square(result.reshape(reference.shape) - reference).sum()
+    assert 10 * np.log10(np.square(reference).sum() / error) > 25
