@@ -289,9 +289,41 @@ static void insane_parameters_are_refused(void **state)
     RUN_CASES(cases);
 }
 
+/* Floats times weights of 8 bits. Symmetric: 127/128 has scale 1/128, so 0.3 is 38/128. Asymmetric: [-64, 191] / 256 has
+ * scale 1/256, so 0.1 is 26/256. */
+static void test_hybrid(void **state)
+{
+    const kernel_case cases[] = {
+        {TL_OP_tfl_fully_connected,
+         NULL,
+         {"f32[2,2] 0.9921875 0.3 0 0", "i8[1,2]{0.5 0} 2 4", "f32[1] 0.5"},
+         {"f32[2,1] 2.0859375 0.5"}},
+        {TL_OP_tfl_fully_connected,
+         A(tfl_fully_connected, .asymmetric_quantize_inputs = true),
+         {"f32[1,3] -0.25 0.74609375 0.1", "i8[2,3]{0: 0.5 0, 1 0} 2 2 4 1 0 0", "f32[2] 0 1"},
+         {"f32[1,2] 0.69921875 0.75"}},
+        {TL_OP_tfl_conv_2d,
+         A(tfl_conv, .stride_w = 1, .stride_h = 1, .dilation_w = 1, .dilation_h = 1,
+           .activation = TL_tfl_activation_relu),
+         {"f32[1,1,3,1] -0.25 0.74609375 0.1", "i8[2,1,1,1]{0: 0.5 0, 1 0} 2 -1", "f32[2] 0 0"},
+         {"f32[1,1,3,2] 0 0.25 0.74609375 0 0.1015625 0"}},
+        {TL_OP_tfl_depthwise_conv_2d,
+         NULL,
+         {"f32[1,1,1,2] -0.25 0.74609375", "i8[1,1,1,2]{3: 1 0, 2 0} 4 1", "f32[2] 0 0"},
+         {"f32[1,1,1,2] -1 1.4921875"}},
+        {TL_OP_tfl_fully_connected,
+         NULL,
+         {"f32[1,2] 1 1", "i8[1,2]{1: 0.5 0, 1 0} 2 4", "f32[1] 0"},
+         {"!the weights do not have one scale per result channel"}},
+    };
+    (void)state;
+    RUN_CASES(cases);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hybrid),
         cmocka_unit_test(roundings_differ),
         cmocka_unit_test(products_match),
         cmocka_unit_test(sums_and_products_of_elements_match),
