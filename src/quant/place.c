@@ -35,6 +35,11 @@ static void place_value(tl_plan *plan, tl_value *value)
     tl_builder b = behind(value);
     tl_tfl_quantize_attrs to = {plan->dtype, quant};
     tl_value *q = tl_build1(&b, TL_OP_tfl_quantize, value, &to);
+    if (value->mark && value->def) { /* so that diff finds it */
+        tl_mark mark = *value->mark;
+        mark.exact = false;
+        tl_value_set_mark(q, &mark);
+    }
     tl_value *x = tl_build1(&b, TL_OP_tfl_dequantize, q, NULL);
     for (tl_use *use = value->uses, *next; use; use = next) {
         next = use->next;
