@@ -305,6 +305,22 @@ static tl_status convert_to_memory(work *w, tl_network *network)
     return TL_OK;
 }
 
+/* What the model keeps as variables of the file, then as inputs and outputs. */
+static tl_status convert_state(work *w, tl_network *network)
+{
+    tl_convert_options options;
+    tl_convert_options_init(&options);
+    options.verify = 1;
+    for (int i = 0; i < 2; i++) {
+        const void *data;
+        size_t size;
+        options.show_state = i == 1;
+        TRY(tl_convert_memory(network, &options, &data, &size, NULL));
+        digest(w, data, size);
+    }
+    return TL_OK;
+}
+
 /* Pictures in, an archive out and in again. */
 static tl_status classify(work *w, tl_network *network)
 {
@@ -353,6 +369,7 @@ static const job jobs[] = {
     {"print lists and texts", PROGRAMS "Lists.pt", print_stages, false, "x=f32:2,3"},
     {"print branches", PROGRAMS "Picked.pt", print_stages, false, "x=f32:n,3"},
     {"print state", PROGRAMS "History.pt", print_stages, false, "x=f32:4"},
+    {"convert state", PROGRAMS "History.pt", convert_state, false, "x=f32:4"},
     {"print a state set by the program", PROGRAMS "SetState.pt", print_stages, false, "x=f32:3,4"},
     {"print a loop", PROGRAMS "EarlyReturn.pt", print_stages, false, "x=f32:5,3"},
 };
