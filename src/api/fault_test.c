@@ -321,6 +321,35 @@ static tl_status convert_state(work *w, tl_network *network)
     return TL_OK;
 }
 
+/* Statistics to a file and back, then integers alone. */
+static tl_status quantise(work *w, tl_network *network)
+{
+    tl_convert_options options;
+    tl_statistics *statistics = NULL, *again = NULL;
+    tl_convert_options_init(&options);
+    options.quantize = "int8-only";
+    const void *data;
+    size_t size;
+    tl_status status = tl_statistics_new(network, &options, &statistics);
+    if (status == TL_OK)
+        status = tl_statistics_observe_random(statistics, 1, 1);
+    if (status == TL_OK)
+        status = tl_statistics_write(statistics, "out.stats");
+    if (status == TL_OK)
+        status = tl_statistics_new(network, &options, &again);
+    if (status == TL_OK)
+        status = tl_statistics_read(again, "out.stats");
+    options.statistics = again;
+    if (status == TL_OK)
+        status = tl_convert_memory(network, &options, &data, &size, NULL);
+    if (status == TL_OK)
+        digest(w, data, size);
+    tl_statistics_free(statistics);
+    tl_statistics_free(again);
+    unlink("out.stats");
+    return status;
+}
+
 /* Pictures in, an archive out and in again. */
 static tl_status classify(work *w, tl_network *network)
 {
@@ -354,6 +383,7 @@ static const job jobs[] = {
     {"convert digits", DIGITS "digits.onnx", convert_to_file, true},
     {"print digits", DIGITS "digits.onnx", print_stages, false},
     {"diff digits", DIGITS "digits.onnx", diff_random, false},
+    {"quantise", DIGITS "digits.onnx", quantise, false},
     {"classify", DIGITS "digits.onnx", classify, false},
     {"run a file", "digits.tflite", run_random, false},
     {"print a file", "conv.tflite", print_file, false},

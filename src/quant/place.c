@@ -112,7 +112,7 @@ static void place_weights(tl_plan *plan, tl_node *node)
         return;
     tl_value *floats = as_floats(plan, &b, c, quant, w->name);
     /* x is the value with statistics, quantised */
-    if (x->def)
+    if (x->def && floats->def)
         tl_quantize_correct(node, tl_stats_find(plan->options->stats, tl_in(x->def, 0)),
                             tl_in(floats->def, 0));
     tl_node_set_input(node, p.w, floats);
