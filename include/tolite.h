@@ -94,6 +94,9 @@ typedef struct tl_open_options {
     size_t n_starts;
     const char *program; /* which one of a file that holds several: a model of a .pt2 archive, a method of TorchScript;
                             NULL: the only one, forward */
+    bool flex;   /* TensorFlow's operator (Flex...) where no builtins compute the source's: the file then needs an
+                    interpreter with the Flex library */
+    bool custom; /* an unknown operator stays, as a custom operator of its name; whoever runs the file registers it */
 } tl_open_options;
 
 void tl_open_options_init(tl_open_options *options);

@@ -58,6 +58,8 @@ typedef struct node_walk {
     tl_json *json;
     tl_arena *arena;
     size_t *counts; /* per op */
+    tl_map customs; /* name -> size_t: how often */
+    TL_VEC(tl_str) names;
 } node_walk;
 
 static void walk_graph(node_walk *walk, const tl_graph *graph)
@@ -80,6 +82,38 @@ static void count_op(node_walk *walk, const tl_node *node)
 {
     if (node->op != TL_OP_ret)
         walk->counts[node->op]++;
+}
+
+static void count_custom(node_walk *walk, const tl_node *node)
+{
+    if (tl_op_get(node->op)->attrs != TL_ATTRS_custom)
+        return;
+    tl_str name = tl_attrs_of(node, custom)->code;
+    size_t *count = tl_map_find(&walk->customs, name);
+    if (!count) {
+        count = TL_NEW(walk->arena, size_t);
+        if (!count || !tl_map_put(&walk->customs, name, count) ||
+            !tl_vec_push(walk->arena, &walk->names, name))
+            return;
+    }
+    ++*count;
+}
+
+/* Operators that are no builtins, in the order of the model. */
+static void list_customs(node_walk *walk, const tl_model *model)
+{
+    walk->visit = count_custom;
+    tl_map_init(&walk->customs, walk->arena);
+    walk_model(walk, model);
+    tl_json_open(walk->json, "custom_ops", '[');
+    for (size_t i = 0; i < walk->names.n; i++) {
+        const size_t *count = tl_map_find(&walk->customs, walk->names.v[i]);
+        tl_json_open(walk->json, NULL, '{');
+        tl_json_str(walk->json, "op", walk->names.v[i]);
+        tl_json_int(walk->json, "count", (int64_t)*count);
+        tl_json_close(walk->json, '}');
+    }
+    tl_json_close(walk->json, ']');
 }
 
 static int64_t type_bytes(const tl_type *type)
@@ -232,6 +266,7 @@ void api_json_model(tl_json *json, tl_arena *arena, const tl_model *model)
             tl_json_close(json, '}');
         }
     tl_json_close(json, ']');
+    list_customs(&walk, model);
     walk.visit = list_transpose;
     tl_json_open(json, "transposes", '[');
     walk_model(&walk, model);

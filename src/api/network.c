@@ -81,6 +81,8 @@ tl_status api_import_options(tl_context *cx, tl_arena *arena, const tl_open_opti
     out->n_starts = options->n_starts;
     if (options->program)
         out->program = tl_str_copy(arena, tl_str_from(options->program));
+    out->flex = options->flex;
+    out->custom = options->custom;
     return TL_OK;
 }
 

@@ -62,6 +62,39 @@ bool tl_str_split(tl_str *rest, char sep, tl_str *part)
     return true;
 }
 
+/* ---- hexadecimal ---- */
+
+static int digit_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+tl_str tl_str_to_hex(tl_arena *arena, tl_str bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *p = TL_NEW_ARRAY(arena, char, 2 * bytes.n + 1);
+    if (!p)
+        return TL_STR("");
+    for (size_t i = 0; i < bytes.n; i++) {
+        p[2 * i] = digits[(unsigned char)bytes.p[i] >> 4];
+        p[2 * i + 1] = digits[(unsigned char)bytes.p[i] & 15];
+    }
+    return (tl_str){p, 2 * bytes.n};
+}
+
+bool tl_str_from_hex(tl_arena *arena, tl_str digits, tl_str *bytes)
+{
+    char *p = TL_NEW_ARRAY(arena, char, digits.n / 2 + 1);
+    *bytes = (tl_str){p, p ? digits.n / 2 : 0};
+    for (size_t i = 0; i < bytes->n; i++) {
+        int high = digit_value(digits.p[2 * i]), low = digit_value(digits.p[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        p[i] = (char)(high << 4 | low);
+    }
+    return digits.n % 2 == 0;
+}
+
 uint64_t tl_str_hash(tl_str s)
 {
     return tl_hash_bytes(s.p, s.n, 0);

@@ -22,6 +22,9 @@ bool tl_str_starts(tl_str s, const char *prefix);
 bool tl_str_ends(tl_str s, const char *suffix);
 /* First part of *rest up to sep; *rest moves behind it. False when *rest was exhausted. */
 bool tl_str_split(tl_str *rest, char sep, tl_str *part);
+/* Bytes as hexadecimal digits, and back: false for an odd number of them or other characters. */
+tl_str tl_str_to_hex(tl_arena *arena, tl_str bytes);
+bool tl_str_from_hex(tl_arena *arena, tl_str digits, tl_str *bytes);
 uint64_t tl_str_hash(tl_str s);
 bool tl_str_is_utf8(tl_str s);
 /* Whole of s as a number; false when it is not one or does not fit. Decimal, no locale. */

@@ -54,6 +54,18 @@ static void split_gives_every_part(void **state)
     assert_false(tl_str_split(&rest, ',', &part));
 }
 
+static void hexadecimal_comes_back(void **state)
+{
+    (void)state;
+    tl_str bytes, digits = tl_str_to_hex(&arena, (tl_str){"\0\x7f\xff", 3});
+    assert_true(tl_str_is(digits, "007fff"));
+    assert_true(tl_str_from_hex(&arena, digits, &bytes));
+    assert_true(tl_str_equal(bytes, (tl_str){"\0\x7f\xff", 3}));
+    assert_true(tl_str_from_hex(&arena, TL_STR(""), &bytes) && bytes.n == 0);
+    assert_false(tl_str_from_hex(&arena, TL_STR("0"), &bytes));
+    assert_false(tl_str_from_hex(&arena, TL_STR("0g"), &bytes));
+}
+
 static void text_grows(void **state)
 {
     (void)state;
@@ -126,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_compare),
         cmocka_unit_test(split_gives_every_part),
+        cmocka_unit_test(hexadecimal_comes_back),
         cmocka_unit_test(text_grows),
         cmocka_unit_test(json_escapes),
         cmocka_unit_test(every_failing_allocation_is_survived),

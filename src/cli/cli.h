@@ -79,6 +79,8 @@ const char *cli_stage(const cli *c);
 void cli_show_frames(const cli *c, const json_value *origin, const char *indent);
 tl_status cli_write_text(const char *path, const char *text);
 /* 12345678 -> "12.3 MB"; text has room for 32. */
+/* Lines that name what a model needs beyond builtins; none when it needs nothing. */
+void cli_show_customs(cli *c, const json_value *model);
 const char *cli_bytes(double bytes, char *text);
 /* The most memory that the program has had. */
 double cli_peak_bytes(void);

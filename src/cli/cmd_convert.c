@@ -99,10 +99,12 @@ static void show_report(cli *c, const char *text, const char *out)
         return;
     char size[32];
     show_entries(c, report);
-    cli_say(c, "%s: %s, %.0f ops, builtins only, runs on TensorFlow Lite ≥ %s%s\n", out,
+    cli_say(c, "%s: %s, %.0f ops, %s, runs on TensorFlow Lite ≥ %s%s\n", out,
             cli_bytes(json_number(report, "bytes"), size), json_number(report, "n_ops"),
+            json_get(report, "custom_ops")->n ? "not builtins only" : "builtins only",
             json_text(report, "min_runtime"),
             cli_has(c, OPT_dry_run) ? " (dry run, nothing written)" : "");
+    cli_show_customs(c, report);
     show_transposes(c, report, out);
     show_proof(c, report, "verify", "the source run by tolite itself");
     show_proof(c, report, "golden", "recorded outputs");

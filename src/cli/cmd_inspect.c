@@ -33,6 +33,8 @@ static void show_ops(const json_value *d)
     puts("ops");
     JSON_EACH(op, json_get(d, "ops"))
     printf("  %5.0f %s\n", json_number(op, "count"), json_text(op, "op"));
+    JSON_EACH(op, json_get(d, "custom_ops"))
+    printf("        of another runtime: %s, %.0f\n", json_text(op, "op"), json_number(op, "count"));
 }
 
 static void show_transpose_list(cli *c, const json_value *d)

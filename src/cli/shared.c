@@ -14,6 +14,8 @@ void cli_open_options(cli *c, tl_open_options *options)
     options->n_outputs = c->args.options[OPT_output].n;
     options->starts = c->args.options[OPT_start].v;
     options->n_starts = c->args.options[OPT_start].n;
+    options->flex = cli_has(c, OPT_flex);
+    options->custom = cli_has(c, OPT_custom);
     options->program = cli_value(c, OPT_program);
 }
 
@@ -211,4 +213,26 @@ void cli_json_string(const char *s)
         else
             putchar(*s);
     putchar('"');
+}
+
+static void name_customs(cli *c, const json_value *list, bool flex, const char *head)
+{
+    bool any = false;
+    JSON_EACH(op, list)
+    {
+        const char *name = json_text(op, "op");
+        if (!strncmp(name, "Flex", 4) != flex)
+            continue;
+        cli_say(c, "%s%s", any ? ", " : head, name);
+        any = true;
+    }
+    if (any)
+        cli_say(c, "\n");
+}
+
+void cli_show_customs(cli *c, const json_value *model)
+{
+    const json_value *list = json_get(model, "custom_ops");
+    name_customs(c, list, true, "  needs an interpreter with the Flex library (Select TensorFlow ops): ");
+    name_customs(c, list, false, "  needs an interpreter that knows the custom ops: ");
 }

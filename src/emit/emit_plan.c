@@ -168,7 +168,20 @@ static tl_status add_graph(tl_emit_plan *plan, const tl_graph *graph, const tl_e
 
 tl_emit_code tl_emit_node_code(const tl_node *node)
 {
-    return (tl_emit_code){tl_tfl_builtin_get(node->op)->code, tl_tfl_version(node)};
+    tl_emit_code code = {tl_tfl_builtin_get(node->op)->code, tl_tfl_version(node), TL_STR("")};
+    if (node->op == TL_OP_tfl_custom)
+        code.custom = tl_attrs_of(node, custom)->code;
+    return code;
+}
+
+/* The order in the file. */
+static int compare_codes(const tl_emit_code *a, const tl_emit_code *b)
+{
+    if (a->builtin != b->builtin)
+        return a->builtin < b->builtin ? -1 : 1;
+    if (a->version != b->version)
+        return a->version < b->version ? -1 : 1;
+    return tl_str_compare(a->custom, b->custom);
 }
 
 tl_status tl_emit_plan_add_code(tl_emit_plan *plan, tl_emit_code code, const char *release)
@@ -177,11 +190,10 @@ tl_status tl_emit_plan_add_code(tl_emit_plan *plan, tl_emit_code code, const cha
         plan->min_runtime = release;
     size_t i = 0;
     for (; i < plan->codes.n; i++) {
-        const tl_emit_code *at = &plan->codes.v[i];
-        if (at->builtin == code.builtin && at->version == code.version)
+        int order = compare_codes(&plan->codes.v[i], &code);
+        if (order == 0)
             return TL_OK;
-        if (at->builtin > code.builtin ||
-            (at->builtin == code.builtin && at->version > code.version))
+        if (order > 0)
             break;
     }
     if (!tl_vec_push(plan->arena, &plan->codes, code))
@@ -303,7 +315,7 @@ uint32_t tl_emit_plan_entry_graph(const tl_emit_plan *plan, const tl_entry *entr
 uint32_t tl_emit_plan_code(const tl_emit_plan *plan, tl_emit_code code)
 {
     uint32_t i = 0;
-    while (plan->codes.v[i].builtin != code.builtin || plan->codes.v[i].version != code.version)
+    while (compare_codes(&plan->codes.v[i], &code) != 0)
         i++;
     return i;
 }

@@ -36,6 +36,7 @@ typedef struct tl_emit_graph {
 
 typedef struct tl_emit_code {
     int builtin, version;
+    tl_str custom; /* name of a custom operator; empty for others */
 } tl_emit_code;
 
 typedef struct tl_emit_constant {

@@ -17,7 +17,7 @@ static tl_status push_step(tl_emit_plan *plan, uint32_t g, bool is_last, tl_emit
 {
     tl_emit_graph *graph = &plan->graphs.v[g];
     plan->n_ops++;
-    TRY(tl_emit_plan_add_code(plan, (tl_emit_code){step.builtin, 1}, step.release));
+    TRY(tl_emit_plan_add_code(plan, (tl_emit_code){step.builtin, 1, TL_STR("")}, step.release));
     bool pushed = is_last ? tl_vec_push(plan->arena, &graph->last, step)
                           : tl_vec_push(plan->arena, &graph->first, step);
     return pushed ? TL_OK : plan_status(plan);

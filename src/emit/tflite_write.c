@@ -211,9 +211,20 @@ static void put_results(emit_writer *w, size_t slot, tl_value *const *values, si
         put_index(w, at, i, values[i]);
 }
 
+/* The options of a custom operator as bytes; empty for others. */
+static tl_str custom_options(emit_writer *w, const tl_node *node)
+{
+    tl_str bytes = {0};
+    if (node->op == TL_OP_tfl_custom &&
+        !tl_str_from_hex(w->arena, tl_attrs_of(node, custom)->options, &bytes))
+        (void)tl_bug(w->cx, "options of a custom operator are no hexadecimal bytes");
+    return bytes;
+}
+
 static void put_operator(emit_writer *w, size_t slot, const tl_node *node)
 {
     const tl_tfl_builtin *builtin = tl_tfl_builtin_get(node->op);
+    tl_str own = custom_options(w, node);
     tl_fb_row row = {0};
     tl_fb_set_u32(&row, TL_OPERATOR_CODE, tl_emit_plan_code(&w->plan, tl_emit_node_code(node)), 0);
     tl_fb_set_ref(&row, TL_OPERATOR_INPUTS);
@@ -221,9 +232,13 @@ static void put_operator(emit_writer *w, size_t slot, const tl_node *node)
     tl_fb_set_u8(&row, TL_OPERATOR_OPTIONS_TAG, (uint8_t)builtin->tag, 0);
     if (builtin->tag)
         tl_fb_set_ref(&row, TL_OPERATOR_OPTIONS);
+    if (own.n)
+        tl_fb_set_ref(&row, TL_OPERATOR_CUSTOM_OPTIONS);
     tl_fb_put_table(&w->fb, slot, &row);
     put_operands(w, row.at[TL_OPERATOR_INPUTS], node, node->n_in);
     put_results(w, row.at[TL_OPERATOR_OUTPUTS], node->out, node->n_out);
+    if (own.n)
+        tl_fb_put_data(&w->fb, row.at[TL_OPERATOR_CUSTOM_OPTIONS], own.p, own.n, 1, DATA_ALIGN);
     if (builtin->tag)
         put_options(w, row.at[TL_OPERATOR_OPTIONS], node, builtin);
     w->next_child += node->n_graphs;
@@ -244,7 +259,7 @@ static void put_step_options(emit_writer *w, size_t slot, const tl_emit_step *st
 
 static void put_step(emit_writer *w, size_t slot, const tl_emit_step *step)
 {
-    uint32_t code = tl_emit_plan_code(&w->plan, (tl_emit_code){step->builtin, 1});
+    uint32_t code = tl_emit_plan_code(&w->plan, (tl_emit_code){step->builtin, 1, TL_STR("")});
     tl_fb_row row = {0};
     tl_fb_set_u32(&row, TL_OPERATOR_CODE, code, 0);
     tl_fb_set_ref(&row, TL_OPERATOR_INPUTS);
@@ -324,7 +339,11 @@ static void put_code(emit_writer *w, size_t slot, const tl_emit_code *code)
     tl_fb_set_u8(&row, TL_CODE_OLD, (uint8_t)TL_MIN(code->builtin, TL_TFL_PLACEHOLDER), 0);
     tl_fb_set_i32(&row, TL_CODE_VERSION, code->version, 1);
     tl_fb_set_i32(&row, TL_CODE_BUILTIN, code->builtin, 0);
+    if (code->custom.n)
+        tl_fb_set_ref(&row, TL_CODE_CUSTOM);
     tl_fb_put_table(&w->fb, slot, &row);
+    if (code->custom.n)
+        tl_fb_put_string(&w->fb, row.at[TL_CODE_CUSTOM], code->custom);
 }
 
 /* The signatures of a model that has but one plain entry go by the name that every tool expects. */

@@ -134,6 +134,11 @@ static tl_status prepare_kernel(preparing *p, const tl_node *node, exec_step *st
     step->kernel = tl_kernel_ref(node->op);
     if (!step->kernel->run) {
         tl_where where = tl_origin_where(s->model, node->origin);
+        const tl_custom_attrs *attrs = node->attrs;
+        if (tl_op_get(node->op)->attrs == TL_ATTRS_custom)
+            return tl_fail(s->cx, TL_U010, &where,
+                           "%.*s cannot be run here, only by the runtime that has it",
+                           TL_STR_ARG(attrs->code));
         return tl_fail(s->cx, TL_U001, &where, "op %s cannot be run", tl_op_get(node->op)->name);
     }
     step->kind = kind_of(s, node->op);

@@ -27,6 +27,8 @@ typedef struct tl_import_options {
     size_t n_starts;
     tl_str program; /* which one of a file that holds several: a model of a .pt2 archive, a method of TorchScript; empty: the
                        only one, forward */
+    bool flex;   /* TensorFlow's operator where nothing else computes the source's */
+    bool custom; /* an unknown operator stays as it is, by its name */
 } tl_import_options;
 
 typedef enum tl_format {

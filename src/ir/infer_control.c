@@ -260,3 +260,26 @@ tl_status infer_while(tl_infer *x)
         x->out[i] = local_fact(x, &state, i, x->node->out[i]);
     return TL_OK;
 }
+
+/* ---- operators of others ---- */
+
+/* What attributes say; nobody else knows. */
+tl_status infer_custom(tl_infer *x)
+{
+    const tl_custom_attrs *attrs = TL_INFER_ATTRS(x, custom);
+    tl_str rest = attrs->types, word;
+    size_t at = 0;
+    for (size_t k = 0; k < x->n_out; k++) {
+        tl_dtype dtype;
+        if (!tl_str_split(&rest, ',', &word) || !tl_dtype_find(word, &dtype) || k >= attrs->ranks.n)
+            return tl_infer_fail(x, TL_M003, "no type of result %zu", k);
+        int64_t rank = attrs->ranks.v[k];
+        if (rank < 0 || rank > TL_MAX_RANK || (size_t)rank > attrs->dims.n - at)
+            return tl_infer_fail(x, TL_M003, "result %zu of rank %lld", k, (long long)rank);
+        TRY(tl_infer_result(x, k, dtype, (int)rank, rank ? attrs->dims.v + at : NULL));
+        at += (size_t)rank;
+    }
+    if (rest.n || at != attrs->dims.n || attrs->ranks.n != x->n_out)
+        return tl_infer_fail(x, TL_M003, "types of more than %zu results", (size_t)x->n_out);
+    return TL_OK;
+}

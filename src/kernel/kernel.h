@@ -45,7 +45,7 @@ typedef struct tl_kernel {
     tl_kernel_shape shape;     /* not NULL for every op with trait BIRTHS */
 } tl_kernel;
 
-/* The reference kernel of an op; run is NULL for ops that have none (ret, poison, if, while). Every
+/* The reference kernel of an op; run is NULL for ops that have none (ret, poison, if, while, custom). Every
  * other op has one: tools/check_tables proves it. */
 const tl_kernel *tl_kernel_ref(tl_op op);
 

@@ -58,7 +58,8 @@ static void merge_graph(tl_graph *graph, tl_arena *arena)
         next = node->next;
         for (uint32_t i = 0; i < node->n_graphs; i++)
             merge_graph(node->graphs[i], arena);
-        if (node == graph->last || node->n_graphs || node->op == TL_OP_poison)
+        if (node == graph->last || node->n_graphs || node->op == TL_OP_poison ||
+            node->op == TL_OP_custom || node->op == TL_OP_tfl_custom) /* may count its calls */
             continue;
         tl_node *earlier = find_equal(&seen, arena, node);
         if (!earlier)

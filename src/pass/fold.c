@@ -169,7 +169,7 @@ static bool never_folds(const tl_node *node)
     /* a weight's dequantize waits for the fusion into an integer op; what is an output waits for nothing, and under
      * the runtime's delegate it would stay 0 */
     bool dequantizes = node->op == TL_OP_dequantize || node->op == TL_OP_tfl_dequantize;
-    return node->op == TL_OP_ret || node->op == TL_OP_poison ||
+    return node->op == TL_OP_ret || node->op == TL_OP_poison || !tl_kernel_ref(node->op)->run ||
            (dequantizes && !is_returned(node->out[0]));
 }
 

@@ -33,7 +33,8 @@ enum tl_tfl_operator_field {
     TL_OPERATOR_OUTPUTS = 2,
     TL_OPERATOR_OPTIONS_TAG = 3,
     TL_OPERATOR_OPTIONS = 4,
-    TL_OPERATOR_N = 5
+    TL_OPERATOR_CUSTOM_OPTIONS = 5, /* bytes of a custom operator's own */
+    TL_OPERATOR_N = 6
 };
 enum tl_tfl_tensor_field {
     TL_TENSOR_SHAPE = 0,

@@ -163,6 +163,45 @@ static void take_from_result(const tfl_operator *o, tl_value *const *in, void *a
     memcpy((char *)attrs + quant->offset, &given, sizeof given);
 }
 
+/* Name, options and types of results of a custom operator, all of which the file alone knows. */
+static tl_status read_custom(const tfl_operator *o, tl_custom_attrs *attrs)
+{
+    tfl_reader *r = o->s->r;
+    tl_fb_vector vec = tl_fb_vec(&r->fb, o->table, TL_OPERATOR_CUSTOM_OPTIONS, 1);
+    char *bytes = TL_NEW_ARRAY(&r->scratch, char, (size_t)vec.n + 1);
+    int64_t *ranks = TL_NEW_ARRAY(&r->scratch, int64_t, (size_t)o->n_out + 1);
+    TL_VEC(const tl_dim *) dims = {0};
+    tl_text types;
+    tl_text_init(&types, &r->scratch);
+    if (!bytes || !ranks)
+        return tl_context_status(r->cx);
+    tl_fb_vec_read(&r->fb, vec, 1, bytes);
+    for (uint32_t i = 0; i < o->n_out; i++) {
+        const tfl_tensor *result = &o->s->tensors[o->out[i]];
+        if (!result->has_dtype)
+            return tfl_refuse(r, &o->where, result);
+        if (result->quant)
+            return tl_fail(r->cx, TL_U003, &o->where,
+                           "custom operator %.*s has a quantised result %.*s",
+                           TL_STR_ARG(o->code->custom), TL_STR_ARG(result->name));
+        ranks[i] = result->rank;
+        tl_text_printf(&types, "%s%s", i ? "," : "", tl_dtype_name(result->dtype));
+        for (int k = 0; k < result->rank; k++) {
+            if (!result->ranked || result->signature[k] < 0)
+                return tl_fail(r->cx, TL_U005, &o->where,
+                               "custom operator %.*s gives %.*s an open size",
+                               TL_STR_ARG(o->code->custom), TL_STR_ARG(result->name));
+            (void)tl_vec_push(&r->scratch, &dims, tl_dim_const(r->model->dims, result->signature[k]));
+        }
+    }
+    *attrs = (tl_custom_attrs){.code = o->code->custom,
+                               .options = tl_str_to_hex(&r->scratch, (tl_str){bytes, vec.n}),
+                               .types = tl_str_from(tl_text_get(&types)),
+                               .ranks = {o->n_out, ranks},
+                               .dims = {dims.n, dims.v}};
+    return tl_context_status(r->cx);
+}
+
 /* Attributes of the operator, or NULL with a record. */
 static void *read_attrs(tfl_operator *o, tl_value *const *in)
 {
@@ -178,6 +217,8 @@ static void *read_attrs(tfl_operator *o, tl_value *const *in)
     for (const tl_tfl_option *option = o->code->builtin->options; option->id >= 0; option++)
         fits &= read_option(o, option, attrs) == TL_OK;
     take_from_result(o, in, attrs);
+    if (o->op == TL_OP_tfl_custom)
+        fits = read_custom(o, attrs) == TL_OK;
     return fits ? attrs : NULL;
 }
 
@@ -290,13 +331,12 @@ static tl_status check_supported(const tfl_operator *o)
     tfl_reader *r = o->s->r;
     const tfl_code *code = o->code;
     const char *name = tl_tfl_builtin_name(code->code);
-    if (code->code == TL_TFL_CUSTOM)
-        return tl_fail(r->cx, TL_U001, &o->where, "custom operator %.*s is not supported",
-                       TL_STR_ARG(code->custom));
     if (!code->builtin)
         return tl_fail(r->cx, TL_U001, &o->where, "operator %s is not supported",
                        name ? name
                             : tl_arena_printf(&r->cx->arena, "code %lld", (long long)code->code));
+    if (code->code == TL_TFL_CUSTOM)
+        return TL_OK; /* its version is its maker's matter */
     if (code->version < 1 || code->version > INT32_MAX ||
         !tl_tfl_release(code->builtin->op, (int)code->version))
         return tl_fail(r->cx, TL_U002, &o->where, "version %lld of %s is not supported",

@@ -1,5 +1,5 @@
 /* .tflite to a model of TFL ops, one to one: a signature is an entry, an operator a node, a tensor
- * a value. Without signatures subgraph 0 is the entry "main". Refuses, all at once: custom and
+ * a value. Without signatures subgraph 0 is the entry "main". Refuses, all at once:
  * unknown operators, types without an element type of ours, state kept inside an operator, sparse and
  * external data. */
 #include "import/tflite/tflite_reader.h"

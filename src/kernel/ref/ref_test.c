@@ -3,7 +3,8 @@
 
 static bool runs_graphs(tl_op op)
 {
-    return op == TL_OP_ret || op == TL_OP_poison || tl_op_has(op, TL_TRAIT_GRAPHS);
+    return op == TL_OP_ret || op == TL_OP_poison || op == TL_OP_custom || op == TL_OP_tfl_custom ||
+           tl_op_has(op, TL_TRAIT_GRAPHS);
 }
 
 static void every_op_has_a_kernel(void **state)

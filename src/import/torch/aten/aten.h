@@ -67,13 +67,13 @@ typedef struct aten_call {
     size_t n_arg;
     aten_arg *out; /* set by the handler; NONE: not computed, or (something was recorded) poison */
     size_t n_out;  /* as many as the signature returns */
+    bool hand_over; /* refused, and TensorFlow's operator takes its place */
 } aten_call;
 
 typedef void (*aten_handler)(aten_call *c);
 
 struct aten_row {
-    const char
-        *signature; /* "add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor" */
+    const char *signature; /* "add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor" */
     aten_handler import;
     tl_op op; /* for handlers that several operators share */
     /* MAPPED: floating-point attributes of op and the arguments they come from; NULL: none */
@@ -101,8 +101,8 @@ typedef struct aten_given {
 const aten_arg *aten_bind(aten_env *env, const aten_row *row, const aten_given *given, size_t n,
                           const char **why);
 /* The first overload of name that the arguments fit without conversions, else with them. NULL: none. */
-const aten_row *aten_choose(aten_env *env, tl_str name, const aten_given *given, size_t n,
-                            bool *in_place, const aten_arg **args, const char **why);
+const aten_row *aten_choose(aten_env *env, tl_str name, const aten_given *given, size_t n, bool *in_place,
+                            const aten_arg **args, const char **why);
 size_t aten_n_args(aten_env *env, const aten_row *row);
 size_t aten_n_results(aten_env *env, const aten_row *row);
 size_t aten_row_count(void);
@@ -112,8 +112,7 @@ const tl_field *aten_mapped_field(const aten_row *row, size_t k);
 /* Runs the handler. in_place: the first result is written through arg[0], and *is* arg[0]. results has room
  * for aten_n_results; what stays NONE is not computed (indices of pools, ...): the reader refuses it where it
  * is used. */
-void aten_apply(aten_env *env, const aten_row *row, bool in_place, const aten_arg *args,
-                aten_arg *results);
+void aten_apply(aten_env *env, const aten_row *row, bool in_place, const aten_arg *args, aten_arg *results);
 
 /* An operator without a row (U001), at the current origin; results become poison tensors. */
 void aten_unsupported(aten_env *env, tl_str op, aten_arg *results, size_t n_results);
@@ -124,9 +123,9 @@ bool aten_dtype_of_c10(int64_t number, aten_arg *out);
 
 /* ---- for handlers ---- */
 
-void aten_refuse(aten_call *c, const char *format, ...) TL_PRINTF(2, 3); /* U003 */
+void aten_refuse(aten_call *c, const char *format, ...) TL_PRINTF(2, 3);              /* U003 */
 void aten_refuse_as(aten_call *c, tl_code code, const char *format, ...) TL_PRINTF(3, 4);
-void aten_malformed(aten_call *c, const char *format, ...) TL_PRINTF(2, 3); /* M003 */
+void aten_malformed(aten_call *c, const char *format, ...) TL_PRINTF(2, 3);           /* M003 */
 
 /* Arguments by position. A tensor (or number, as a scalar of its kind's type: i64, f32, bool) as a value. */
 tl_value *aten_value(aten_call *c, size_t i);
@@ -145,7 +144,7 @@ const tl_dim *aten_dim(aten_call *c, size_t i);
 tl_value *aten_computed(aten_call *c, size_t i);
 double aten_float(aten_call *c, size_t i, double absent);
 bool aten_bool(aten_call *c, size_t i, bool absent);
-tl_str aten_string(aten_call *c, size_t i);             /* empty for None */
+tl_str aten_string(aten_call *c, size_t i); /* empty for None */
 bool aten_dtype(aten_call *c, size_t i, tl_dtype *out); /* false for None */
 /* Lists; NULL (and n 0) for None. A number is a list of one. */
 const int64_t *aten_ints(aten_call *c, size_t i, size_t *n);

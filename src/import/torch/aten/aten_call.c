@@ -1,5 +1,6 @@
 /* Running handlers, and what they ask of their call. */
 #include "import/torch/aten/aten_signature.h"
+#include "import/torch/aten/aten_flex.h"
 #include "import/torch/aten/aten_op.h"
 
 #include <stdarg.h>
@@ -10,10 +11,16 @@ static void TL_PRINTF(3, 0)
     record_call(aten_call *c, tl_code code, const char *format, va_list args)
 {
     char what[512];
+    const char *instead = tl_code_status(code) == TL_UNSUPPORTED ? aten_flex_name(c) : NULL;
+    if (instead && c->env->flex) {
+        c->hand_over = true;
+        return;
+    }
     (void)vsnprintf(what, sizeof(what), format, args);
     tl_where where = tl_origin_where(c->model, c->b->origin);
     const aten_signature *s = aten_signature_of(c->env, c->row);
-    (void)tl_fail(c->cx, code, &where, "aten.%.*s: %s", TL_STR_ARG(s->name), what);
+    (void)tl_fail(c->cx, code, &where, "aten.%.*s: %s%s%s", TL_STR_ARG(s->name), what,
+                  instead ? "; --flex hands it to TensorFlow's " : "", instead ? instead : "");
 }
 
 void aten_refuse(aten_call *c, const char *format, ...)
@@ -134,6 +141,10 @@ void aten_apply(aten_env *env, const aten_row *row, bool in_place, const aten_ar
                    .n_out = s->n_results};
     memset(results, 0, s->n_results * sizeof(*results));
     run_handler(&c);
+    if (c.hand_over) {
+        memset(results, 0, s->n_results * sizeof(*results));
+        aten_flex_build(&c);
+    }
     bool failed = tl_context_status(env->cx) != TL_OK;
     for (size_t i = 0; failed && i < s->n_results; i++)
         if (results[i].kind == ATEN_NONE && !(s->list_result && s->list_result[i]))

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "import/custom.h"
 #include "import/torch/aten/aten_op.h"
 
 typedef struct table_fixture {
@@ -114,6 +115,26 @@ static void test_mapped_attributes(void **state)
     assert_true(n_mapped > 0);
 }
 
+static const struct {
+    const char *name, *tensorflow;
+} flex_rows[] = {
+#define FLEX(name, tensorflow, results) {name, tensorflow},
+#include "import/torch/aten/aten_flex.def"
+#undef FLEX
+};
+
+/* An operator of the table each, and one that the Flex library takes. */
+static void test_flex_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TL_COUNT(flex_rows); i++) {
+        bool in_place;
+        assert_non_null(aten_next(tl_str_from(flex_rows[i].name), NULL, &in_place));
+        assert_true(tl_flex_allows(tl_str_from(flex_rows[i].tensorflow)));
+    }
+    assert_false(tl_flex_allows(TL_STR("NoSuchOperator")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +142,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parameters, table_setup, table_teardown),
         cmocka_unit_test_setup_teardown(test_rows_are_found, table_setup, table_teardown),
         cmocka_unit_test_setup_teardown(test_mapped_attributes, table_setup, table_teardown),
+        cmocka_unit_test(test_flex_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,7 @@ struct aten_env {
     tl_known known; /* values known at import */
     aten_scope *scope;
     int depth; /* of scopes */
+    bool flex; /* TensorFlow's operators where a handler refuses (aten_flex.h) */
     TL_VEC(aten_write) journal;
     uint32_t n_storages, n_writes;
     tl_map births;     /* value id + 1 of a number -> tl_dim that stands for it */

@@ -568,6 +568,7 @@ static tl_status attempt(pt2_reader *r, tl_file *file, tl_map *states, bool *aga
     find_mutated(r, states);
     describe_source(r);
     aten_env_init(&r->env, r->cx, file, r->arena, r->model);
+    r->env.flex = r->options->flex;
     aten_scope_enter(&r->env, &scope, tl_graph_new(r->model, TL_STR("main")));
     pt2_enter(r, &names, r->graph);
     tl_status status = import_program(r, &e);

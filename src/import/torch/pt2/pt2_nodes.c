@@ -2,6 +2,8 @@
  * sizes, those on graphs; what only asserts is left out. */
 #include "import/torch/pt2/pt2_private.h"
 
+#include "import/torch/aten/aten_flex.h"
+
 #define MAX_ARGUMENTS 32
 
 tl_where pt2_where(pt2_reader *r, const char *kind, tl_str name)
@@ -137,14 +139,40 @@ static void import_table_op(pt2_reader *r, const tl_json_node *node, const aten_
     bind_outputs(r, node, results, args && results ? n_results : 0);
 }
 
+/* --custom: what nobody here knows stays what it is; the file says what type its results have. */
+static bool import_custom(pt2_reader *r, const tl_json_node *node, tl_str name, const aten_given *given,
+                          size_t n)
+{
+    const tl_json_node *outputs = tl_json_member(node, "outputs");
+    tl_type types[MAX_ARGUMENTS];
+    aten_arg results[MAX_ARGUMENTS];
+    size_t n_out = tl_json_count(outputs);
+    if (n_out > MAX_ARGUMENTS)
+        return false;
+    for (size_t i = 0; i < n_out; i++) {
+        tl_str kind;
+        bool is_complex;
+        const tl_json_node *is = pt2_union(tl_json_item(outputs, i), &kind);
+        if (!tl_str_is(kind, "as_tensor") ||
+            !pt2_declared_type(r, tl_json_as_text(tl_json_member(is, "name")), true, &types[i],
+                               &is_complex) ||
+            is_complex)
+            return false;
+    }
+    if (!aten_custom(&r->env, name, given, n, types, results, n_out))
+        return false;
+    bind_outputs(r, node, results, n_out);
+    return true;
+}
+
 static void import_operator(pt2_reader *r, const tl_json_node *node, tl_str target)
 {
     aten_given given[MAX_ARGUMENTS];
     aten_arg args[MAX_ARGUMENTS], result;
     tl_str name, overload;
-    bool in_place;
+    bool in_place, is_op = split_target(r, target, &name, &overload);
     size_t n = read_arguments(r, node, given);
-    if (split_target(r, target, &name, &overload)) {
+    if (is_op) {
         const aten_row *row = aten_find(name, overload, &in_place);
         if (row) {
             import_table_op(r, node, row, in_place, given, n);
@@ -157,6 +185,12 @@ static void import_operator(pt2_reader *r, const tl_json_node *node, tl_str targ
         bind_outputs(r, node, &result, 1);
         return;
     }
+    if (is_op && r->options->custom && import_custom(r, node, name, given, n))
+        return;
+    bool is_own = is_op && !r->options->custom && !tl_str_starts(target, "torch.ops.aten.");
+    if (is_own)
+        target = tl_str_from(tl_arena_printf(r->arena, "%.*s; --custom keeps it as a custom operator",
+                                             TL_STR_ARG(target)));
     aten_unsupported(&r->env, target, NULL, 0);
     bind_outputs(r, node, NULL, 0);
 }

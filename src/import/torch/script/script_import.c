@@ -194,6 +194,7 @@ static tl_status evaluate(tl_context *cx, tl_file *file, const tl_import_options
     tl_map_init(&ev->names, scratch);
     tl_map_init(&frame.names, scratch);
     aten_env_init(&ev->env, cx, file, scratch, model);
+    ev->env.flex = options && options->flex;
     describe_source(ev);
     aten_scope_enter(&ev->env, &scope, tl_graph_new(model, TL_STR("forward")));
     tl_status status = run_program(ev, options, kept, n_kept);
