@@ -7,8 +7,6 @@
 
 #include <math.h>
 
-#define MAX_TABLE (1 << 24) /* taps of all samples of an axis */
-
 static tl_value *gather_rows(formula *f, tl_value *x, int axis, const tl_resample *r)
 {
     tl_gather_attrs attrs = {.axis = axis, .may_be_negative = false};
@@ -245,7 +243,7 @@ void formula_resize(formula *f)
         tl_resample r;
         (void)tl_dim_is_const(from->dims[axis], &n);
         (void)tl_dim_is_const(to->dims[axis], &m);
-        if (n > MAX_TABLE || m > MAX_TABLE / tl_resample_taps(a, axis - 1, n, m)) {
+        if (!tl_resample_fits(a, axis - 1, n, m)) {
             fx_refuse(f, "a table of more than 2^24 samples");
             return;
         }

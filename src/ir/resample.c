@@ -140,6 +140,13 @@ void tl_resample_fill(const tl_resize_attrs *a, int k, int64_t n, int64_t m, tl_
     }
 }
 
+#define MAX_TABLE (1 << 24) /* taps of all samples of an axis */
+
+bool tl_resample_fits(const tl_resize_attrs *a, int k, int64_t n, int64_t m)
+{
+    return n <= MAX_TABLE && m <= MAX_TABLE / tl_resample_taps(a, k, n, m);
+}
+
 bool tl_resample_make(tl_arena *arena, const tl_resize_attrs *a, int k, int64_t n, int64_t m,
                       tl_resample *out)
 {

@@ -19,6 +19,8 @@ typedef struct tl_resample {
  * axis in turn. Number of taps per sample, and then index and weight, which have room for m taps. */
 int tl_resample_taps(const tl_resize_attrs *attrs, int k, int64_t n, int64_t m);
 void tl_resample_fill(const tl_resize_attrs *attrs, int k, int64_t n, int64_t m, tl_resample *out);
+/* Few enough samples and taps for a table. */
+bool tl_resample_fits(const tl_resize_attrs *attrs, int k, int64_t n, int64_t m);
 /* Both, with arrays in arena; false when memory is out. */
 bool tl_resample_make(tl_arena *arena, const tl_resize_attrs *attrs, int k, int64_t n, int64_t m,
                       tl_resample *out);

@@ -71,8 +71,9 @@ static bool samples_agree(const tl_node *node, int axis, int64_t n, int64_t m, r
     tl_resample want;
     tl_arena arena;
     tl_arena_init(&arena, node->graph->model->cx);
-    bool agree =
-        n > 0 && m > 0 && tl_resample_make(&arena, tl_attrs_of(node, resize), axis, n, m, &want);
+    const tl_resize_attrs *attrs = tl_attrs_of(node, resize);
+    bool agree = n > 0 && m > 0 && tl_resample_fits(attrs, axis, n, m) &&
+                 tl_resample_make(&arena, attrs, axis, n, m, &want);
     for (int64_t i = 0; agree && i < m; i++)
         agree = want.index[i] == tfl_nearest(flag, n, m, i);
     tl_arena_release(&arena);

@@ -99,7 +99,8 @@ static bool pick_places(aten_call *c, upsampling *u, size_t axis, bool exact, bo
         return false;
     int64_t *at = TL_NEW_ARRAY(c->arena, int64_t, m);
     u->attrs.scales = (tl_floats){u->has_scales ? u->n : 0, u->scale};
-    if (!at || !tl_resample_make(c->arena, &u->attrs, (int)axis, n, m, &ours))
+    if (!at || !tl_resample_fits(&u->attrs, (int)axis, n, m) ||
+        !tl_resample_make(c->arena, &u->attrs, (int)axis, n, m, &ours))
         return false;
     nearest_places(u, axis, n, m, exact, at);
     *differs |= memcmp(at, ours.index, (size_t)m * sizeof(*at)) != 0;
