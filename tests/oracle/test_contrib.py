@@ -1,4 +1,4 @@
-"""Operators of com.microsoft, one to a model: the source and the file in our executor, the file in LiteRT with and
+"""Operators of com.microsoft and ai.onnx.ml, one to a model: the source and the file in our executor, the file in LiteRT with and
 without its delegate, against onnxruntime."""
 import numpy as np
 import pytest
@@ -136,6 +136,80 @@ CASES = {
     "rotary_part": Case("RotaryEmbedding", f(2, 5, 24), np.array([1]), COS, SIN, num_heads=2, rotary_embedding_dim=8,
                         open=(0, 1)),
 }
+
+
+# ---- ai.onnx.ml ----
+
+def trees(kind, n_trees=3, depth=3, targets=2, mode="BRANCH_LEQ", full=False, **more):
+    """Attributes of random trees over 4 features; every leaf has weights for one target, or for all (full)."""
+    rng = np.random.default_rng(11)
+    a = {f"nodes_{k}": [] for k in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids",
+                                    "missing_value_tracks_true")}
+    w = {f"{kind}_{k}": [] for k in ("treeids", "nodeids", "ids", "weights")}
+
+    def grow(tree, level, counter):
+        node = counter[0]
+        counter[0] += 1
+        leaf = level == depth or (level > 0 and rng.random() < 0.3)
+        at = len(a["nodes_treeids"])
+        for key, v in (("treeids", tree), ("nodeids", node), ("featureids", int(rng.integers(4))), ("values", float(rng.normal())),
+                       ("modes", "LEAF" if leaf else mode), ("truenodeids", 0), ("falsenodeids", 0),
+                       ("missing_value_tracks_true", 0 if leaf else int(rng.integers(2)))):
+            a[f"nodes_{key}"].append(v)
+        if leaf:
+            for t in range(targets) if full else [int(rng.integers(targets))]:
+                for key, v in (("treeids", tree), ("nodeids", node), ("ids", t), ("weights", float(rng.normal()))):
+                    w[f"{kind}_{key}"].append(v)
+        else:
+            a["nodes_truenodeids"][at] = grow(tree, level + 1, counter)
+            a["nodes_falsenodeids"][at] = grow(tree, level + 1, counter)
+        return node
+
+    for tree in range(n_trees):
+        grow(tree, 0, [0])
+    return a | w | more
+
+
+def ml(op, *inputs, **how):
+    return Case(op, *inputs, domain="ai.onnx.ml", **how)
+
+
+ROWS = f(6, 4)
+HOLES = np.where(np.abs(ROWS) < 0.5, np.nan, ROWS).astype(np.float32)
+CLASSES = {"classlabels_int64s": [5, 3, 9]}
+CASES |= {
+    "scaler": ml("Scaler", ROWS, offset=[0.1, 0.2, 0.3, 0.4], scale=[1.0, 2.0, 3.0, 4.0]),
+    "scaler_one": ml("Scaler", np.array([[1, 2], [3, 4]]), offset=[0.5], scale=[2.0]),
+    **{f"normalizer_{n.lower()}": ml("Normalizer", np.concatenate([ROWS, np.zeros((1, 4), np.float32)]), norm=n)
+       for n in ("L1", "L2")},
+    "normalizer_max": ml("Normalizer", np.abs(ROWS), norm="MAX"),
+    "binarizer": ml("Binarizer", ROWS, threshold=0.25),
+    "features": ml("ArrayFeatureExtractor", ROWS, np.array([[2, 0, 2]])),
+    "imputer": ml("Imputer", HOLES, imputed_value_floats=[1.0, 2.0, 3.0, 4.0], replaced_value_float=float("nan")),
+    "imputer_one": ml("Imputer", np.float32([[0, 1], [2, 0]]), imputed_value_floats=[7.0], replaced_value_float=0.0),
+    "imputer_int": ml("Imputer", np.array([[0, 1], [2, 0]]), imputed_value_int64s=[7], replaced_value_int64=0),
+    "vectorizer": ml("FeatureVectorizer", f(3, 2), f(3, 3), inputdimensions=[2, 3], open=(0, 1)),
+    "one_hot": ml("OneHotEncoder", np.array([[3, 5], [4, 3]]), cats_int64s=[5, 3]),
+    "labels": ml("LabelEncoder", np.array([[3, 5], [4, 3]]), keys_int64s=[5, 3], values_floats=[0.5, 1.5], default_float=-2.0),
+    "labels_of_floats": ml("LabelEncoder", np.float32([3, 5, 4]), keys_floats=[5.0, 3.0], values_int64s=[7, 8]),
+    "regressor": ml("LinearRegressor", ROWS, coefficients=[float(v) for v in f(8)], intercepts=[0.5, -0.5], targets=2),
+    "classifier": ml("LinearClassifier", ROWS, coefficients=[float(v) for v in f(12)], intercepts=[0.5, -0.5, 0.0],
+                     classlabels_ints=[4, 2, 7], post_transform="SOFTMAX", outputs=2),
+    **{f"trees_{m.lower()}": ml("TreeEnsembleRegressor", ROWS, **trees("target", mode=m, n_targets=2))
+       for m in ("BRANCH_LEQ", "BRANCH_LT", "BRANCH_GT", "BRANCH_GTE")},
+    "trees_nan": ml("TreeEnsembleRegressor", HOLES, **trees("target", full=True, n_targets=2, base_values=[0.5, -1.0])),
+    "trees_average": ml("TreeEnsembleRegressor", ROWS, **trees("target", targets=1, n_targets=1, aggregate_function="AVERAGE")),
+    "trees_min": ml("TreeEnsembleRegressor", ROWS, **trees("target", full=True, n_targets=2, aggregate_function="MIN")),
+    "trees_deep": ml("TreeEnsembleRegressor", f(20, 4), **trees("target", 10, 8, n_targets=2, post_transform="LOGISTIC")),
+    "tree_classes": ml("TreeEnsembleClassifier", ROWS, outputs=2, **trees("class", targets=3, full=True, **CLASSES)),
+    "tree_classes_softmax": ml("TreeEnsembleClassifier", ROWS, outputs=2,
+                               **trees("class", targets=3, full=True, post_transform="SOFTMAX", **CLASSES)),
+}
+for post, sign in [("NONE", 1), ("NONE", -1), ("LOGISTIC", 1), ("LOGISTIC", -1)]:
+    binary = trees("class", targets=1, full=True, post_transform=post, classlabels_int64s=[5, 3])
+    if sign > 0:
+        binary["class_weights"] = [abs(w) / 5 for w in binary["class_weights"]]
+    CASES[f"tree_binary_{post.lower()}_{sign}"] = ml("TreeEnsembleClassifier", ROWS, outputs=2, **binary)
 
 
 @pytest.mark.parametrize("name", CASES)
