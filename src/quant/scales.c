@@ -42,10 +42,19 @@ static void take_constant(tl_plan *plan, const tl_node *node, const tl_value *c)
         widen(group, lo, hi);
 }
 
+/* Made by an op that gives any scale, read once: a group of its own. */
+static bool is_alone(const tl_plan *plan, const tl_value *x)
+{
+    tl_fusing_kernel kernel;
+    tl_plan_kind kind = x->def ? tl_plan_kind_of(plan, x->def) : TL_PLAN_FLOAT;
+    bool kept = kind == TL_PLAN_KERNEL && tl_fusing_find_kernel(x->def->op, &kernel) && kernel.kept;
+    return tl_has_one_use(x) && !kept && (kind == TL_PLAN_KERNEL || kind == TL_PLAN_PRODUCT);
+}
+
 static void group_mover(tl_plan *plan, const tl_node *node)
 {
-    /* what a relu cuts off need not be stored, where nobody else reads it */
-    bool cuts = node->op == TL_OP_tfl_relu;
+    /* what a relu cuts off need not be stored, where nobody else reads it nor shares its scale */
+    bool cuts = node->op == TL_OP_tfl_relu && is_alone(plan, tl_in(node, 0));
     for (size_t i = 0; i < node->n_in; i++) {
         tl_value *x = node->in[i].value;
         if (!tl_plan_reads(plan, node, i))
@@ -57,7 +66,7 @@ static void group_mover(tl_plan *plan, const tl_node *node)
         /* joins: an operand that others read keeps its scale and is requantised */
         bool joins = node->n_in > 1 && tl_plan_is_data(node, TL_PLAN_MOVER, 1) &&
                      tl_plan_is_data(node, TL_PLAN_MOVER, 0);
-        for (size_t k = 0; k < node->n_out && (tl_has_one_use(x) || (!joins && !cuts)); k++)
+        for (size_t k = 0; k < node->n_out && (tl_has_one_use(x) || !joins); k++)
             if (tl_plan_is_float(node->out[k]))
                 unite(plan, x, node->out[k], !cuts);
     }

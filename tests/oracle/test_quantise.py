@@ -253,7 +253,7 @@ def test_edges(edge, mode, tmp_path):
 
 # ---- networks ----
 
-NETWORKS = ["resnet18", "mobilenet_v3_small", "densenet", "vit_tiny", "bert_tiny", "unet", "gru_seq", "lstm_seq"]
+NETWORKS = ["resnet18", "mobilenet_v3_small", "densenet", "vit_tiny", "bert_tiny", "unet", "gru_seq", "lstm_seq", "rnn_seq"]
 
 
 @pytest.mark.skipif(not MOBILENET.exists(), reason="the test networks are not beside this clone")
