@@ -62,6 +62,25 @@ def test_trained_network(name, tmp_path):
         support.assert_agree(list(support.load(result).values()), outputs, f"our executor on {model.name}")
 
 
+@pytest.mark.parametrize("name", ["dtln_1", "dtln_2", "silero_vad_16k"])
+def test_a_stream_keeps_its_state(name, tmp_path):
+    """Every call gets the state that the one before gave, not the recorded one: errors would add up."""
+    folder = support.MODELS / "real" / name
+    if not folder.exists():
+        pytest.skip("the test networks are not beside this clone")
+    out = tmp_path / "model.tflite"
+    support.tolite("convert", folder / "model.onnx", "-o", out)
+    inputs, outputs = support.golden(folder / "io.npz")
+    frames, states = inputs.values()
+    assert np.array_equal(states[1:], outputs[1][:-1])
+    for delegate in (True, False):
+        runner, state = support.LiteRT(out, delegate), states[0]
+        for i, frame in enumerate(frames):
+            results = runner([frame, state])
+            support.assert_agree(results, [o[i] for o in outputs], f"LiteRT, delegate {delegate}, call {i}")
+            state = results[1]
+
+
 def test_mobilenet_gives_the_recorded_class_on_every_picture(tmp_path):
     folder = support.MODELS / "real" / "mobilenet_v1_025"
     if not folder.exists():
