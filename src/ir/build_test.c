@@ -234,6 +234,10 @@ static void births_follow_replacements(void **state)
     tl_replace_uses(c, a);
     tl_node_remove(c->def);
     assert_ptr_equal(n->symbol->born, a);
+    /* listed with the value, so that nobody looks through all symbols of a model */
+    assert_ptr_equal(a->births->born, a);
+    assert_ptr_equal(a->births->next_born, n->symbol);
+    assert_null(n->symbol->next_born);
     /* inferring again finds the same symbol */
     const tl_dim *before = a->fact.type.dims[0];
     assert_int_equal(tl_graph_reinfer(f->g), TL_OK);

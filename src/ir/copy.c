@@ -21,10 +21,8 @@ static void bind(inliner *in, const tl_value *from, tl_value *to)
     (void)tl_map_put_id(&in->values, (uint64_t)from->id + 1, to);
     if (to->poison)
         return;
-    tl_dims *dims = in->model->dims;
-    for (size_t i = 0; i < tl_dims_n_symbols(dims); i++) {
-        const tl_symbol *s = tl_dims_get_symbol(dims, i);
-        if (s->born != from || s->axis >= to->fact.type.rank)
+    for (const tl_symbol *s = from->births; s; s = s->next_born) {
+        if (s->axis >= to->fact.type.rank)
             continue;
         tl_substitution one = {s, to->fact.type.dims[s->axis]};
         (void)tl_vec_push(&in->scratch, &in->symbols, one);
@@ -46,10 +44,7 @@ static void copy_input(inliner *in, tl_graph *graph, const tl_value *input)
 {
     tl_dims *dims = in->model->dims;
     size_t first = in->symbols.n;
-    for (size_t i = 0, n = tl_dims_n_symbols(dims); i < n; i++) {
-        const tl_symbol *s = tl_dims_get_symbol(dims, i);
-        if (s->born != input)
-            continue;
+    for (const tl_symbol *s = input->births; s; s = s->next_born) {
         tl_symbol *fresh = tl_dims_fresh(dims, s->name, s->range);
         if (!fresh)
             return;
@@ -62,8 +57,10 @@ static void copy_input(inliner *in, tl_graph *graph, const tl_value *input)
     if (!type.dims)
         return;
     tl_value *copy = tl_graph_add_input(graph, type, input->name);
-    for (size_t i = first; i < in->symbols.n; i++)
-        tl_dims_get_symbol(dims, in->symbols.v[i].value->symbol->id)->born = copy;
+    for (size_t i = first; i < in->symbols.n; i++) {
+        tl_symbol *fresh = tl_dims_get_symbol(dims, in->symbols.v[i].value->symbol->id);
+        tl_symbol_bear(fresh, copy, fresh->axis);
+    }
     (void)tl_map_put_id(&in->values, (uint64_t)input->id + 1, copy);
 }
 
@@ -108,8 +105,7 @@ static tl_status inline_node(inliner *in, tl_builder *b, const tl_node *node)
 
 static tl_status inline_nodes(inliner *in, tl_builder *b, const tl_graph *graph)
 {
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         if (node != graph->last)
             TRY(inline_node(in, b, node));
         TRY(tl_check_cancel(in->model->cx));
@@ -297,8 +293,7 @@ static tl_graph *copy_graph(copier *c, const tl_graph *from)
         if (!input || !tl_vec_push(c->to->arena, &graph->inputs, input))
             return NULL;
     }
-    TL_EACH_NODE(node, from)
-    {
+    TL_EACH_NODE (node, from) {
         if (copy_node(c, node, graph) != TL_OK)
             return NULL;
     }
@@ -325,8 +320,7 @@ static void copy_births(copier *c, const tl_model *from)
     for (size_t i = 0; i < tl_dims_n_symbols(from->dims); i++) {
         const tl_symbol *s = tl_dims_get_symbol(from->dims, i);
         tl_symbol *copy = tl_dims_get_symbol(c->to->dims, i);
-        copy->born = copied(c, s->born);
-        copy->axis = s->axis;
+        tl_symbol_bear(copy, copied(c, s->born), s->axis);
     }
 }
 

@@ -44,8 +44,9 @@ struct tl_symbol {
     const char *name;        /* unique in the model */
     tl_interval range;       /* known bounds, >= 0 */
     int64_t hint;            /* a typical value inside range, for measurements; 0 = none given */
-    struct tl_value *born;   /* where its value comes from; NULL until attached */
+    struct tl_value *born;   /* where its value comes from; NULL until attached (tl_symbol_bear) */
     int axis;                /* ... which axis of it */
+    struct tl_symbol *next_born; /* the next of those born on the same value, by id */
 };
 
 typedef enum tl_dim_kind {

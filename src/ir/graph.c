@@ -218,8 +218,7 @@ void tl_value_succeed(tl_value *old, tl_value *replacement, bool exact)
 static void substitute_in(tl_graph *graph, const tl_substitutions *symbols)
 {
     tl_model *model = graph->model;
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         const void *attrs = tl_substitute_attrs(model->dims, model->arena, symbols, node);
         node->attrs = attrs ? attrs : node->attrs;
         for (uint32_t i = 0; i < node->n_graphs; i++)
@@ -243,8 +242,7 @@ static void substitute_in_assumptions(tl_model *model, const tl_substitutions *s
 /* A graph whose attributes changed here and there, child graphs too. */
 static void reinfer_deep(tl_graph *graph)
 {
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         (void)tl_node_infer(node, NULL);
         for (uint32_t i = 0; i < node->n_graphs; i++)
             reinfer_deep(node->graphs[i]);
@@ -271,12 +269,31 @@ tl_status tl_model_substitute(tl_model *model, const tl_substitutions *symbols)
     return memory_status(model);
 }
 
+/* Looks both ways at once, so that the steps are as many as the nodes between: a replacement mostly stands
+ * right beside what it replaces. */
+static bool stands_behind(const tl_node *node, const tl_node *old)
+{
+    const tl_node *ahead = old->next, *back = old->prev;
+    while (ahead && back) {
+        if (back == node)
+            return false;
+        if (ahead == node)
+            return true;
+        ahead = ahead->next;
+        back = back->prev;
+    }
+    while (ahead && ahead != node)
+        ahead = ahead->next;
+    return ahead != NULL;
+}
+
 /* True when value is computed from old, both in one graph. */
 static bool comes_from(const tl_value *value, const tl_value *old)
 {
     tl_map from; /* value id + 1 -> value */
     tl_arena scratch;
-    if (!value->def || value->graph != old->graph)
+    if (!value->def || value->graph != old->graph ||
+        (old->def && !stands_behind(value->def, old->def)))
         return false;
     tl_arena_init(&scratch, old->model->cx);
     tl_map_init(&from, &scratch);
@@ -305,17 +322,16 @@ static bool move_births(tl_graph *graph, tl_value *old, tl_value *replacement)
     tl_model *model = graph->model;
     tl_substitutions numbers = {0};
     int derived = -1; /* not asked yet */
-    for (size_t i = 0; i < tl_dims_n_symbols(model->dims); i++) {
-        tl_symbol *symbol = tl_dims_get_symbol(model->dims, i);
-        if (symbol->born != old)
-            continue;
+    for (tl_symbol *symbol = old->births, *next; symbol; symbol = next) {
+        next = symbol->next_born;
         tl_substitution one = {symbol, replacement->fact.type.dims[symbol->axis]};
         if (replacement->constant) {
             (void)tl_vec_push(model->arena, &numbers, one);
             continue;
         }
         derived = derived < 0 ? comes_from(replacement, old) : derived;
-        symbol->born = derived ? symbol->born : replacement;
+        if (!derived)
+            tl_symbol_bear(symbol, replacement, symbol->axis);
     }
     if (derived == 0)
         (void)tl_node_infer(old->def, NULL);

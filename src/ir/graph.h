@@ -73,6 +73,7 @@ struct tl_value {
     tl_use *uses;
     tl_str name;          /* name in the source, or empty */
     const tl_mark *mark;  /* or NULL */
+    tl_symbol *births;    /* symbols born on it */
     bool poison;
 };
 

@@ -31,6 +31,8 @@ tl_fact tl_fact_make(tl_type type);
 bool tl_fact_same(const tl_fact *a, const tl_fact *b);
 /* Number of elements of a fact's shape_value; 0 when the type is none that has one. */
 size_t tl_fact_n_contents(const tl_type *type);
+/* The symbol is measured on an axis of value from now on (NULL: of none), and on no other. */
+void tl_symbol_bear(tl_symbol *symbol, tl_value *value, int axis);
 /* Gives symbols that nobody gave birth to yet, and stand alone on an axis of value, their birth. */
 void tl_value_attach_symbols(tl_value *value);
 

@@ -151,12 +151,9 @@ static const tl_dim *find_born(tl_infer *x, const tl_value *value, int axis, tl_
         now->symbol->axis == axis && now->symbol->range.lo <= range.lo &&
         now->symbol->range.hi >= range.hi)
         return now;
-    for (size_t i = 0; i < tl_dims_n_symbols(dims); i++) {
-        const tl_symbol *s = tl_dims_get_symbol(dims, i);
-        if (s->born == value && s->axis == axis && s->range.lo <= range.lo &&
-            s->range.hi >= range.hi)
+    for (const tl_symbol *s = value->births; s; s = s->next_born)
+        if (s->axis == axis && s->range.lo <= range.lo && s->range.hi >= range.hi)
             return tl_dim_symbol(dims, s);
-    }
     return NULL;
 }
 
@@ -173,8 +170,7 @@ const tl_dim *tl_infer_born_on(tl_infer *x, tl_value *value, int axis, tl_interv
     tl_symbol *symbol = tl_dims_fresh(tl_infer_dims(x), "s", range);
     if (!symbol)
         return tl_infer_const(x, 0);
-    symbol->born = value;
-    symbol->axis = axis;
+    tl_symbol_bear(symbol, value, axis);
     return tl_dim_symbol(tl_infer_dims(x), symbol);
 }
 

@@ -58,6 +58,24 @@ bool tl_fact_same(const tl_fact *a, const tl_fact *b)
     return true;
 }
 
+void tl_symbol_bear(tl_symbol *symbol, tl_value *value, int axis)
+{
+    tl_symbol **at = symbol->born ? &symbol->born->births : NULL;
+    while (at && *at != symbol)
+        at = &(*at)->next_born;
+    if (at)
+        *at = symbol->next_born;
+    symbol->born = value;
+    symbol->axis = axis;
+    symbol->next_born = NULL;
+    if (!value)
+        return;
+    for (at = &value->births; *at && (*at)->id < symbol->id;)
+        at = &(*at)->next_born;
+    symbol->next_born = *at;
+    *at = symbol;
+}
+
 void tl_value_attach_symbols(tl_value *value)
 {
     tl_dims *dims = value->graph->model->dims;
@@ -66,8 +84,7 @@ void tl_value_attach_symbols(tl_value *value)
         if (d->kind != TL_DIM_SYMBOL || d->symbol->born)
             continue;
         tl_symbol *symbol = tl_dims_get_symbol(dims, d->symbol->id);
-        symbol->born = value;
-        symbol->axis = axis;
+        tl_symbol_bear(symbol, value, axis);
     }
 }
 
@@ -255,8 +272,7 @@ void tl_node_refresh(tl_node *node)
 tl_status tl_graph_reinfer(tl_graph *graph)
 {
     tl_status status = TL_OK;
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         tl_status one = tl_node_infer(node, NULL);
         status = status == TL_OK ? one : status;
     }

@@ -2,6 +2,7 @@
  */
 #include "base/map.h"
 #include "ir/build.h"
+#include "ir/graph_private.h"
 #include "ir/text_private.h"
 
 typedef struct parser {
@@ -214,10 +215,9 @@ static bool adopt_symbols(parser *p, tl_value *value, const tl_type *type)
         if (fresh == given || fresh->kind != TL_DIM_SYMBOL || given->kind != TL_DIM_SYMBOL ||
             fresh->symbol->born != value || fresh->symbol->axis != i || given->symbol->born)
             continue;
-        tl_dims_get_symbol(p->model->dims, fresh->symbol->id)->born = NULL;
+        tl_symbol_bear(tl_dims_get_symbol(p->model->dims, fresh->symbol->id), NULL, 0);
         tl_symbol *symbol = tl_dims_get_symbol(p->model->dims, given->symbol->id);
-        symbol->born = value;
-        symbol->axis = i;
+        tl_symbol_bear(symbol, value, i);
         any = true;
     }
     return any;

@@ -45,26 +45,32 @@ static bool has_child_graphs(const tl_model *model)
     return false;
 }
 
+static bool pins(const tl_assumption *a, const tl_symbol **symbol, int64_t *value)
+{
+    return solve(a->a, a->b, symbol, value) && is_on_an_input(*symbol);
+}
+
 bool tl_pass_pinned(const tl_model *model, size_t i, const tl_symbol **symbol, int64_t *value)
 {
-    const tl_assumption *a = &model->assumptions.v[i];
-    return !has_child_graphs(model) && solve(a->a, a->b, symbol, value) && is_on_an_input(*symbol);
+    return pins(&model->assumptions.v[i], symbol, value) && !has_child_graphs(model);
 }
 
 tl_status tl_pass_pin(tl_model *model)
 {
     tl_arena arena;
-    tl_substitutions pins = {0};
+    tl_substitutions pinned = {0};
+    if (!model->assumptions.n || has_child_graphs(model))
+        return TL_OK;
     tl_arena_init(&arena, model->cx);
     for (size_t i = 0; i < model->assumptions.n; i++) {
         tl_substitution pin;
         int64_t value;
-        if (tl_pass_pinned(model, i, &pin.symbol, &value)) {
+        if (pins(&model->assumptions.v[i], &pin.symbol, &value)) {
             pin.value = tl_dim_const(model->dims, value);
-            (void)tl_vec_push(&arena, &pins, pin);
+            (void)tl_vec_push(&arena, &pinned, pin);
         }
     }
-    tl_status status = pins.n ? tl_model_substitute(model, &pins) : TL_OK;
+    tl_status status = pinned.n ? tl_model_substitute(model, &pinned) : TL_OK;
     tl_arena_release(&arena);
     return status;
 }
