@@ -221,6 +221,7 @@ static tl_value *copy_value(copier *c, const tl_value *from, tl_graph *graph)
     value->graph = graph;
     value->def = NULL;
     value->uses = NULL;
+    value->births = NULL;
     value->name = tl_str_copy(arena, from->name);
     value->mark = NULL;
     if (from->mark)

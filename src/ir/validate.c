@@ -62,15 +62,18 @@ static tl_status define(validator *v, tl_value *value)
 
 /* ---- dims and types ---- */
 
-/* The value that a symbol is read from is there. In a text its size on that axis is the symbol;
+/* The value that a symbol is read from is there, and lists it. In a text its size on that axis is the symbol;
  * after changes it may have become an expression that is known to be as large. */
 static bool is_born(const validator *v, const tl_symbol *symbol)
 {
     const tl_value *born = symbol->born;
     if (!born || !is_defined(v, born) || symbol->axis >= born->fact.type.rank)
         return false;
+    const tl_symbol *listed = born->births;
+    while (listed && listed != symbol)
+        listed = listed->next_born;
     const tl_dim *d = born->fact.type.dims[symbol->axis];
-    return !v->written || (d->kind == TL_DIM_SYMBOL && d->symbol == symbol);
+    return listed && (!v->written || (d->kind == TL_DIM_SYMBOL && d->symbol == symbol));
 }
 
 static const char *bad_symbol(const validator *v, const tl_dim *d)
