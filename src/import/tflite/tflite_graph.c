@@ -282,6 +282,9 @@ static tl_status check_dtype(const tfl_operator *o, const tfl_tensor *tensor, co
         return tl_fail(r->cx, TL_M003, &o->where,
                        "result %.*s has scales that do not fit its shape",
                        TL_STR_ARG(tensor->name));
+    if (type->quant && !tl_quant_zeros_fit(type->quant, type->dtype))
+        return tl_fail(r->cx, TL_M003, &o->where, "result %.*s has a zero point outside of its type",
+                       TL_STR_ARG(tensor->name));
     return TL_OK;
 }
 
