@@ -1,7 +1,8 @@
 /* Members of PyTorch's archives, and tensors in them. */
 #include "import/torch/torch_archive.h"
 
-#define MAX_COPY (1u << 30)
+#define MAX_OVERLAP 64 /* how often a scattered view may hold an element */
+#define MAX_COPY    (1u << 30)
 
 /* ---- members ---- */
 
@@ -166,13 +167,14 @@ static const tl_const *viewed_run(torch_archive *a, const tl_zip_entry *entry,
     return c ? tl_const_broadcast(arena, c, w->rank, w->shape) : NULL;
 }
 
-/* Any other window, element by element. */
+/* Any other window, element by element; windows of a signal overlap, but not without end. */
 static const tl_const *copied_run(torch_archive *a, const tl_zip_entry *entry,
                                   const torch_layout *w, int64_t count, tl_str what)
 {
     tl_context *cx = a->model->cx;
     size_t item = (size_t)tl_dtype_bits(w->dtype) / 8;
-    if ((uint64_t)count > MAX_COPY / item || entry->size > MAX_COPY) {
+    if ((uint64_t)count > MAX_COPY / item || entry->size > MAX_COPY ||
+        (uint64_t)count / MAX_OVERLAP > entry->size / item) {
         no_fit(a, what, "a scattered view of too many elements");
         return NULL;
     }
@@ -197,6 +199,22 @@ static const tl_const *copied_run(torch_archive *a, const tl_zip_entry *entry,
     }
     tl_arena_release(&scratch);
     return tl_const_adopt(a->model->arena, w->dtype, w->rank, w->shape, data);
+}
+
+/* Repeated axes are left out of the copy. */
+static const tl_const *scattered_run(torch_archive *a, const tl_zip_entry *entry,
+                                     const torch_layout *w, tl_str what)
+{
+    int64_t shape[TL_MAX_RANK], count = 1;
+    torch_layout once = *w;
+    once.shape = shape;
+    for (int i = 0; i < w->rank; i++) {
+        shape[i] = w->stride[i] == 0 ? 1 : w->shape[i];
+        if (!tl_mul_i64(count, shape[i], &count))
+            return NULL;
+    }
+    const tl_const *c = copied_run(a, entry, &once, count, what);
+    return c ? tl_const_broadcast(a->model->arena, c, w->rank, w->shape) : NULL;
 }
 
 static const tl_const *zeros_of(torch_archive *a, const torch_layout *w)
@@ -226,7 +244,7 @@ static const tl_const *real_tensor(torch_archive *a, const tl_zip_entry *entry,
         return NULL;
     }
     return dense_order(w, order, &n) ? viewed_run(a, entry, w, order, n)
-                                     : copied_run(a, entry, w, count, what);
+                                     : scattered_run(a, entry, w, what);
 }
 
 const tl_const *torch_archive_tensor(torch_archive *a, const tl_zip_entry *entry,
