@@ -2,14 +2,13 @@
  * the sum; core indices may be i64 and count from the end. */
 #include "lower/lowerer.h"
 
-/* i, or i + n where it is negative, which is i mod n for every index that is one; n broadcasts to i. An index
- * that is none (the sources leave open what happens) is not told from one. The kernel refuses n = 0 even where
- * there is no index. */
-static tl_value *from_start(tl_lowerer *lw, tl_value *i, tl_value *n)
+/* i, or i + n where it is negative; n broadcasts to i. Where all are indices, that is i mod n: an index that is none
+ * is then not told from one. The kernel of MOD refuses n = 0 even where there is no index. */
+static tl_value *from_start(tl_lowerer *lw, tl_value *i, tl_value *n, bool all_valid)
 {
     if (i->poison || i->fact.range.lo >= 0)
         return i;
-    if (i->fact.range.hi >= 0 && n->fact.range.lo > 0)
+    if (all_valid && i->fact.range.hi >= 0 && n->fact.range.lo > 0)
         return tl_build2(&lw->b, TL_OP_mod, i, n, NULL);
     tl_value *from_end = tl_build2(&lw->b, TL_OP_add, i, n, NULL);
     if (i->fact.range.hi < 0)
@@ -35,13 +34,15 @@ static tl_value *known_from_start(tl_lowerer *lw, const tl_value *i, const tl_di
     return tl_build_reshape_i(&lw->b, tl_lower_ints(lw, v, count), shape, tl_type_of(i)->rank);
 }
 
+static tl_value *indices(tl_lowerer *lw, tl_value *i, const tl_dim *n, bool all_valid)
+{
+    tl_value *known = known_from_start(lw, i, &n, 1);
+    return known ? known : from_start(lw, tl_lower_i32(lw, i), tl_lower_dim(lw, n), all_valid);
+}
+
 tl_value *tl_lower_indices(tl_lowerer *lw, tl_value *i, const tl_dim *n, bool may_be_negative)
 {
-    tl_value *known = may_be_negative ? known_from_start(lw, i, &n, 1) : NULL;
-    if (known)
-        return known;
-    i = tl_lower_i32(lw, i);
-    return may_be_negative ? from_start(lw, i, tl_lower_dim(lw, n)) : i;
+    return may_be_negative ? indices(lw, i, n, true) : tl_lower_i32(lw, i);
 }
 
 /* ---- gather ---- */
@@ -121,7 +122,8 @@ tl_value *tl_lower_tuples(tl_lowerer *lw, tl_value *i, const tl_value *x, int fi
     if (known)
         return known;
     i = tl_lower_i32(lw, i);
-    return negative && !i->poison ? from_start(lw, i, tl_lower_dims(lw, sizes, (size_t)k)) : i;
+    return negative && !i->poison ? from_start(lw, i, tl_lower_dims(lw, sizes, (size_t)k), true)
+                                  : i;
 }
 
 bool tl_lower_tuple_length(const tl_node *node, int64_t *k)
@@ -213,7 +215,7 @@ void tl_lower_make_one_hot(tl_lowerer *lw, const tl_node *node, tl_value **out)
     const tl_dim *depth = attrs->depth.v[0];
     tl_dtype dtype = tl_lower_compute(lw, TL_OP_tfl_one_hot, node, 1, 2);
     tl_value *in[4];
-    in[0] = tl_lower_indices(lw, node->in[0].value, depth, true);
+    in[0] = indices(lw, node->in[0].value, depth, false); /* what is no index gives no hot one */
     in[1] = tl_lower_dim(lw, depth);
     in[2] = tl_lower_cast(lw, node->in[1].value, dtype);
     in[3] = tl_lower_cast(lw, node->in[2].value, dtype);

@@ -58,6 +58,21 @@ def test_a_cast_by_way_of_floats_saturates(tmp_path):
     check(tmp_path, nodes, x, UINT8, [np.array([0, 255, 0, 5], np.uint8)])
 
 
+def test_one_hot_of_what_is_no_index(tmp_path):
+    """Only -depth .. depth - 1 are indices; anything else makes no element hot."""
+    x = np.array([0, 2, 3, -1, -3, -4, 7, -100, 1000], np.int64)
+    proto = b.model([b.node("OneHot", "x depth values", "y", axis=-1)], [b.value("x", x.shape, b.TensorProto.INT64)],
+                    [b.value("y", (9, 3), FLOAT)], {"depth": np.array(3, np.int64), "values": f32(-1, 5)})
+    path, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
+    expected = b.reference(proto, {"x": x})
+    support.tolite("convert", path, "-o", out)
+    np.savez(tmp_path / "x.npz", x=x)
+    for model in (path, out):
+        support.tolite("run", model, "--in", tmp_path / "x.npz", "--out", tmp_path / "y.npz")
+        support.assert_agree(list(support.load(tmp_path / "y.npz").values()), expected, model.name)
+    support.assert_agree(support.LiteRT(out)([x]), expected, "runtime")
+
+
 def test_small_atanh(tmp_path):
     """(1 + x) / (1 - x) rounds to 1 for small x: every digit counts here, not those of the largest alone."""
     x = f32(1e-6, -1e-7, 1e-4, 0.1, 0.19999, 0.2, 0.21, 0.5, -0.999, 1e-30)
