@@ -37,7 +37,10 @@ static tl_value *known_from_start(tl_lowerer *lw, const tl_value *i, const tl_di
 static tl_value *indices(tl_lowerer *lw, tl_value *i, const tl_dim *n, bool all_valid)
 {
     tl_value *known = known_from_start(lw, i, &n, 1);
-    return known ? known : from_start(lw, tl_lower_i32(lw, i), tl_lower_dim(lw, n), all_valid);
+    if (known)
+        return known;
+    i = tl_lower_i32(lw, i);
+    return from_start(lw, i, tl_lower_dim(lw, n), all_valid);
 }
 
 tl_value *tl_lower_indices(tl_lowerer *lw, tl_value *i, const tl_dim *n, bool may_be_negative)
