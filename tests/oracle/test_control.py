@@ -170,3 +170,79 @@ def test_loop_collects_rows_of_half_an_open_size(tmp_path):
     support.tolite("run", path, "--in", tmp_path / "x.npz", "--out", tmp_path / "y.npz")
     expected = b.reference(proto, {"x": np.arange(1, 6, dtype=np.float32)})
     support.assert_agree(list(support.load(tmp_path / "y.npz").values()), expected, "source")
+
+
+# ---- a voice detector: which network runs depends on the sampling rate, and inside on how the call began ----
+
+HIDDEN, FRAMES, FEATURES = 12, 4, 16
+
+
+def lstm_branch(name, seed, hop):
+    """Frames of the signal through a convolution and an LSTM, which carries the state; the chance of voice."""
+    rng = np.random.default_rng(seed)
+
+    def w(*shape):
+        return (rng.normal(size=shape) / 3).astype(np.float32)
+
+    weights = {"k": w(FEATURES, 1, hop), "W": w(1, 4 * HIDDEN, FEATURES), "R": w(1, 4 * HIDDEN, HIDDEN), "B": w(1, 8 * HIDDEN),
+               "o": w(HIDDEN, 1), "last": np.int64(FRAMES - 1)}
+    init = [b.tensor(f"{name}_{k}", v) for k, v in weights.items()]
+    n = name
+    nodes = [b.node("Conv", f"signal {n}_k", f"{n}_c", strides=[hop]),
+             b.node("Relu", f"{n}_c", f"{n}_r"),
+             b.node("Transpose", f"{n}_r", f"{n}_t", perm=[2, 0, 1]),
+             b.node("LSTM", f"{n}_t {n}_W {n}_R {n}_B length h c", f"{n}_all {n}_h {n}_c2",
+                    hidden_size=HIDDEN),
+             b.node("Gather", f"{n}_all {n}_last", f"{n}_l", axis=0),
+             b.node("Squeeze", f"{n}_l zero", f"{n}_s"),
+             b.node("MatMul", f"{n}_s {n}_o", f"{n}_m"),
+             b.node("Sigmoid", f"{n}_m", f"{n}_p")]
+    outputs = [b.value(f"{n}_p", (1, 1)), b.value(f"{n}_h", (1, 1, HIDDEN)), b.value(f"{n}_c2", (1, 1, HIDDEN))]
+    return b.helper.make_graph(nodes, name, [], outputs, init)
+
+
+def inner_choice(name, seed, hop):
+    """Loud signals and quiet ones have weights of their own."""
+    n = name
+    nodes = [b.node("ReduceMax", "signal", f"{n}_max", keepdims=0),
+             b.node("Greater", f"{n}_max level", f"{n}_loud"),
+             b.node("If", f"{n}_loud", f"{n}_p {n}_h {n}_c", then_branch=lstm_branch(f"{n}_a", seed, hop),
+                    else_branch=lstm_branch(f"{n}_b", seed + 1, hop))]
+    outputs = [b.value(f"{n}_p", (1, 1)), b.value(f"{n}_h", (1, 1, HIDDEN)), b.value(f"{n}_c", (1, 1, HIDDEN))]
+    return b.helper.make_graph(nodes, name, [], outputs)
+
+
+def voice_detector():
+    nodes = [b.node("Equal", "rate wide", "is_wide"),
+             b.node("If", "is_wide", "p hn cn", then_branch=inner_choice("w", 1, 32), else_branch=inner_choice("n", 5, 32))]
+    state = (1, 1, HIDDEN)
+    return b.model(nodes, [b.value("signal", (1, 1, 32 * FRAMES)), b.value("rate", (), b.INT64), b.value("h", state),
+                           b.value("c", state)],
+                   [b.value("p", (1, 1)), b.value("hn", state), b.value("cn", state)],
+                   {"wide": np.int64(16000), "level": np.float32(1.5), "zero": np.array([0], np.int64),
+                    "length": np.array([FRAMES], np.int32)})
+
+
+def test_voice_detector(tmp_path):
+    """If inside If, an LSTM in every branch, its state handed from call to call."""
+    proto = voice_detector()
+    source, out = b.save(proto, tmp_path / "vad.onnx"), tmp_path / "vad.tflite"
+    support.tolite("convert", source, "-o", out)
+    names = support.litert_names(out)[0]
+    runners = [support.LiteRT(out, delegate) for delegate in (True, False)]
+    rng, state = np.random.default_rng(3), [np.zeros((1, 1, HIDDEN), np.float32)] * 2
+    seen = set()
+    for call in range(8):
+        loud = call % 3 == 0
+        feeds = {"signal": (rng.uniform(-1, 1, (1, 1, 32 * FRAMES)) * (3 if loud else 1)).astype(np.float32),
+                 "rate": np.array(16000 if call % 2 else 8000, np.int64), "h": state[0], "c": state[1]}
+        expected = b.reference(proto, feeds)
+        seen.add((loud, call % 2))
+        for runner in runners:
+            support.assert_agree(runner(support.ordered(feeds, names)), expected, f"call {call}")
+        np.savez(tmp_path / "in.npz", **feeds)
+        for model in (source, out):
+            support.tolite("run", model, "--in", tmp_path / "in.npz", "--out", tmp_path / "y.npz")
+            support.assert_agree(list(support.load(tmp_path / "y.npz").values()), expected, f"call {call}, {model.name}")
+        state = expected[1:]
+    assert len(seen) == 4
