@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* clang-format off */
 const option_row cli_options[] = {
@@ -173,6 +174,55 @@ static tl_status take_option(cli *c, const command_row *command, int argc, char 
     return TL_OK;
 }
 
+/* Both are there and the same file, or both have the same name. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (stat(a, &x) == 0 && stat(b, &y) == 0)
+        return x.st_dev == y.st_dev && x.st_ino == y.st_ino && S_ISREG(x.st_mode);
+    return !strcmp(a, b);
+}
+
+static bool has_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct stat found;
+    char folder[4096];
+    if (!slash || slash == path || (size_t)(slash - path) >= sizeof folder)
+        return true;
+    memcpy(folder, path, (size_t)(slash - path));
+    folder[slash - path] = 0;
+    return stat(folder, &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+/* What is written is nothing that is read, and nothing that is written, too. */
+static tl_status check_written(const cli *c)
+{
+    static const cli_option written[] = {OPT_out_file, OPT_report, OPT_out};
+    static const cli_option read[] = {OPT_in,     OPT_image,   OPT_golden,
+                                      OPT_labels, OPT_samples, OPT_stats};
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+        const char *out = cli_value(c, written[i]);
+        if (out && !has_folder(out)) {
+            fprintf(stderr, "tolite: cannot write %s: its folder does not exist\n", out);
+            return TL_ENVIRONMENT;
+        }
+        for (size_t k = 0; out && k < c->args.n_operands; k++)
+            if (same_file(out, c->args.operands[k]))
+                return cli_usage("%s is read by this command; choose another file to write", out);
+        for (size_t k = 0; out && k < sizeof read / sizeof *read; k++)
+            for (size_t n = 0; n < c->args.options[read[k]].n; n++)
+                if (same_file(out, c->args.options[read[k]].v[n]))
+                    return cli_usage("%s is read by this command; choose another file to write",
+                                     out);
+        for (size_t k = 0; out && k < i; k++)
+            if (cli_value(c, written[k]) && same_file(out, cli_value(c, written[k])))
+                return cli_usage("%s is to be written twice; choose another file for one of them",
+                                 out);
+    }
+    return TL_OK;
+}
+
 tl_status cli_parse(cli *c, int argc, char **argv, bool *help)
 {
     *help = false;
@@ -223,7 +273,7 @@ tl_status cli_parse(cli *c, int argc, char **argv, bool *help)
     }
     if (c->args.n_operands < command->least)
         return cli_usage("%s needs %s; see tolite help %s", name, command->operands, name);
-    return TL_OK;
+    return check_written(c);
 }
 
 tl_status cli_int(const cli *c, cli_option option, long lo, long hi, long *value)

@@ -145,7 +145,7 @@ void tl_lower_settle_constants(const tl_lower_options *options, tl_graph *graph)
         for (size_t i = 0; i < node->n_graphs; i++)
             tl_lower_settle_constants(options, node->graphs[i]);
         const tl_value *q = tl_in(node, 0);
-        if (node->op != TL_OP_tfl_dequantize || !q->constant ||
+        if (node->op != TL_OP_tfl_dequantize || !q->constant || !tl_type_of(q)->quant ||
             is_kernel_type(options, tl_type_of(q)->dtype))
             continue;
         tl_const *c = dequantized_constant(model, q, &arena);

@@ -269,9 +269,32 @@ static void square_as_product(tl_graph *graph)
     }
 }
 
+/* Weights that are stored as f16 are what they were before. */
+static void widen_weights(tl_graph *graph)
+{
+    tl_model *model = graph->model;
+    for (tl_node *node = graph->first, *next; node; node = next) {
+        next = node->next;
+        for (size_t i = 0; i < node->n_graphs; i++)
+            widen_weights(node->graphs[i]);
+        const tl_value *x = tl_in(node, 0);
+        if (node->op != TL_OP_tfl_dequantize || !x->constant || tl_type_of(x)->quant)
+            continue;
+        const tl_const *wide = tl_const_cast(model->arena, x->constant, TL_F32);
+        tl_replace_uses(node->out[0], wide ? tl_build_const(model, wide, x->name) : model->poison);
+        tl_node_remove(node);
+    }
+}
+
+static void prepare_graph(tl_graph *graph)
+{
+    square_as_product(graph);
+    widen_weights(graph);
+}
+
 tl_status tl_quantize_prepare(tl_model *model)
 {
     for (size_t i = 0; i < model->entries.n; i++)
-        square_as_product(model->entries.v[i].graph);
+        prepare_graph(model->entries.v[i].graph);
     return tl_context_status(model->cx);
 }

@@ -25,6 +25,25 @@ def test_output_defaults_to_the_name_in_the_current_folder(tmp_path):
     assert os.listdir(tmp_path) == ["digits.tflite"]
 
 
+@pytest.mark.parametrize("command", [
+    "calibrate m.onnx --samples x.npz -o m.onnx", "calibrate m.onnx --samples x.npz -o x.npz",
+    "calibrate m.onnx --samples x.npz -o link.onnx", "convert m.onnx --report m.onnx -o y.tflite",
+    "convert m.onnx --golden x.npz -o x.npz", "convert m.onnx -o y.tflite --report y.tflite", "run m.onnx --in x.npz --out x.npz",
+    "run m.onnx --random --out m.onnx", "diff m.onnx m.onnx --random --report m.onnx"])
+def test_nothing_that_is_read_is_written(command, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(MODEL.read_bytes())
+    (tmp_path / "x.npz").write_bytes(HELD_OUT.read_bytes())
+    (tmp_path / "link.onnx").symlink_to("m.onnx")
+    assert "choose another file" in support.tolite(*command.split(), cwd=tmp_path, status=2).stderr
+    assert (tmp_path / "m.onnx").read_bytes() == MODEL.read_bytes()
+    assert (tmp_path / "x.npz").read_bytes() == HELD_OUT.read_bytes() and not (tmp_path / "y.tflite").exists()
+
+
+def test_a_report_without_a_folder_is_refused_before_anything_is_written(out, tmp_path):
+    said = support.tolite("convert", MODEL, "-o", out, "--report", tmp_path / "none" / "r.html", status=5).stderr
+    assert "folder" in said and not out.exists()
+
+
 def test_dry_run_does_everything_but_write(out):
     shown = report("convert", MODEL, "-o", out, "--dry-run", "--verify")
     assert shown["bytes"] > 1000 and shown["agree"]

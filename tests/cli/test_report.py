@@ -77,4 +77,4 @@ def test_a_report_elsewhere_is_still_json(tmp_path):
     support.tolite("convert", MODEL, "-o", tmp_path / "o.tflite", "--report", tmp_path / "r.json")
     assert (tmp_path / "r.json").read_text().startswith("{")
     said = support.tolite("convert", MODEL, "-o", tmp_path / "o.tflite", "--report", tmp_path / "no" / "r.html", status=5).stderr
-    assert "r.html: No such file or directory" in said
+    assert "r.html: its folder does not exist" in said

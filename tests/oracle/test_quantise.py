@@ -135,6 +135,15 @@ def test_a_tflite_file_is_quantised_like_its_source(tmp_path):
     assert np.array_equal(litert(path, images, True), litert(direct, images, True))
 
 
+@pytest.mark.parametrize("mode", ["fp16", "weights", "dynamic", "int8", "int8-only", "int16x8"])
+def test_a_file_of_16_bit_weights_is_quantised(mode, tmp_path):
+    half = convert(tmp_path, "--quantize", "fp16").rename(tmp_path / "half.tflite")
+    out = tmp_path / "out.tflite"
+    support.tolite("quantize", half, "--mode", mode, "--samples", *PICTURES, "-o", out)
+    images = support.load(HELD_OUT)["in_image"][:100]
+    assert (litert(out, images, True).argmax(1) == litert(half, images, True).argmax(1)).sum() >= 98
+
+
 def test_samples_of_npz_along_batch_and_along_an_axis_of_their_own(tmp_path):
     images = support.load(HELD_OUT)["in_image"][:6]
     np.savez(tmp_path / "own.npz", image=images[:, None])
