@@ -190,10 +190,12 @@ static const tl_const *copied_run(torch_archive *a, const tl_zip_entry *entry,
     for (int64_t i = 0; i < count; i++) {
         memcpy(data + (size_t)i * item, (char *)storage + (size_t)at * item, item);
         for (int k = w->rank; k-- > 0;) {
-            at += w->stride[k];
-            if (++index[k] < w->shape[k])
+            if (++index[k] < w->shape[k]) {
+                at += w->stride[k];
                 break;
-            at -= w->stride[k] * w->shape[k];
+            }
+            if (w->shape[k] > 1)
+                at -= w->stride[k] * (w->shape[k] - 1);
             index[k] = 0;
         }
     }
