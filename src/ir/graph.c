@@ -251,7 +251,7 @@ static void reinfer_deep(tl_graph *graph)
     }
 }
 
-tl_status tl_model_substitute(tl_model *model, const tl_substitutions *symbols)
+static tl_status substitute_once(tl_model *model, const tl_substitutions *symbols)
 {
     for (size_t i = 0; i < model->entries.n; i++) {
         tl_graph *graph = model->entries.v[i].graph;
@@ -267,6 +267,42 @@ tl_status tl_model_substitute(tl_model *model, const tl_substitutions *symbols)
     for (size_t i = 0; i < model->entries.n; i++)
         reinfer_deep(model->entries.v[i].graph);
     return memory_status(model);
+}
+
+/* Sizes born on results that are numbers by now. */
+static void find_settled(const tl_graph *graph, tl_arena *arena, tl_substitutions *settled)
+{
+    TL_EACH_NODE (node, graph) {
+        for (uint32_t i = 0; i < node->n_graphs; i++)
+            find_settled(node->graphs[i], arena, settled);
+        for (uint32_t i = 0; i < node->n_out; i++) {
+            const tl_type *type = tl_type_of(node->out[i]);
+            for (const tl_symbol *s = node->out[i]->births; s; s = s->next_born)
+                if (s->axis < type->rank && tl_dim_is_const(type->dims[s->axis], NULL)) {
+                    tl_substitution known = {s, type->dims[s->axis]};
+                    (void)tl_vec_push(arena, settled, known);
+                }
+        }
+    }
+}
+
+/* What the symbols turned out to be may tell sizes that others are born with: again, as long as it tells more. */
+tl_status tl_model_substitute(tl_model *model, const tl_substitutions *symbols)
+{
+    tl_arena arena;
+    tl_arena_init(&arena, model->cx);
+    tl_status status = substitute_once(model, symbols);
+    for (size_t before = 0; status == TL_OK;) {
+        tl_substitutions settled = {0};
+        for (size_t i = 0; i < model->entries.n; i++)
+            find_settled(model->entries.v[i].graph, &arena, &settled);
+        if (settled.n <= before)
+            break;
+        before = settled.n;
+        status = substitute_once(model, &settled);
+    }
+    tl_arena_release(&arena);
+    return status;
 }
 
 /* Looks both ways at once, so that the steps are as many as the nodes between: a replacement mostly stands
