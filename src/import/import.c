@@ -65,26 +65,29 @@ tl_status tl_format_refuse(tl_context *cx, tl_file *file, tl_format format)
                    formats[format].name, formats[format].advice);
 }
 
-/* Repeated names get a number: sources name their values by structure, and that may coincide. */
+tl_str tl_import_unique_name(tl_arena *arena, tl_map *taken, tl_str candidate)
+{
+    tl_str name = candidate;
+    uint32_t *n_used = tl_map_find(taken, candidate);
+    while (tl_map_has(taken, name)) {
+        name = tl_str_from(tl_arena_printf(arena, "%.*s~%u", TL_STR_ARG(candidate), ++*n_used));
+        if (!name.p)
+            return name;
+    }
+    n_used = TL_NEW(arena, uint32_t);
+    return n_used && tl_map_put(taken, name, n_used) ? name : (tl_str){0};
+}
+
+/* Sources name their values by structure, and that may coincide. */
 static tl_status make_distinct(tl_model *model, const tl_str **names, size_t n)
 {
     tl_map taken;
     tl_map_init(&taken, model->arena);
     tl_str *own = TL_NEW_ARRAY(model->arena, tl_str, n + 1);
-    for (size_t i = 0; own && i < n; i++) {
-        tl_str name = (*names)[i];
-        for (uint32_t k = 1; tl_map_has(&taken, name); k++) {
-            const char *text = tl_arena_printf(model->arena, "%.*s~%u", TL_STR_ARG((*names)[i]), k);
-            if (!text)
-                return tl_context_status(model->cx);
-            name = tl_str_from(text);
-        }
-        own[i] = name;
-        if (!tl_map_put(&taken, name, own))
-            return tl_context_status(model->cx);
-    }
-    *names = own;
-    return own ? TL_OK : tl_context_status(model->cx);
+    for (size_t i = 0; own && i < n; i++)
+        own[i] = tl_import_unique_name(model->arena, &taken, (*names)[i]);
+    *names = own ? own : *names;
+    return tl_context_status(model->cx);
 }
 
 static tl_status make_names_distinct(tl_model *model)

@@ -48,6 +48,9 @@ tl_status tl_format_sniff(tl_context *cx, tl_file *file, tl_format *out);
 /* Fails with what the file is and what to do with it. */
 tl_status tl_format_refuse(tl_context *cx, tl_file *file, tl_format format);
 
+/* candidate, or candidate~k with the least k that is free, as a name that is taken from now on; taken holds those before
+ * it, and nothing else. Without text when memory is out. */
+tl_str tl_import_unique_name(tl_arena *arena, tl_map *taken, tl_str candidate);
 /* Sniffs and calls the reader. M001 for what is no model, U008 for formats without a reader. options may
  * be NULL. */
 tl_status tl_import(tl_context *cx, tl_file *file, const tl_import_options *options, tl_arena *arena,

@@ -37,6 +37,10 @@ OUTSIDE = {
 }
 
 
+# formats that the target has no op for: and, or of i64
+REFUSED = {"bitwise_net": {"model.pt2", "model.ts.pt"}}
+
+
 def files(name):
     return [p for f in FORMATS if (p := support.MODELS / name / f).exists()]
 
@@ -51,7 +55,7 @@ def recording(source):
 
 
 def convert(source, out):
-    """{op: count} of the file, or None where this format cannot be converted (other tests say why)."""
+    """{op: count} of the file, or None where this format cannot be converted."""
     options = []
     if ".script" in source.name:
         options = input_options(source, recording(source)[0])
@@ -63,9 +67,9 @@ def convert(source, out):
 
 
 def counted(name, folder):
-    """{format: {op: count}}"""
+    """{format: {op: count}}, and the formats that are refused."""
     found = {p.name: convert(p, folder / f"{p.name}.tflite") for p in files(name)}
-    return {k: ops for k, ops in found.items() if ops}
+    return {k: ops for k, ops in found.items() if ops}, {k for k, ops in found.items() if not ops}
 
 
 def run(name, file, folder):
@@ -105,9 +109,10 @@ def cases():
 
 @pytest.mark.parametrize("name", list(cases()))
 def test_formats_give_one_file(name, tmp_path):
-    counts = counted(name, tmp_path)
+    counts, refused = counted(name, tmp_path)
+    assert refused == REFUSED.get(name, set())
     if len(counts) < 2:
-        pytest.skip("one format is converted")
+        return  # one format is left, and nothing to compare it with
     inside, said = is_inside(counts), "\n".join(differences(counts))
     assert inside or name in OUTSIDE, f"numbers of ops differ:\n{said}"
     assert not inside or name not in OUTSIDE, f"inside now, to be taken off the list:\n{said}"
@@ -123,7 +128,7 @@ def main():
     outside = total = 0
     for name in sys.argv[1:] or list(support.networks()):
         with tempfile.TemporaryDirectory() as folder:
-            counts = counted(name, pathlib.Path(folder))
+            counts, _ = counted(name, pathlib.Path(folder))
         if len(counts) > 1:
             inside = is_inside(counts)
             outside, total = outside + (not inside), total + 1

@@ -31,20 +31,6 @@ static tl_status read_signature(tfl_reader *r, tl_fb_table table, tfl_signature 
 
 /* ---- names ---- */
 
-/* Names that an entry gave already; candidate, or candidate with a number when it is taken. */
-static tl_str unique_name(tfl_reader *r, tl_map *taken, tl_str candidate)
-{
-    tl_str name = candidate;
-    uint32_t *n_used = tl_map_find(taken, candidate);
-    while (tl_map_has(taken, name)) {
-        name = tl_str_from(tl_arena_printf(r->arena, "%.*s~%u", TL_STR_ARG(candidate), ++*n_used));
-        if (!name.p)
-            return name;
-    }
-    n_used = TL_NEW(&r->scratch, uint32_t);
-    return n_used && tl_map_put(taken, name, n_used) ? name : (tl_str){0};
-}
-
 /* One name per index: that of the signature (the next one when a tensor is there several times), of
  * the tensor, or made up. */
 static tl_status entry_names(tfl_scope *s, const int32_t *indices, uint32_t n,
@@ -78,7 +64,7 @@ static tl_status entry_names(tfl_scope *s, const int32_t *indices, uint32_t n,
             name = s->tensors[t].name;
         if (!name.n)
             name = tl_str_from(tl_arena_printf(&r->scratch, "%s%u", stem, i));
-        (*out)[i] = unique_name(r, &taken, name);
+        (*out)[i] = tl_import_unique_name(r->arena, &taken, name);
         if (r->cx->out_of_memory)
             return tl_context_status(r->cx);
     }
@@ -293,7 +279,8 @@ static tl_str *with_states(tfl_scope *s, const tl_str *names, size_t n)
     tl_map_init(&taken, &r->scratch);
     tl_str *all = TL_NEW_ARRAY(&r->scratch, tl_str, n + s->states.n + 1);
     for (size_t i = 0; all && i < n + s->states.n; i++)
-        all[i] = unique_name(r, &taken, i < n ? names[i] : s->states.v[i - n].name);
+        all[i] =
+            tl_import_unique_name(r->arena, &taken, i < n ? names[i] : s->states.v[i - n].name);
     return all;
 }
 
