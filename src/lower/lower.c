@@ -66,9 +66,33 @@ static tl_status report_formless(tl_lowerer *lw, const tl_node *node)
                    tl_op_get(node->op)->name, tl_text_get(&text));
 }
 
+/* Sizes are i32 at run time: a longer axis has no tensor. */
+static tl_status check_sizes(tl_lowerer *lw, const tl_node *node, const tl_value *value)
+{
+    int64_t size;
+    const tl_type *type = value ? tl_type_of(value) : NULL;
+    for (int i = 0; type && i < type->rank; i++)
+        if (tl_dim_is_const(type->dims[i], &size) && size > INT32_MAX) {
+            tl_where where = tl_origin_where(lw->model, node->origin);
+            return tl_fail(lw->cx, TL_U005, &where, "size %lld, the format has 32 bits for it",
+                           (long long)size);
+        }
+    return TL_OK;
+}
+
+static tl_status check_node(tl_lowerer *lw, const tl_node *node)
+{
+    for (size_t i = 0; i < node->n_in; i++)
+        TRY(check_sizes(lw, node, node->in[i].value));
+    for (size_t i = 0; i < node->n_out; i++)
+        TRY(check_sizes(lw, node, node->out[i]));
+    return TL_OK;
+}
+
 /* Builds the replacement of node in front of it. */
 static tl_status make_replacement(tl_lowerer *lw, tl_node *node, tl_value **out)
 {
+    TRY(check_node(lw, node));
     const lower_row *row = find_row(lw->options, node);
     if (row && row->make)
         row->make(lw, node, out);

@@ -103,7 +103,7 @@ void tl_lower_make_rounded_already(tl_lowerer *lw, const tl_node *node, tl_value
     out[0] = node->in[0].value;
 }
 
-/* |x| = max(x, -x) where ABS has not the type */
+/* |x| = max(x, -x) where ABS has not the type; without a sign, x itself */
 bool tl_lower_takes_wide_abs(const tl_lower_options *options, const tl_node *node)
 {
     uint32_t types = tl_profile_limits(options->profile, TL_OP_tfl_abs).types;
@@ -112,8 +112,9 @@ bool tl_lower_takes_wide_abs(const tl_lower_options *options, const tl_node *nod
 
 void tl_lower_make_wide_abs(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
-    tl_value *x = node->in[0].value;
-    out[0] = tl_build2(&lw->b, TL_OP_max, x, tl_build1(&lw->b, TL_OP_neg, x, NULL), NULL);
+    tl_value *x = out[0] = node->in[0].value;
+    if (tl_dtype_is_signed(tl_type_of(x)->dtype))
+        out[0] = tl_build2(&lw->b, TL_OP_max, x, tl_build1(&lw->b, TL_OP_neg, x, NULL), NULL);
 }
 
 /* sign x = min(max(x, -1), 1); max first, so that bool and unsigned stay right */
