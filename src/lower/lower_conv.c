@@ -277,7 +277,7 @@ void tl_lower_make_int_conv(tl_lowerer *lw, const tl_node *node, tl_value **out)
         a = tl_build_cast(&lw->b, a, TL_F32);
         tl_value *in[] = {a, tl_build_cast(&lw->b, b, TL_F32)};
         tl_value *part = tl_build(&lw->b, TL_OP_conv, in, 2, node->attrs);
-        part = tl_build_cast(&lw->b, part, dtype);
+        part = tl_lower_wrap(lw, part, dtype);
         sum = sum ? tl_build2(&lw->b, TL_OP_add, sum, part, NULL) : part;
     }
     out[0] = sum ? sum : lw->model->poison;

@@ -91,7 +91,7 @@ void tl_lower_make_transpose_conv(tl_lowerer *lw, const tl_node *node, tl_value 
                                          .stride_w = a[1].stride,
                                          .quantized_bias_type = TL_F32};
     tl_value *y = tl_build(&lw->b, TL_OP_tfl_transpose_conv, in, b ? 4 : 3, &attrs);
-    out[0] = tl_lower_cast(lw, tl_lower_pad(lw, y, lo, hi, NULL), tl_type_of(node->out[0])->dtype);
+    out[0] = tl_lower_result(lw, node, tl_lower_pad(lw, y, lo, hi, NULL));
 }
 
 bool tl_lower_takes_transpose_conv_1d(const tl_lower_options *options, const tl_node *node)

@@ -74,7 +74,7 @@ tl_value *tl_lower_make_direct(tl_lowerer *lw, const tl_node *node, tl_op tfl)
         y = spread_direct(lw, tfl, x, node->n_in, result, max);
     else
         y = tl_build(&lw->b, tfl, x, node->n_in, NULL);
-    return to_bool ? y : tl_lower_cast(lw, y, tl_type_of(result)->dtype);
+    return to_bool ? y : tl_lower_result(lw, node, y);
 }
 
 /* ---- rows that are a line of algebra ---- */

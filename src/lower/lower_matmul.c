@@ -100,7 +100,7 @@ void tl_lower_make_batch_matmul(tl_lowerer *lw, const tl_node *node, tl_value **
     tl_value *product = tl_build2(&lw->b, TL_OP_tfl_batch_matmul, x, y, &attrs);
     if (merge)
         product = tl_lower_like(lw, product, node->out[0]);
-    out[0] = tl_lower_cast(lw, product, result->dtype);
+    out[0] = tl_lower_result(lw, node, product);
 }
 
 /* ---- integers ---- */
@@ -137,7 +137,7 @@ void tl_lower_make_int_matmul(tl_lowerer *lw, const tl_node *node, tl_value **ou
                      *n = tl_lower_const(lw, TL_MIN(step, k - first));
         tl_value *a = tl_build_cast(&lw->b, tl_lower_part(lw, x, ax, begin, n, 1), TL_F32);
         tl_value *b = tl_build_cast(&lw->b, tl_lower_part(lw, y, ay, begin, n, 1), TL_F32);
-        tl_value *part = tl_build_cast(&lw->b, tl_build2(&lw->b, TL_OP_matmul, a, b, NULL), dtype);
+        tl_value *part = tl_lower_wrap(lw, tl_build2(&lw->b, TL_OP_matmul, a, b, NULL), dtype);
         sum = sum ? tl_build2(&lw->b, TL_OP_add, sum, part, NULL) : part;
     }
     out[0] = sum ? sum : summed_products(lw, x, y);

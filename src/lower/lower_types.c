@@ -206,7 +206,15 @@ tl_value *tl_lower_data(tl_lowerer *lw, const tl_node *node, tl_op op)
     return tl_lower_cast(lw, node->in[0].value, tl_lower_compute(lw, op, node, 0, 1));
 }
 
+tl_value *tl_lower_wrap(tl_lowerer *lw, tl_value *y, tl_dtype to)
+{
+    if (tl_dtype_is_float(tl_type_of(y)->dtype) && tl_dtype_is_int(to) && tl_dtype_bits(to) < 32 &&
+        !interval_within(y->fact.range, type_interval(to)))
+        y = tl_lower_cast(lw, y, TL_I32);
+    return tl_lower_cast(lw, y, to);
+}
+
 tl_value *tl_lower_result(tl_lowerer *lw, const tl_node *node, tl_value *y)
 {
-    return tl_lower_cast(lw, y, tl_type_of(node->out[0])->dtype);
+    return tl_lower_wrap(lw, y, tl_type_of(node->out[0])->dtype);
 }

@@ -54,6 +54,8 @@ tl_value *tl_lower_i32(tl_lowerer *lw, tl_value *x);
 /* The usual case: the data are operand 0, and the result has their type. */
 bool tl_lower_takes_data(const tl_lower_options *options, const tl_node *node, tl_op op);
 tl_value *tl_lower_data(tl_lowerer *lw, const tl_node *node, tl_op op);
+/* Whole numbers that floats hold, as integers that wrap: a cast from floats saturates, one from i32 wraps. */
+tl_value *tl_lower_wrap(tl_lowerer *lw, tl_value *y, tl_dtype to);
 tl_value *tl_lower_result(tl_lowerer *lw, const tl_node *node, tl_value *y); /* as output 0 is typed */
 
 /* ---- indices: lower_index.c ---- */
