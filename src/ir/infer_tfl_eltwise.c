@@ -32,7 +32,23 @@ tl_status infer_tfl_cast(tl_infer *x)
 
 tl_status infer_tfl_bitcast(tl_infer *x)
 {
-    return infer_bitcast(x);
+    const tl_type *type = tl_infer_type(x, 0);
+    tl_dtype to = TL_INFER_ATTRS(x, cast)->to;
+    int from_bits = (int)tl_dtype_bits(type->dtype), to_bits = (int)tl_dtype_bits(to);
+    const tl_dim *dims[TL_MAX_RANK];
+    if (from_bits == to_bits)
+        return infer_bitcast(x);
+    TRY(tl_infer_need_plain(x));
+    if (from_bits < to_bits) {
+        TRY(tl_infer_need_rank_in(x, 0, 1, TL_MAX_RANK));
+        TRY(tl_infer_need_size(x, 0, type->rank - 1, tl_infer_const(x, to_bits / from_bits)));
+        return tl_infer_result(x, 0, to, type->rank - 1, type->dims);
+    }
+    TRY(tl_infer_need_rank_in(x, 0, 0, TL_MAX_RANK - 1));
+    for (int i = 0; i < type->rank; i++)
+        dims[i] = type->dims[i];
+    dims[type->rank] = tl_infer_const(x, from_bits / to_bits);
+    return tl_infer_result(x, 0, to, type->rank + 1, dims);
 }
 
 tl_status infer_tfl_quantize(tl_infer *x)

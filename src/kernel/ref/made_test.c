@@ -7,6 +7,8 @@ static void conversions_match(void **state)
         {TL_OP_cast, A(cast, TL_I8), {"f32[5] 1.9 -1.9 300 -300 nan"}, {"i8[5] 1 -1 127 -128 0"}},
         {TL_OP_bitcast, A(cast, TL_I32), {"f32[2] 1 -0"}, {"i32[2] 1065353216 -2147483648"}},
         {TL_OP_tfl_bitcast, A(cast, TL_U8), {"i8[2] -1 5"}, {"u8[2] 255 5"}},
+        {TL_OP_tfl_bitcast, A(cast, TL_I32), {"i64[2] 4294967303 -1"}, {"i32[2,2] 7 1 -1 -1"}},
+        {TL_OP_tfl_bitcast, A(cast, TL_U64), {"i32[1,2] -1 1"}, {"u64[1] 8589934591"}},
         {TL_OP_cast, A(cast, TL_U8), {"f32[3] -1.9 254.9 inf"}, {"u8[3] 0 254 255"}},
         {TL_OP_cast,
          A(cast, TL_I64),

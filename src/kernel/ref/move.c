@@ -1,6 +1,8 @@
 /* Data movement of the core: shapes, joins, cuts, padding. */
 #include "kernel/ref/move.h"
 
+#include <string.h>
+
 /* ---- parameters ---- */
 
 tl_status tl_ref_vector(tl_call *call, size_t k, int max, int64_t *out, int *n)
@@ -63,6 +65,16 @@ tl_status tl_ref_move_same(tl_call *call)
 tl_status tl_ref_reshape(tl_call *call)
 {
     return tl_ref_move_same(call);
+}
+
+tl_status tl_ref_bits(tl_call *call)
+{
+    size_t size = tl_tensor_size(&call->in[0]);
+    if (size != tl_tensor_size(&call->out[0]))
+        return tl_ref_fail(call, "the result has another number of bits");
+    if (size)
+        memcpy(call->out[0].data, call->in[0].data, size);
+    return TL_OK;
 }
 
 tl_status tl_ref_broadcast_to(tl_call *call)
