@@ -155,6 +155,56 @@ static bool contract(formula *f, const term *a, const term *b, const demand *lat
     return true;
 }
 
+/* ---- diagonals ---- */
+
+/* 0, n + 1, 2 (n + 1), ...: where the diagonal of n rows lies */
+static tl_value *diagonal_places(formula *f, const tl_dim *n)
+{
+    int64_t known;
+    if (tl_dim_is_const(n, &known)) {
+        const tl_const *c = tl_const_iota(f->model->arena, TL_I64, known, 0, (double)known + 1);
+        return c ? tl_build_const(f->model, c, TL_STR("")) : f->model->poison;
+    }
+    const tl_dim *step = tl_dim_add_i(f->model->dims, n, 1);
+    tl_value *at = fx_iota(f, n);
+    return fx_mul(f, at, tl_build_shape_expr(f->b, &step, 1, 0));
+}
+
+/* Axes i < k of t, which have the same label, as the diagonal between them, behind all others. */
+static void take_diagonal(formula *f, term *t, int i, int k)
+{
+    int perm[TL_MAX_RANK], n = 0, rank = t->axes.rank;
+    const tl_dim *dims[TL_MAX_RANK], *size = fx_size(t->x, i);
+    tl_einsum_term left = {0};
+    for (int axis = 0; axis < rank; axis++) {
+        if (axis == i || axis == k)
+            continue;
+        dims[n] = fx_size(t->x, axis);
+        left.label[n] = t->axes.label[axis];
+        perm[n++] = axis;
+    }
+    perm[n] = i;
+    perm[n + 1] = k;
+    dims[n] = tl_dim_mul(f->model->dims, size, size);
+    left.label[n] = t->axes.label[i];
+    left.rank = n + 1;
+    tl_value *at = diagonal_places(f, size);
+    t->x = tl_build_reshape(f->b, tl_build_transpose(f->b, t->x, perm), dims, n + 1);
+    t->x = tl_build2(f->b, TL_OP_gather, t->x, at, &(tl_gather_attrs){.axis = n});
+    t->axes = left;
+}
+
+static void take_diagonals(formula *f, term *t)
+{
+    for (int k = 0; k < t->axes.rank; k++) {
+        int i = axis_of(&t->axes, t->axes.label[k]);
+        if (i == k)
+            continue;
+        take_diagonal(f, t, i, k);
+        k = -1; /* the axes have moved */
+    }
+}
+
 /* ---- all of it ---- */
 
 /* What is wrong with the equation for a formula; NULL: nothing. */
@@ -169,9 +219,6 @@ static const char *read_terms(formula *f, term *terms, size_t n, tl_einsum_term 
         terms[k].x = fx_in(f, k);
         if (!tl_einsum_operand(&einsum, equation, k, tl_type_of(terms[k].x)->rank, axes))
             return "this equation";
-        for (int i = 0; i < axes->rank; i++)
-            if (axis_of(axes, axes->label[i]) != i)
-                return "a letter twice in one operand (a diagonal)";
     }
     return tl_einsum_result(&einsum, equation, result) ? NULL : "this equation";
 }
@@ -186,13 +233,16 @@ void formula_einsum(formula *f)
         fx_refuse(f, trouble);
         return;
     }
+    for (size_t k = 0; k < n; k++)
+        take_diagonals(f, &terms[k]);
     for (size_t k = 0; k < n; k++) /* before anything is multiplied */
         sum_away(f, &terms[k], &(demand){terms, k, &result},
                  &(demand){terms + k + 1, n - k - 1, &result});
     term product = terms[0];
     for (size_t k = 1; k < n; k++) {
         term joint;
-        if (!contract(f, &product, &terms[k], &(demand){terms + k + 1, n - k - 1, &result}, &joint)) {
+        if (!contract(f, &product, &terms[k], &(demand){terms + k + 1, n - k - 1, &result},
+                      &joint)) {
             fx_refuse(f, "operands of these shapes");
             return;
         }

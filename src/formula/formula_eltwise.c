@@ -152,11 +152,15 @@ void formula_silu(formula *f)
     f->out[0] = fx_mul(f, fx_in(f, 0), fx1(f, TL_OP_sigmoid, fx_in(f, 0)));
 }
 
-/* x tanh(softplus x) */
+/* x tanh(ln(1 + e)) = x n / (n + 2), n = e (e + 2), e = eˣ: no digits are lost near 0. Where x is cut off n is
+ * too large for the 2 to show. */
 void formula_mish(formula *f)
 {
     tl_value *x = fx_in(f, 0);
-    f->out[0] = fx_mul(f, x, fx1(f, TL_OP_tanh, fx_softplus(f, x)));
+    tl_value *cut = fx2(f, TL_OP_min, x, fx_number(f, f->dtype == TL_F16 ? 5 : 20));
+    tl_value *e = fx1(f, TL_OP_exp, cut);
+    tl_value *n = fx_mul(f, e, fx_add_n(f, e, 2));
+    f->out[0] = fx_mul(f, x, fx_div(f, n, fx_add_n(f, n, 2)));
 }
 
 /* x clip(x + 3, 0, 6) / 6 */

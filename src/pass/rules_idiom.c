@@ -42,6 +42,11 @@ static tl_value *build_hard_swish_sigmoid(tl_builder *b, const tl_match *m)
     return fits ? tl_build1(b, TL_OP_hard_swish, m->x[0], NULL) : NULL;
 }
 
+static tl_value *build_mish(tl_builder *b, const tl_match *m)
+{
+    return tl_build1(b, TL_OP_mish, m->x[0], NULL);
+}
+
 /* ---- parts of formulas, looked at by hand where a pattern would need one row per order of operands ---- */
 
 /* y where v is y k in either order, or y / (1 / k); NULL when it is not. */
@@ -315,6 +320,7 @@ static const tl_rule rules[] = {
          N(0, mul, V(0), N(1, hard_sigmoid, V(0))), build_hard_swish_sigmoid),
     RULE(hard_swish_inner_mul, REASSOCIATES, "mul(x, mul(clip(add(x, k3)), k)) = hard_swish(x)",
          N(0, mul, V(0), N(1, mul, N(2, clip, N(3, add, V(0), K(1))), K(2))), build_hard_swish_mul),
+    RULE(mish,            REASSOCIATES, "mul(x, tanh(softplus(x))) = mish(x)", N(0, mul, V(0), N(1, tanh, N(2, softplus, V(0)))), build_mish),
     RULE(gelu_outer,      REASSOCIATES, "mul(mul(x, add(erf(y), k1)), k2) = gelu(x), y = x / √2",
          N(0, mul, N(1, mul, V(0), N(2, add, N(3, erf, V(1)), K(2))), K(3)), build_gelu),
     RULE(gelu_inner,      REASSOCIATES, "mul(mul(x, k2), add(erf(y), k1)) = gelu(x), y = x / √2",
