@@ -25,13 +25,44 @@ static bool is_training(onnx_call *c)
     return onnx_wants(c, 1) || onnx_wants(c, 2);
 }
 
+/* kept momentum + now (1 - momentum), in the type of kept */
+static tl_value *running(onnx_call *c, tl_value *kept, tl_value *now)
+{
+    double momentum = onnx_attr_f(c, "momentum", 0.9);
+    tl_value *old = onnx_build(c, TL_OP_mul, kept, onnx_scalar_like(c, kept, momentum));
+    now = tl_build_cast(c->b, now, tl_type_of(kept)->dtype);
+    now = onnx_build(c, TL_OP_mul, now, onnx_scalar_like(c, now, 1 - momentum));
+    return onnx_build(c, TL_OP_add, old, now);
+}
+
+/* By the statistics of x itself in place of those at in[3] and in[4]; they become outputs 1 and 2. */
+static void batch_norm_by_batch(onnx_call *c, tl_value **in, const tl_norm_attrs *attrs)
+{
+    int64_t axes[TL_MAX_RANK];
+    size_t n = (size_t)onnx_rank(in[0]) - 1;
+    tl_where where = tl_origin_where(c->model, c->b->origin);
+    for (size_t i = 0; i < n; i++)
+        axes[i] = (int64_t)i;
+    tl_warn(c->cx, TL_N001, &where, "training mode: normalised by the statistics of the batch");
+    tl_value *mean = tl_build_reduce(c->b, TL_OP_reduce_mean, in[0], axes, n, false);
+    tl_value *centred = onnx_build(c, TL_OP_sub, in[0], mean);
+    tl_value *square = onnx_build_1(c, TL_OP_square, centred);
+    tl_value *variance = tl_build_reduce(c->b, TL_OP_reduce_mean, square, axes, n, false);
+    in[3] = mean;
+    in[4] = variance;
+    c->out[0] = onnx_to_first(c, tl_build(c->b, TL_OP_batch_norm, in, 5, attrs));
+    onnx_set_out(c, 1, running(c, c->in[3], mean));
+    onnx_set_out(c, 2, running(c, c->in[4], variance));
+}
+
 void onnx_import_batch_norm(onnx_call *c)
 {
     tl_value *x = onnx_need_rank(c, 0, 2, TL_MAX_RANK), *in[5];
     tl_norm_attrs attrs = {onnx_attr_f(c, "epsilon", 1e-5)};
     if (!x)
         return;
-    if (is_training(c)) {
+    bool training = is_training(c);
+    if (training && c->opset < 14) { /* what its further outputs hold was never settled */
         onnx_refuse(c, "training mode; export the model in eval mode");
         return;
     }
@@ -39,7 +70,11 @@ void onnx_import_batch_norm(onnx_call *c)
         onnx_refuse(c, "attribute spatial, value 0");
         return;
     }
-    if (norm_operands(c, x, 5, in))
+    if (!norm_operands(c, x, 5, in))
+        return;
+    if (training)
+        batch_norm_by_batch(c, in, &attrs);
+    else
         c->out[0] = onnx_to_first(c, tl_build(c->b, TL_OP_batch_norm, in, 5, &attrs));
 }
 

@@ -63,11 +63,15 @@ static bool read_granularity(onnx_call *c, quant_call *q)
     return true;
 }
 
-/* A type can say blocks that divide their axis. */
+/* A type can speak of an axis of known size, and of blocks that divide it. */
 static bool has_type_form(onnx_call *c, const quant_call *q)
 {
-    return !q->block ||
-           tl_dim_divide_exactly(c->dims, onnx_size(q->x, q->axis), onnx_int(c, q->block));
+    int64_t size;
+    if (q->axis < 0)
+        return true;
+    const tl_dim *d = onnx_size(q->x, q->axis);
+    return tl_dim_is_const(d, &size) &&
+           (!q->block || tl_dim_divide_exactly(c->dims, d, onnx_int(c, q->block)));
 }
 
 static bool read_quant_call(onnx_call *c, quant_call *q)
@@ -147,7 +151,7 @@ static tl_value *spread(onnx_call *c, const quant_call *q, tl_value *param)
     const tl_dim *dims[TL_MAX_RANK];
     int rank = q->axis < 0 ? 0 : onnx_rank(q->x) - q->axis;
     for (int i = 0; i < rank; i++)
-        dims[i] = i == 0 ? onnx_size(q->x, q->axis) : onnx_int(c, 1);
+        dims[i] = i == 0 ? onnx_size(q->scale, 0) : onnx_int(c, 1);
     param = q->block ? repeat_blocks(c, q, param) : tl_build_reshape(c->b, param, dims, rank);
     return tl_build_cast(c->b, param, TL_F32);
 }
@@ -191,7 +195,7 @@ tl_value *onnx_quantised(onnx_call *c, tl_value *x, size_t scale, size_t zero, i
     if (x->poison || !read_quant_call(c, &q) || !quantised_type(c, &q, &attrs.to) ||
         !constant_quant(c, &q, &attrs.quant))
         return NULL;
-    if (!attrs.quant)
+    if (!attrs.quant || (q.block && !x->constant)) /* no kernel quantises by blocks */
         return quantise_by_arithmetic(c, &q, attrs.to);
     return tl_build1(c->b, TL_OP_quantize, tl_build_cast(c->b, x, TL_F32), &attrs);
 }
