@@ -285,12 +285,29 @@ void formula_rem(formula *f)
     f->out[0] = fx_where(f, negative, fx1(f, TL_OP_neg, m), m);
 }
 
-/* x & y = (x + y - (x ^ y)) / 2, exact: the difference is even. 32-bit operands are taken in two
- * halves, so that the sum does not overflow. */
+/* x & y = (x + y - (x ^ y)) / 2, exact: the difference is even, and the sum must not overflow. */
 static tl_value *and_of(formula *f, tl_value *x, tl_value *y)
 {
     tl_value *sum = fx_add(f, x, y), *twice = fx_sub(f, sum, fx2(f, TL_OP_bitxor, x, y));
     return fx2(f, TL_OP_shr, twice, fx_number(f, 1));
+}
+
+static bool sum_fits_i32(const tl_value *x, const tl_value *y)
+{
+    tl_interval sum = tl_interval_add(x->fact.range, y->fact.range);
+    return sum.lo >= INT32_MIN && sum.hi <= INT32_MAX;
+}
+
+/* Of 32 bits: the mean of x and y, rounded down, is (x & y) + ⌊(x ^ y) / 2⌋, and also ⌊x / 2⌋ + ⌊y / 2⌋ and
+ * one more where both are odd. */
+static tl_value *and_of_words(formula *f, tl_value *x, tl_value *y)
+{
+    tl_value *one = fx_number(f, 1), *two = fx_number(f, 2);
+    tl_value *half_x = fx2(f, TL_OP_shr, x, one), *half_y = fx2(f, TL_OP_shr, y, one);
+    tl_value *odd_x = fx2(f, TL_OP_mod, x, two), *odd_y = fx2(f, TL_OP_mod, y, two);
+    tl_value *halves = fx_add(f, half_x, half_y);
+    tl_value *mean = fx_add(f, halves, fx_mul(f, odd_x, odd_y));
+    return fx_sub(f, mean, fx2(f, TL_OP_shr, fx2(f, TL_OP_bitxor, x, y), one));
 }
 
 static tl_value *fx_and(formula *f, tl_value *x, tl_value *y)
@@ -306,11 +323,7 @@ static tl_value *fx_and(formula *f, tl_value *x, tl_value *y)
     }
     if (f->dtype != TL_I32)
         return NULL;
-    tl_value *sixteen = fx_number(f, 16), *size = fx_number(f, 65536);
-    tl_value *x1 = fx2(f, TL_OP_shr, x, sixteen), *y1 = fx2(f, TL_OP_shr, y, sixteen);
-    tl_value *x0 = fx_sub(f, x, fx_mul(f, x1, size)), *y0 = fx_sub(f, y, fx_mul(f, y1, size));
-    tl_value *high = fx_mul(f, and_of(f, x1, y1), size);
-    return fx_add(f, high, and_of(f, x0, y0));
+    return sum_fits_i32(x, y) ? and_of(f, x, y) : and_of_words(f, x, y);
 }
 
 void formula_bitand(formula *f)

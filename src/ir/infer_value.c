@@ -85,13 +85,13 @@ static tl_interval remainder_of(tl_interval a, tl_interval b)
                          a.hi <= 0 ? 0 : most};
 }
 
-/* Both non-negative: no bit above the highest of either can be set. */
+/* Both non-negative: no bit above the highest of either can be set. One of them: it masks the other. */
 static tl_interval bit_bounds(tl_op op, tl_interval a, tl_interval b)
 {
+    if (op == TL_OP_bitand && (a.lo >= 0 || b.lo >= 0))
+        return (tl_interval){0, a.lo < 0 ? b.hi : b.lo < 0 ? a.hi : TL_MIN(a.hi, b.hi)};
     if (a.lo < 0 || b.lo < 0 || !bounded(a) || !bounded(b))
         return TL_INTERVAL_ALL;
-    if (op == TL_OP_bitand)
-        return (tl_interval){0, TL_MIN(a.hi, b.hi)};
     int64_t mask = 0, most = TL_MAX(a.hi, b.hi);
     while (mask < most)
         mask = mask * 2 + 1;

@@ -166,6 +166,7 @@ tl_status tl_lower(tl_model *model, const tl_lower_options *options)
     tl_arena_release(&arena);
     TRY(tl_context_status(model->cx));
     model->legal = TL_LEGAL_TFL;
+    TRY(tl_pass_fold(model)); /* forms compute on constants, too */
     TRY(tl_pass_cse(model));
     return tl_pass_dce(model);
 }

@@ -61,43 +61,45 @@ void tl_lower_make_u64(tl_lowerer *lw, const tl_node *node, tl_value **out)
     out[0] = y;
 }
 
-/* ---- 64 bits as two words of 32, which have kernels ---- */
+/* ---- bit by bit: 64 bits as two words of 32, which have kernels ---- */
 
 static bool fits_word(const tl_value *x)
 {
     return x->fact.range.lo >= INT32_MIN && x->fact.range.hi <= INT32_MAX;
 }
 
-/* Numbers that are known to fit one word have a way of their own where the kernel takes words. */
-bool tl_lower_takes_words(const tl_lower_options *options, const tl_node *node)
+/* The lower words say all: both operands fit into them, or one masks the rest of the other. */
+static bool one_word_is_enough(const tl_node *node)
 {
     const tl_value *x = node->in[0].value, *y = node->in[1].value;
-    bool narrow = node->op == TL_OP_bitxor && fits_word(x) && fits_word(y);
-    (void)options;
-    return tl_dtype_bits(tl_type_of(x)->dtype) == 64 && !narrow &&
-           TL_MAX(tl_type_of(x)->rank, tl_type_of(y)->rank) < TL_MAX_RANK;
+    if (tl_type_of(x)->dtype != TL_I64)
+        return false;
+    return (fits_word(x) && fits_word(y)) ||
+           (node->op == TL_OP_bitand && ((fits_word(x) && x->fact.range.lo >= 0) ||
+                                         (fits_word(y) && y->fact.range.lo >= 0)));
 }
 
-/* x[..] as i32[.., 2], the low word first. */
+bool tl_lower_takes_words(const tl_lower_options *options, const tl_node *node)
+{
+    const tl_type *type = tl_type_of(node->in[0].value);
+    (void)options;
+    return (type->dtype == TL_U32 && node->op != TL_OP_bitxor) ||
+           (tl_dtype_bits(type->dtype) == 64 && tl_type_of(node->out[0])->rank < TL_MAX_RANK);
+}
+
+/* x[..] as i32, of 64 bits [.., 2] with the low word first. */
 static tl_value *words_of(tl_lowerer *lw, tl_value *x)
 {
-    int64_t shape[TL_MAX_RANK];
-    int rank = tl_type_of(x)->rank;
-    if (!x->constant)
-        return tl_build1(&lw->b, TL_OP_tfl_bitcast, x, &(tl_cast_attrs){.to = TL_I32});
-    for (int i = 0; i < rank; i++)
-        shape[i] = tl_const_shape(x->constant)[i];
-    shape[rank] = 2;
-    const void *data = tl_const_load(lw->cx, x->constant, lw->model->arena);
-    const tl_const *words = NULL;
-    if (data)
-        words = tl_const_bytes(lw->model->arena, TL_I32, rank + 1, shape, data);
-    return words ? tl_build_const(lw->model, words, x->name) : lw->model->poison;
+    return tl_build1(&lw->b, TL_OP_tfl_bitcast, x, &(tl_cast_attrs){.to = TL_I32});
 }
 
 void tl_lower_make_words(tl_lowerer *lw, const tl_node *node, tl_value **out)
 {
     tl_cast_attrs whole = {.to = tl_type_of(node->out[0])->dtype};
-    tl_value *x = words_of(lw, node->in[0].value), *y = words_of(lw, node->in[1].value);
-    out[0] = tl_build1(&lw->b, TL_OP_tfl_bitcast, tl_build2(&lw->b, node->op, x, y, NULL), &whole);
+    bool narrow = one_word_is_enough(node);
+    tl_value *x[2], *y;
+    for (size_t i = 0; i < 2; i++)
+        x[i] = narrow ? tl_lower_i32(lw, node->in[i].value) : words_of(lw, node->in[i].value);
+    y = tl_build2(&lw->b, node->op, x[0], x[1], NULL);
+    out[0] = narrow ? tl_lower_cast(lw, y, whole.to) : tl_build1(&lw->b, TL_OP_tfl_bitcast, y, &whole);
 }

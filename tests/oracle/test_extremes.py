@@ -26,9 +26,9 @@ CASES = {
 }
 
 
-def check(tmp_path, nodes, x, dtype, expected=None, initializers=(), options=()):
+def check(tmp_path, nodes, x, dtype, expected=None, initializers=(), options=(), opset=17):
     proto = b.model(nodes, [b.value("x", x.shape, b.helper.np_dtype_to_tensor_dtype(x.dtype))],
-                    [b.value("y", x.shape, dtype)], initializers)
+                    [b.value("y", x.shape, dtype)], initializers, opset)
     path, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
     np.savez(tmp_path / "x.npz", x=x)
     expected = b.reference(proto, {"x": x}) if expected is None else expected
@@ -91,3 +91,15 @@ def test_angles_of_open_sizes(op, tmp_path):
     support.tolite("convert", path, "-o", out)
     x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 7, 4)).astype(np.float32)
     support.assert_agree(support.LiteRT(out)([x]), b.reference(proto, {"x": x}), "runtime")
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64, np.uint32, np.int32])
+@pytest.mark.parametrize("op, expected", [("And", np.bitwise_and), ("Or", np.bitwise_or), ("Xor", np.bitwise_xor)])
+def test_bits_to_the_highest(tmp_path, op, expected, dtype):
+    """64 bits, which the runtime has only as pairs of words; all pairs, and a mask."""
+    info = np.iinfo(dtype)
+    x = np.array([info.min, info.max, info.min + 1, info.max - 1, info.max // 3, info.max // 5 * 4, 0, 1, 255], dtype)
+    x, y = np.repeat(x, 9), np.tile(x, 9)
+    nodes, kind = [b.node("Bitwise" + op, "x c", "y")], b.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for constant in y, np.array([255], dtype):
+        check(tmp_path, nodes, x, kind, [expected(x, constant)], {"c": constant}, ["--exact"], 18)
