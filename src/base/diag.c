@@ -133,11 +133,23 @@ static const char *copy_text(tl_context *cx, const char *text)
     return text && *text ? tl_arena_strndup(&cx->arena, text, strlen(text)) : "";
 }
 
-/* A place that there is no memory for is only counted. */
+static bool is_place(const tl_diag_place *place, const tl_where *where)
+{
+    bool same = !strcmp(place->place, where->place ? where->place : "") &&
+                place->n_context == where->n_context;
+    for (size_t i = 0; same && i < where->n_context; i++)
+        same = !strcmp(place->context[i], where->context[i] ? where->context[i] : "");
+    return same;
+}
+
+/* A place that there is no memory for is only counted; what is said again of the last place is not:
+ * the body of a loop may be read several times. */
 static void add_place(tl_context *cx, tl_diag *diag, const tl_where *where)
 {
-    diag->n_places++;
     bool known = where && ((where->place && *where->place) || where->n_context);
+    if (known && diag->places.n && is_place(&tl_vec_last(&diag->places), where))
+        return;
+    diag->n_places++;
     if (!known || diag->places.n >= TL_DIAG_MAX_PLACES)
         return;
     const char **lines = TL_NEW_ARRAY(&cx->arena, const char *, where->n_context);

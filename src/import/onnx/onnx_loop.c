@@ -387,6 +387,8 @@ static void run_plan(onnx_call *c, loop_plan *plan)
         loop_attempt attempt;
         bool changed = false;
         bool fine = build_body(c, plan, &attempt) && revise_plan(c, plan, &attempt, &changed);
+        if (changed && tl_context_status(c->model->cx) != TL_OK)
+            fine = false; /* there will be no model: reading the body again says nothing new */
         if (fine && !changed && (plan->trips || plan->tests)) {
             build_while(c, plan, &attempt);
             return;
