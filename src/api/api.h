@@ -26,6 +26,7 @@ struct tl_arrays {
     tl_arena arena;
     api_array_list list;
     const char *name; /* of the file, for messages */
+    bool lone;        /* one array of an npy file, whose name is that of the file */
 };
 
 /* NULL and "" mean the source; see tl_run_options.stage. A stage other than the source is a new
@@ -64,6 +65,8 @@ typedef struct api_quantize {
 } api_quantize;
 tl_status api_quantize_options(tl_context *cx, const tl_convert_options *convert, api_quantize *out);
 
+/* Statistics of the model that these options (not NULL) give; NULL on failure (recorded). */
+tl_stats *api_new_stats(const tl_model *model, const tl_convert_options *o, tl_arena *arena);
 const tl_stats *api_stats(const tl_statistics *statistics);
 /* The model that statistics are of: ops of the target, in floats. */
 tl_status api_lower_floats(tl_network *network, const tl_convert_options *convert, tl_arena *arena, tl_model **out);
@@ -89,7 +92,8 @@ void api_json_detail(tl_json *json, tl_network *network, const tl_model *lowered
 void api_json_comparison(tl_json *json, const tl_comparison *comparison);
 
 tl_tensor api_tensor(const tl_array *array);
-/* Array for visible input k of entry: its name, in_NAME, or input_K. NULL: none. */
+/* Array for visible input k of entry: its name, in_NAME, or input_K; the one array of an npy file for the one input.
+ * NULL: none. */
 const tl_array *api_find_input(const tl_arrays *arrays, const tl_entry *entry, size_t k);
 /* ... for output k: NAME, out_K_NAME, output_K. When no output is named so: out_K_ and any name, for the same
  * network has other names in another format. */
@@ -101,6 +105,12 @@ tl_dtype api_dtype(const char *name);
 tl_dtype api_stored_dtype(tl_dtype dtype);
 /* A shallow part of array: element i of axis 0. */
 tl_array api_part(const tl_array *array, int64_t i);
+
+/* t for an input of this type: floats for one of quantised integers become these by its own scale; a note says so, of
+ * the name (empty: it does not). Data in arena, where it is not t's. False on memory failure. */
+bool api_as_input(tl_arena *arena, const tl_type *type, tl_str name, const tl_tensor *t, tl_tensor *out);
+/* Results as real numbers, where one of both is quantised and the other is not, or otherwise. */
+bool api_as_comparable(tl_arena *arena, tl_tensor *a, tl_tensor *b);
 
 /* One session fed from arrays. */
 tl_status api_feed(tl_context *cx, tl_session *session, const tl_entry *entry,

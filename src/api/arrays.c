@@ -118,6 +118,8 @@ tl_status tl_arrays_read(tl_context *cx, const char *path, tl_arrays **out)
     if (file)
         tl_file_unref(file);
     arrays->name = tl_str_copy(&arrays->arena, tl_str_from(path)).p;
+    size_t n = strlen(path);
+    arrays->lone = list.n == 1 && n > 4 && !strcmp(path + n - 4, ".npy");
     if (!arrays->name)
         status = tl_context_status(cx);
     if (status == TL_OK)
@@ -498,7 +500,9 @@ const tl_array *api_find_input(const tl_arrays *arrays, const tl_entry *entry, s
     const tl_array *found = find_array(arrays, "", -1, entry->in_names[k]);
     if (!found)
         found = find_array(arrays, "in_", -1, entry->in_names[k]);
-    return found ? found : find_array(arrays, "input_", (int)k, (tl_str){0});
+    if (!found)
+        found = find_array(arrays, "input_", (int)k, (tl_str){0});
+    return !found && arrays->lone && entry->n_in == 1 ? &arrays->list.v[0] : found;
 }
 
 static const tl_array *find_named_output(const tl_arrays *arrays, const tl_entry *entry, size_t k)

@@ -62,7 +62,7 @@ static tl_status prepare(tl_statistics *s, const tl_convert_options *options)
     tl_context *cx = s->network->cx;
     TRY(api_lower_floats(s->network, options, &s->arena, &s->model));
     TRY(api_entry(cx, s->model, NULL, &s->entry));
-    s->stats = tl_stats_new(s->model, &s->arena);
+    s->stats = api_new_stats(s->model, options, &s->arena);
     if (!s->stats)
         return tl_context_status(cx);
     tl_session_options session = {

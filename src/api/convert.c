@@ -4,6 +4,8 @@
 #include "base/os.h"
 #include "emit/emit.h"
 
+#include <string.h>
+
 void tl_convert_options_init(tl_convert_options *options)
 {
     *options = (tl_convert_options){.struct_size = sizeof *options};
@@ -11,8 +13,17 @@ void tl_convert_options_init(tl_convert_options *options)
 
 /* ---- writing ---- */
 
-static void report_file(tl_json *json, tl_network *network, const tl_model *lowered,
-                        const char *path, const tl_emit_stats *stats)
+static void report_quantised(tl_json *json, const tl_convert_options *o)
+{
+    if (!o->quantize || !strcmp(o->quantize, "none"))
+        return;
+    tl_json_text(json, "quantize", o->quantize);
+    if (o->statistics)
+        tl_json_int(json, "samples", (int64_t)tl_statistics_samples(o->statistics));
+}
+
+static void report_file(tl_json *json, tl_network *network, const tl_convert_options *o,
+                        const tl_model *lowered, const char *path, const tl_emit_stats *stats)
 {
     tl_json_text(json, "source", network->name);
     tl_json_text(json, "file", path);
@@ -20,6 +31,7 @@ static void report_file(tl_json *json, tl_network *network, const tl_model *lowe
     tl_json_int(json, "weight_bytes", (int64_t)stats->weight_bytes);
     tl_json_int(json, "n_ops", (int64_t)stats->n_ops);
     tl_json_text(json, "min_runtime", stats->min_runtime);
+    report_quantised(json, o);
     api_json_model(json, &network->arena, lowered);
     tl_json_open(json, "warnings", '[');
     for (size_t i = 0; i < network->cx->diags.n; i++)
@@ -61,7 +73,7 @@ static tl_status write_model(tl_network *network, const tl_convert_options *o,
     tl_json json;
     tl_json_init(&json, &network->arena);
     tl_json_open(&json, NULL, '{');
-    report_file(&json, network, lowered, path, &stats);
+    report_file(&json, network, o, lowered, path, &stats);
     if (o->verify > 0 || o->golden) {
         tl_file *written;
         TRY(reopen(cx, out, memory, path, &written));

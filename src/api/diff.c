@@ -24,12 +24,15 @@ typedef struct diff_run {
     bool agree;
 } diff_run;
 
-static void compare_outputs(diff_run *d)
+static void compare_outputs(diff_run *d, tl_arena *arena)
 {
     tl_json_open(&d->json, "outputs", '[');
     for (size_t k = 0; k < d->a->entry->n_out; k++) {
-        tl_comparison c = tl_compare(tl_session_output(d->b->session, k),
-                                     tl_session_output(d->a->session, k), &d->tolerance);
+        tl_tensor result = *tl_session_output(d->b->session, k);
+        tl_tensor reference = *tl_session_output(d->a->session, k);
+        if (!api_as_comparable(arena, &result, &reference))
+            return;
+        tl_comparison c = tl_compare(&result, &reference, &d->tolerance);
         tl_json_open(&d->json, NULL, '{');
         tl_json_str(&d->json, "output", d->a->entry->out_names[k]);
         api_json_comparison(&d->json, &c);
@@ -51,9 +54,9 @@ static tl_status diff_part(diff_run *d, int64_t part, diff_values *values)
         TRY(diff_find_local(values, d->b, d->inputs, part));
     tl_json_open(&d->json, NULL, '{');
     diff_values_report(values, &d->json);
-    compare_outputs(d);
+    compare_outputs(d, &values->arena);
     tl_json_close(&d->json, '}');
-    return TL_OK;
+    return tl_context_status(d->a->cx);
 }
 
 /* A file with state as inputs and outputs beside a model that keeps it: both keep it. */

@@ -151,7 +151,9 @@ static bool find_input(diff_values *d, const tl_value *value, tl_tensor *t)
     if (!array || (d->part >= 0 && array->rank == 0))
         return false;
     tl_array part = d->part >= 0 ? api_part(array, d->part) : *array;
-    *t = api_tensor(&part);
+    tl_tensor given = api_tensor(&part);
+    if (!api_as_input(&d->arena, tl_type_of(value), (tl_str){0}, &given, t))
+        return false;
     t->quant = tl_type_of(value)->quant;
     return true;
 }

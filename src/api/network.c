@@ -309,20 +309,57 @@ tl_status api_lower_floats(tl_network *network, const tl_convert_options *conver
     return lower_floats(network, o, &lower, true, arena, NULL, out);
 }
 
+tl_stats *api_new_stats(const tl_model *model, const tl_convert_options *convert, tl_arena *arena)
+{
+    const tl_convert_options *o = convert ? convert : &default_convert;
+    const char *profile = o->profile ? o->profile : "litert";
+    uint64_t key = tl_str_hash(tl_str_from(profile));
+    key = tl_hash_combine(key, (uint64_t)(o->exact + 2 * o->show_state + 4 * o->nhwc));
+    for (size_t i = 0; i < o->n_nhwc_names; i++)
+        key = tl_hash_combine(key, tl_str_hash(tl_str_from(o->nhwc_names[i])));
+    return tl_stats_new(model, key, arena);
+}
+
+static const char *of_file(const tl_network *network)
+{
+    return network->model->legal == TL_LEGAL_TFL
+               ? "quantise the file of floats that it was made from"
+               : "convert it without --quantize, which keeps its scales";
+}
+
+/* What is quantised keeps its scales, so there is little left to do. */
+static tl_status check_quantised(tl_network *network, const tl_model *model, const api_quantize *q)
+{
+    tl_quantised found = q->mode == TL_QUANTIZE_NONE ? TL_QUANTISED_NOT : tl_quantize_find(model);
+    const tl_where where = {.file = network->name};
+    if (found != TL_QUANTISED_NOT && tl_quantize_is_static(q->mode))
+        return tl_fail(network->cx, TL_U011, &where, "%s; %s",
+                       found == TL_QUANTISED_WEIGHTS
+                           ? "its weights are quantised already, and are not rounded twice"
+                           : "the model is quantised already",
+                       of_file(network));
+    if (found != TL_QUANTISED_NOT)
+        tl_warn(network->cx, TL_N001, &where,
+                "%s quantised already: --quantize changes only what is left in floats",
+                found == TL_QUANTISED_WEIGHTS ? "the weights are" : "the model is");
+    return tl_context_status(network->cx);
+}
+
 /* Those of the options, by place in model; NULL: there are none. */
-static tl_status stats_of(const tl_model *model, const tl_statistics *statistics, tl_arena *arena,
+static tl_status stats_of(const tl_model *model, const tl_convert_options *o, tl_arena *arena,
                           tl_stats **out)
 {
     *out = NULL;
-    if (!statistics)
+    if (!o->statistics)
         return TL_OK;
-    const tl_stats *given = api_stats(statistics);
-    tl_stats *stats = tl_stats_new(model, arena);
+    const tl_stats *given = api_stats(o->statistics);
+    tl_stats *stats = api_new_stats(model, o, arena);
     if (!stats)
         return tl_context_status(model->cx);
     if (stats->fingerprint != given->fingerprint)
         return tl_fail(model->cx, TL_O001, NULL,
-                       "statistics of another model, or of one converted with other options");
+                       "statistics of another model, or of one converted with other options (%s)",
+                       TL_STATS_OPTIONS);
     tl_stats_merge(stats, given);
     *out = stats;
     return tl_context_status(model->cx);
@@ -350,7 +387,8 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
     TRY(api_quantize_options(network->cx, o, &q));
     TRY(api_profile(network->cx, o->profile, &lower.profile));
     TRY(lower_floats(network, o, &lower, q.mode != TL_QUANTIZE_NONE, arena, steps, out));
-    TRY(stats_of(*out, o->statistics, arena, &stats));
+    TRY(check_quantised(network, *out, &q));
+    TRY(stats_of(*out, o, arena, &stats));
     TRY(into_integers(*out, &lower, &q, stats));
     TRY(tl_lower_finish(*out, &lower));
     if (q.mode != TL_QUANTIZE_NONE && !tl_quantize_is_static(q.mode))

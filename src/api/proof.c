@@ -57,11 +57,14 @@ static tl_array part_of(const tl_array *array, int64_t part)
 static tl_status feed_file(proof *p, const tl_arrays *arrays, size_t k, int64_t part)
 {
     tl_array array = part_of(api_find_input(arrays, p->source_entry, k), part);
-    tl_tensor tensor = api_tensor(&array), turned = tensor;
+    tl_tensor tensor = api_tensor(&array), turned = tensor, given;
     if (p->written_entry->in_last[k] && tensor.rank == 4 &&
         !tl_verify_from_source(&p->arena, &tensor, to_last, &turned))
         return tl_context_status(p->cx);
-    return tl_session_set_input(p->file, k, &turned);
+    if (!api_as_input(&p->arena, tl_type_of(p->file_entry->graph->inputs.v[k]),
+                      p->source_entry->in_names[k], &turned, &given))
+        return tl_context_status(p->cx);
+    return tl_session_set_input(p->file, k, &given);
 }
 
 static tl_status file_output(proof *p, size_t k, tl_tensor *out)
@@ -88,7 +91,10 @@ static tl_status compare_with_source(proof *p, const char *what, int invoke)
     for (size_t k = 0; k < p->source_entry->n_out; k++) {
         tl_tensor result;
         TRY(file_output(p, k, &result));
-        tl_comparison c = tl_compare(&result, tl_session_output(p->source, k), &p->tolerance);
+        tl_tensor reference = *tl_session_output(p->source, k);
+        if (!api_as_comparable(&p->arena, &result, &reference))
+            return tl_context_status(p->cx);
+        tl_comparison c = tl_compare(&result, &reference, &p->tolerance);
         if (invoke == 0 || !c.agree)
             json_pair(p, what, invoke, k, &c);
     }
@@ -157,6 +163,8 @@ static tl_status compare_with_records(proof *p, int invoke, int64_t part)
         tl_array now = part_of(recorded, part);
         tl_tensor reference = api_tensor(&now), result;
         TRY(file_output(p, k, &result));
+        if (!api_as_comparable(&p->arena, &result, &reference))
+            return tl_context_status(p->cx);
         tl_comparison c = tl_compare(&result, &reference, &p->tolerance);
         if (invoke == 0 || !c.agree || part >= 0)
             json_pair(p, "recorded", invoke, k, &c);

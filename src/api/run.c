@@ -1,6 +1,8 @@
 /* Runners: a stage of a network made ready to run. */
 #include "api/runner.h"
 
+#include "verify/local.h"
+
 #include <string.h>
 
 void tl_run_options_init(tl_run_options *options)
@@ -173,19 +175,47 @@ static tl_status pack_input(tl_context *cx, tl_arena *arena, const char *name, t
     return packed ? TL_OK : tl_context_status(cx);
 }
 
+bool api_as_input(tl_arena *arena, const tl_type *type, tl_str name, const tl_tensor *t,
+                  tl_tensor *out)
+{
+    *out = *t;
+    if (t->dtype != TL_F32 || type->dtype == TL_F32 || !type->quant || type->quant->n != 1)
+        return true;
+    if (!tl_verify_convert(arena, t, type->dtype, type->quant, out))
+        return false;
+    out->quant = NULL;
+    if (name.n)
+        tl_warn(arena->cx, TL_N001, NULL,
+                "input %.*s is %s: floats are quantised for it, scale %g, zero point %lld",
+                TL_STR_ARG(name), tl_dtype_name(type->dtype), (double)type->quant->scale[0],
+                (long long)(type->quant->zero ? type->quant->zero[0] : 0));
+    return true;
+}
+
+bool api_as_comparable(tl_arena *arena, tl_tensor *a, tl_tensor *b)
+{
+    tl_tensor x = *a, y = *b;
+    if ((!a->quant && !b->quant) || (a->dtype == b->dtype && tl_quant_same(a->quant, b->quant)))
+        return true;
+    return (!x.quant || tl_verify_convert(arena, &x, TL_F32, NULL, a)) &&
+           (!y.quant || tl_verify_convert(arena, &y, TL_F32, NULL, b));
+}
+
 /* Hands an array to a session, which copies it. */
 static tl_status set_input(tl_context *cx, tl_session *session, const tl_entry *entry, size_t k,
                            const tl_array *array)
 {
-    tl_tensor tensor = api_tensor(array);
-    tl_dtype dtype = tl_type_of(entry->graph->inputs.v[k])->dtype;
-    if (!is_below_byte(dtype) || tensor.dtype != api_stored_dtype(dtype))
-        return tl_session_set_input(session, k, &tensor);
+    tl_tensor tensor = api_tensor(array), given = tensor;
+    const tl_type *type = tl_type_of(entry->graph->inputs.v[k]);
+    tl_status status = TL_OK;
     tl_arena arena;
     tl_arena_init(&arena, cx);
-    tl_status status = pack_input(cx, &arena, array->name, dtype, &tensor);
+    if (is_below_byte(type->dtype) && given.dtype == api_stored_dtype(type->dtype))
+        status = pack_input(cx, &arena, array->name, type->dtype, &given);
+    else if (!api_as_input(&arena, type, entry->in_names[k], &tensor, &given))
+        status = tl_context_status(cx);
     if (status == TL_OK)
-        status = tl_session_set_input(session, k, &tensor);
+        status = tl_session_set_input(session, k, &given);
     tl_arena_release(&arena);
     return status;
 }
@@ -210,6 +240,7 @@ static tl_status no_array(tl_context *cx, const tl_entry *entry, const tl_arrays
 tl_status api_feed(tl_context *cx, tl_session *session, const tl_entry *entry,
                    const tl_arrays *arrays, int64_t part)
 {
+    tl_session_name_inputs(session, arrays->name);
     for (size_t k = 0; k < entry->n_in; k++) {
         const tl_array *array = api_find_input(arrays, entry, k);
         if (!array)

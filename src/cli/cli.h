@@ -51,7 +51,9 @@ static inline const char *cli_value(const cli *c, cli_option option)
     const cli_values *v = &c->args.options[option];
     return v->n ? v->v[v->n - 1] : NULL;
 }
-tl_status cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Says what is wrong on stderr, and keeps it for the document of --json; gives status back. */
+tl_status cli_error(tl_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define cli_usage(...) cli_error(TL_USAGE, __VA_ARGS__)
 tl_status cli_int(const cli *c, cli_option option, long lo, long hi, long *value);
 tl_status cli_double(const cli *c, cli_option option, double *value);
 /* For humans: to stdout, or to stderr when a document goes there; silent with --quiet. */

@@ -50,10 +50,8 @@ static tl_status take_folder(sampling *s, const char *folder)
     DIR *dir = opendir(folder);
     const char **names = NULL;
     size_t n = 0, room = 0;
-    if (!dir) {
-        fprintf(stderr, "tolite: %s: cannot read the folder\n", folder);
-        return TL_ENVIRONMENT;
-    }
+    if (!dir)
+        return cli_error(TL_ENVIRONMENT, "%s: cannot read the folder", folder);
     for (const struct dirent *entry; (entry = readdir(dir));) {
         if (!is_arrays(entry->d_name) && !is_picture(entry->d_name))
             continue;
@@ -145,7 +143,6 @@ tl_status cli_statistics(cli *c, tl_network *network, const tl_convert_options *
     tl_status status = tl_statistics_new(network, options, &s.statistics);
     if (status == TL_OK)
         status = collect(&s);
-    cli_diagnostics(c, status, true);
     if (status == TL_OK)
         *out = s.statistics;
     else
@@ -165,7 +162,13 @@ static tl_status calibrate(cli *c, tl_network *network, const char *out)
     if (status == TL_OK && cli_has(c, OPT_json)) {
         printf("{\"file\":");
         cli_json_string(out);
-        printf(",\"samples\":%llu}\n", (unsigned long long)tl_statistics_samples(statistics));
+        printf(",\"samples\":%llu,\"warnings\":[",
+               (unsigned long long)tl_statistics_samples(statistics));
+        for (size_t i = 0; i < tl_diagnostics_count(c->cx); i++) {
+            fputs(i ? "," : "", stdout);
+            cli_json_string(tl_diagnostics_get(c->cx, i).what);
+        }
+        puts("]}");
     } else if (status == TL_OK) {
         cli_say(c, "%s: statistics of %llu samples\n", out,
                 (unsigned long long)tl_statistics_samples(statistics));

@@ -92,6 +92,17 @@ static void show_proof(cli *c, const json_value *report, const char *key, const 
         cli_say(c, "    the rule: %s\n", json_text(report, "rule"));
 }
 
+static void show_quantised(cli *c, const json_value *report)
+{
+    double samples = json_number(report, "samples");
+    if (!json_text(report, "quantize")[0])
+        return;
+    cli_say(c, "  quantised: %s", json_text(report, "quantize"));
+    if (samples > 0)
+        cli_say(c, ", calibrated on %.0f sample%s", samples, samples == 1 ? "" : "s");
+    cli_say(c, "\n");
+}
+
 static void show_report(cli *c, const char *text, const char *out)
 {
     const json_value *report = json_parse(text);
@@ -105,6 +116,7 @@ static void show_report(cli *c, const char *text, const char *out)
             json_text(report, "min_runtime"),
             cli_has(c, OPT_dry_run) ? " (dry run, nothing written)" : "");
     cli_show_customs(c, report);
+    show_quantised(c, report);
     show_transposes(c, report, out);
     show_proof(c, report, "verify", "the source run by tolite itself");
     show_proof(c, report, "golden", "recorded outputs");
@@ -180,13 +192,13 @@ static tl_status convert_file(cli *c, tl_network *network, const tl_convert_opti
     return status;
 }
 
-/* IN.tflite; of quantize IN.MODE.tflite, since IN often is a .tflite file. */
+/* IN.tflite; of a quantised file IN.MODE.tflite: beside that of floats, not in its place. */
 static const char *output_of(cli *c, const char *mode)
 {
     const char *in = c->args.operands[0];
     if (cli_has(c, OPT_out_file))
         return cli_value(c, OPT_out_file);
-    if (strcmp(c->args.command, "quantize"))
+    if (!mode || !strcmp(mode, "none"))
         return cli_default_output(in, ".tflite");
     char *ending = cli_alloc(strlen(mode) + sizeof "..tflite");
     strcat(strcat(strcpy(ending, "."), mode), ".tflite");

@@ -153,10 +153,8 @@ static tl_status repro_paths(const char *repro, const char **graph, const char *
 {
     size_t n = strlen(repro);
     bool is_file = n > 4 && !strcmp(repro + n - 4, ".txt");
-    if (!is_file && mkdir(repro, 0777) != 0 && errno != EEXIST) {
-        fprintf(stderr, "tolite: cannot make the folder %s: %s\n", repro, strerror(errno));
-        return TL_ENVIRONMENT;
-    }
+    if (!is_file && mkdir(repro, 0777) != 0 && errno != EEXIST)
+        return cli_error(TL_ENVIRONMENT, "cannot make the folder %s: %s", repro, strerror(errno));
     char *text = cli_alloc(2 * (n + sizeof "/graph.txt"));
     *graph = text;
     int used = snprintf(text, n + sizeof "/graph.txt", is_file ? "%s" : "%s/graph.txt", repro);

@@ -14,7 +14,7 @@ static const char **read_labels(const char *path, size_t *n)
     char *text = cli_alloc(cap + 1);
     *n = 0;
     if (!f) {
-        fprintf(stderr, "tolite: %s: cannot read the labels: %s\n", path, strerror(errno));
+        cli_error(TL_ENVIRONMENT, "%s: cannot read the labels: %s", path, strerror(errno));
         return NULL;
     }
     for (size_t got; (got = fread(text + size, 1, cap - size, f)) > 0;) {

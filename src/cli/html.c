@@ -528,6 +528,5 @@ tl_status cli_write_html(const char *path, const char *convert, const char *diff
         failed |= fclose(f) != 0;
     if (!failed)
         return TL_OK;
-    fprintf(stderr, "tolite: cannot write %s: %s\n", path, strerror(errno));
-    return TL_ENVIRONMENT;
+    return cli_error(TL_ENVIRONMENT, "cannot write %s: %s", path, strerror(errno));
 }

@@ -60,24 +60,75 @@ void cli_say(const cli *c, const char *format, ...)
     va_end(args);
 }
 
+/* ---- errors ---- */
+
+/* What the program itself had to say, for the document of --json; the last that there is room for. */
+static struct {
+    const char *v[8];
+    size_t n;
+} said;
+
+tl_status cli_error(tl_status status, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    char *text = cli_alloc(n < 0 ? 1 : (size_t)n + 1);
+    if (n > 0)
+        vsnprintf(text, (size_t)n + 1, format, args);
+    va_end(args);
+    fprintf(stderr, "tolite: %s\n", text);
+    if (said.n < sizeof said.v / sizeof *said.v)
+        said.v[said.n++] = text;
+    return status;
+}
+
+static void print_error(const char *code, const char *text, bool first)
+{
+    printf("%s{\"code\":", first ? "" : ",");
+    cli_json_string(code);
+    printf(",\"text\":");
+    cli_json_string(text);
+    putchar('}');
+}
+
 /* What stands in the way of the document that --json asks for. */
 static void print_error_document(cli *c, tl_status status)
 {
+    bool first = true;
     c->answered = true;
     printf("{\"error\":{\"status\":%d,\"diagnostics\":[", (int)status);
-    bool first = true;
-    for (size_t i = 0; i < tl_diagnostics_count(c->cx); i++) {
+    for (size_t i = 0; i < said.n; i++, first = false)
+        print_error("", said.v[i], first);
+    for (size_t i = 0; c->cx && i < tl_diagnostics_count(c->cx); i++) {
         tl_diagnostic d = tl_diagnostics_get(c->cx, i);
         if (d.status == TL_OK)
             continue;
-        printf("%s{\"code\":", first ? "" : ",");
-        cli_json_string(d.code);
-        printf(",\"text\":");
-        cli_json_string(d.text);
-        putchar('}');
+        print_error(d.code, d.text, first);
         first = false;
     }
     puts("]}}");
+}
+
+#define NOTE_LINES 4 /* places of a note that are shown without --verbose */
+
+/* A note and its places: lines that begin with two spaces, further lines of a place with four. */
+static void print_note(const cli *c, const tl_diagnostic *d)
+{
+    size_t shown = 0;
+    fprintf(stderr, "%s", c->color ? "\033[33m" : "");
+    for (const char *line = d->text, *end; *line; line = *end ? end + 1 : end) {
+        end = line + strcspn(line, "\n");
+        shown += line != d->text && !strncmp(line, "  ", 2) && line[2] != ' ';
+        if (shown > NOTE_LINES && !cli_has(c, OPT_verbose)) {
+            fprintf(stderr, "  and %zu more; --verbose lists them\n", d->n_places - NOTE_LINES);
+            break;
+        }
+        fprintf(stderr, "%.*s\n", (int)(end - line), line);
+    }
+    fprintf(stderr, "%s", c->color ? "\033[0m" : "");
 }
 
 void cli_diagnostics(cli *c, tl_status status, bool warnings)
@@ -89,8 +140,7 @@ void cli_diagnostics(cli *c, tl_status status, bool warnings)
         if (d.status == TL_OK && (!warnings || cli_has(c, OPT_quiet)))
             continue;
         if (d.status == TL_OK)
-            fprintf(stderr, "%s%s%s\n", c->color ? "\033[33m" : "", d.text,
-                    c->color ? "\033[0m" : "");
+            print_note(c, &d);
         else
             fprintf(stderr, "%s\n", d.text);
         if (d.status != TL_OK && d.code[0])
@@ -179,11 +229,22 @@ static tl_status close_stdout(tl_status status)
     return status;
 }
 
+/* Where the command line is wrong, --json may stand behind the place. */
+static bool wants_document(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--json"))
+            return true;
+    return false;
+}
+
 static tl_status run_program(int argc, char **argv)
 {
     cli c = {0};
     bool help;
     tl_status status = cli_parse(&c, argc, argv, &help);
+    if (status != TL_OK && wants_document(argc, argv))
+        print_error_document(&c, status);
     if (status != TL_OK || help)
         return status;
     bool terminal = isatty(STDERR_FILENO) != 0;

@@ -2,7 +2,6 @@
 #include "cli/tables.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,17 +23,6 @@ const command_row cli_commands[] = {
 /* clang-format on */
 
 const size_t cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];
-
-tl_status cli_usage(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("tolite: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return TL_USAGE;
-}
 
 const command_row *cli_find_command(const char *name)
 {
@@ -140,6 +128,12 @@ static int find_option(const char *word, const command_row *command, const char 
     return found;
 }
 
+/* What begins an option, and is no negative number nor the name "-". */
+static bool is_option(const char *word)
+{
+    return word[0] == '-' && word[1] && word[1] != '.' && (word[1] < '0' || word[1] > '9');
+}
+
 static tl_status take_option(cli *c, const command_row *command, int argc, char **argv, int *at)
 {
     const char *word = argv[*at], *value;
@@ -165,6 +159,10 @@ static tl_status take_option(cli *c, const command_row *command, int argc, char 
         while (*at + 1 < argc && argv[*at + 1][0] != '-')
             push_value(values, argv[++*at]);
     } else {
+        const char *next = *at + 1 < argc ? argv[*at + 1] : "";
+        if (!value && is_option(next))
+            return cli_usage("option --%s needs %s, found %s; --%s=%s if that is meant", row->name,
+                             row->metavar, next, row->name, next);
         if (!value && *at + 1 < argc)
             value = argv[++*at];
         if (!value || !*value)
@@ -203,10 +201,8 @@ static tl_status check_written(const cli *c)
                                       OPT_labels, OPT_samples, OPT_stats};
     for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
         const char *out = cli_value(c, written[i]);
-        if (out && !has_folder(out)) {
-            fprintf(stderr, "tolite: cannot write %s: its folder does not exist\n", out);
-            return TL_ENVIRONMENT;
-        }
+        if (out && !has_folder(out))
+            return cli_error(TL_ENVIRONMENT, "cannot write %s: its folder does not exist", out);
         for (size_t k = 0; out && k < c->args.n_operands; k++)
             if (same_file(out, c->args.operands[k]))
                 return cli_usage("%s is read by this command; choose another file to write", out);

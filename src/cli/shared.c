@@ -39,6 +39,40 @@ static void nhwc_options(cli *c, tl_convert_options *options)
     options->nhwc_names = names;
 }
 
+/* Options that mean nothing without others, which the user may have forgotten. Only where files are written. */
+static tl_status check_company(const cli *c)
+{
+    static const struct {
+        cli_option option, with[2];
+        const char *name, *expected;
+    } rows[] = {
+        {OPT_samples, {OPT_quantize, OPT_mode}, "samples", "--quantize MODE"},
+        {OPT_stats, {OPT_quantize, OPT_mode}, "stats", "--quantize MODE"},
+        {OPT_range, {OPT_quantize, OPT_mode}, "range", "--quantize int8, int8-only or int16x8"},
+        {OPT_weight_bits, {OPT_quantize, OPT_mode}, "weights", "--quantize weights"},
+        {OPT_io, {OPT_quantize, OPT_mode}, "io", "--quantize int8 or int8-only"},
+        {OPT_limit, {OPT_samples, OPT_samples}, "limit", "--samples PATH..."},
+        {OPT_resize, {OPT_samples, OPT_samples}, "resize", "pictures in --samples PATH..."},
+        {OPT_crop, {OPT_samples, OPT_samples}, "crop", "pictures in --samples PATH..."},
+        {OPT_mean, {OPT_samples, OPT_samples}, "mean", "pictures in --samples PATH..."},
+        {OPT_std, {OPT_samples, OPT_samples}, "std", "pictures in --samples PATH..."},
+        {OPT_raw, {OPT_samples, OPT_samples}, "raw", "pictures in --samples PATH..."},
+        {OPT_seed, {OPT_samples, OPT_samples}, "seed", "--samples random"},
+        {OPT_steps, {OPT_samples, OPT_golden}, "steps", "--samples PATH... or --golden IO.npz"},
+        {OPT_min_sqnr, {OPT_verify, OPT_golden}, "min-sqnr", "--verify or --golden IO.npz"},
+        {OPT_atol, {OPT_verify, OPT_golden}, "atol", "--verify or --golden IO.npz"},
+        {OPT_rtol, {OPT_verify, OPT_golden}, "rtol", "--verify or --golden IO.npz"},
+    };
+    if (strcmp(c->args.command, "convert") && strcmp(c->args.command, "quantize"))
+        return TL_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (cli_has(c, rows[i].option) && !cli_has(c, rows[i].with[0]) &&
+            !cli_has(c, rows[i].with[1]))
+            return cli_usage("option --%s says nothing by itself, expected %s beside it",
+                             rows[i].name, rows[i].expected);
+    return TL_OK;
+}
+
 static tl_status quantize_options(cli *c, tl_convert_options *options)
 {
     const char *bits = cli_value(c, OPT_weight_bits);
@@ -48,7 +82,7 @@ static tl_status quantize_options(cli *c, tl_convert_options *options)
     options->io = cli_value(c, OPT_io);
     options->range = cli_value(c, OPT_range);
     options->weight_bits = bits ? bits[3] - '0' : 0;
-    return TL_OK;
+    return check_company(c);
 }
 
 tl_status cli_convert_options(cli *c, tl_convert_options *options)
@@ -103,20 +137,25 @@ static tl_status size_option(cli *c, cli_option option, const char *name, int *h
 }
 
 /* One number for all channels, or three. */
-static tl_status channels_option(cli *c, cli_option option, const char *name, double *v)
+static tl_status channels_option(cli *c, cli_option option, const char *name, bool positive,
+                                 double *v)
 {
     const char *text = cli_value(c, option);
     if (!text)
         return TL_OK;
     char *end = NULL;
     int n = 0;
+    bool good = true;
     for (const char *p = text; n < 3; p = end + 1) {
-        v[n++] = strtod(p, &end);
+        v[n] = strtod(p, &end);
+        good = good && end > p && v[n] - v[n] == 0 && (v[n] > 0 || !positive);
+        n++;
         if (end == p || *end != ',')
             break;
     }
-    if (*end || (n != 1 && n != 3))
-        return cli_usage("option --%s: \"%s\", expected one number or three", name, text);
+    if (*end || !good || (n != 1 && n != 3))
+        return cli_usage("option --%s: \"%s\", expected one%s number or three", name, text,
+                         positive ? " positive" : "");
     for (; n < 3; n++)
         v[n] = v[0];
     return TL_OK;
@@ -129,9 +168,9 @@ tl_status cli_picture_options(cli *c, tl_picture_options *o)
     if (status == TL_OK)
         status = size_option(c, OPT_crop, "crop", &o->crop_h, &o->crop_w);
     if (status == TL_OK)
-        status = channels_option(c, OPT_mean, "mean", o->mean);
+        status = channels_option(c, OPT_mean, "mean", false, o->mean);
     if (status == TL_OK)
-        status = channels_option(c, OPT_std, "std", o->std);
+        status = channels_option(c, OPT_std, "std", true, o->std);
     o->raw = cli_has(c, OPT_raw);
     return status;
 }
@@ -193,8 +232,7 @@ tl_status cli_write_text(const char *path, const char *text)
         failed |= fclose(f) != 0;
     if (!failed)
         return TL_OK;
-    fprintf(stderr, "tolite: cannot write %s\n", path);
-    return TL_ENVIRONMENT;
+    return cli_error(TL_ENVIRONMENT, "cannot write %s", path);
 }
 
 double cli_peak_bytes(void)
@@ -233,6 +271,7 @@ static void name_customs(cli *c, const json_value *list, bool flex, const char *
 void cli_show_customs(cli *c, const json_value *model)
 {
     const json_value *list = json_get(model, "custom_ops");
-    name_customs(c, list, true, "  needs an interpreter with the Flex library (Select TensorFlow ops): ");
+    name_customs(c, list, true,
+                 "  needs an interpreter with the Flex library (Select TensorFlow ops): ");
     name_customs(c, list, false, "  needs an interpreter that knows the custom ops: ");
 }

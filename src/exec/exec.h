@@ -115,6 +115,7 @@ struct tl_session {
     const tl_model *model;
     const tl_entry *entry;
     tl_session_options options;
+    const char *inputs_name; /* for messages; NULL: the model's */
     tl_arena arena, weights;
     exec_slab slab;
     exec_workers *workers; /* NULL: the caller alone */

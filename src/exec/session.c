@@ -72,14 +72,21 @@ void tl_session_free(tl_session *s)
 
 /* ---- inputs ---- */
 
-static tl_where in_model(const tl_session *s)
+void tl_session_name_inputs(tl_session *session, const char *name)
 {
+    session->inputs_name = name && *name ? name : NULL;
+}
+
+static tl_where in_inputs(const tl_session *s)
+{
+    if (s->inputs_name)
+        return (tl_where){.file = s->inputs_name};
     return (tl_where){.file = s->model->source_name.n ? s->model->source_name.p : NULL};
 }
 
 static tl_status size_fail(tl_session *s, size_t index, int axis, int64_t found, int64_t expected)
 {
-    tl_where where = in_model(s);
+    tl_where where = in_inputs(s);
     return tl_fail(s->cx, TL_O004, &where, "input %.*s: axis %d is %lld, expected %lld",
                    TL_STR_ARG(s->entry->in_names[index]), axis, (long long)found,
                    (long long)expected);
@@ -88,10 +95,11 @@ static tl_status size_fail(tl_session *s, size_t index, int axis, int64_t found,
 static tl_status check_input(tl_session *s, size_t index, const tl_tensor *tensor)
 {
     const tl_type *type = tl_type_of(s->given[index].value);
-    tl_where where = in_model(s);
+    tl_where where = in_inputs(s);
     int64_t size;
     if (tensor->dtype != type->dtype)
-        return tl_fail(s->cx, TL_O004, &where, "input %.*s: type is %s, expected %s",
+        return tl_fail(s->cx, TL_O004, &where,
+                       "input %.*s: type is %s, expected %s; the array must be saved in that type",
                        TL_STR_ARG(s->entry->in_names[index]), tl_dtype_name(tensor->dtype),
                        tl_dtype_name(type->dtype));
     if (tensor->rank != type->rank)
@@ -137,7 +145,7 @@ static tl_status bind_inputs(tl_session *s)
         for (const exec_birth *b = slot->births; b; b = b->next) {
             tl_interval range = b->symbol->range;
             int64_t found = slot->t.shape[b->symbol->axis];
-            tl_where where = in_model(s);
+            tl_where where = in_inputs(s);
             if (found < range.lo || found > range.hi)
                 return tl_fail(s->cx, TL_O004, &where,
                                "input %.*s: axis %d is %lld, expected %lld..%lld",
@@ -180,7 +188,7 @@ static tl_status feed_inputs(tl_session *s)
     exec_graph *g = s->graph;
     for (size_t i = 0; i < entry->n_in; i++)
         if (!s->given[i].t.data) {
-            tl_where where = in_model(s);
+            tl_where where = in_inputs(s);
             return tl_fail(s->cx, TL_O004, &where, "input %.*s has no value",
                            TL_STR_ARG(entry->in_names[i]));
         }

@@ -31,6 +31,8 @@ void tl_session_free(tl_session *session);
 /* Copies the tensor. Shape must fit the declared type: fixed dims equal, open dims bind the symbols
  * (O004 otherwise; equal symbols must agree). */
 tl_status tl_session_set_input(tl_session *session, size_t index, const tl_tensor *tensor);
+/* What messages about inputs name in the place of the model: a file, say; NULL: the model. Not copied. */
+void tl_session_name_inputs(tl_session *session, const char *name);
 /* Every visible input must have been set once. */
 tl_status tl_session_run(tl_session *session);
 /* Valid until the next run. */

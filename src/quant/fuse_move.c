@@ -184,9 +184,18 @@ static tl_value *settled(tl_node *node)
 
 /* ---- the rewrites ---- */
 
+/* shape(dq(x)) = shape(x) */
+static void read_shape(tl_node *node)
+{
+    tl_value *stored = node->op == TL_OP_tfl_shape ? tl_fusing_stored(tl_in(node, 0)) : NULL;
+    if (stored && !stored->constant)
+        tl_node_set_input(node, 0, stored);
+}
+
 bool tl_fusing_sink(tl_fusing *f, tl_node *node)
 {
     const struct mover *m = find_mover(node);
+    read_shape(node);
     tl_value *in[TL_FUSING_MAX_DATA];
     const tl_type *type = m && only_moves(node, m) ? stored_operands(node, m, in) : NULL;
     if (!type || !tl_fusing_allows(f, node->op, type->dtype, type->quant))

@@ -44,7 +44,8 @@ static void place_value(tl_plan *plan, tl_value *value)
     for (tl_use *use = value->uses, *next; use; use = next) {
         next = use->next;
         size_t i = (size_t)(use - use->user->in);
-        if (use->user != q->def && (made || tl_plan_reads(plan, use->user, i)))
+        bool sizes = use->user->op == TL_OP_tfl_shape;
+        if (use->user != q->def && (made || sizes || tl_plan_reads(plan, use->user, i)))
             tl_node_set_input(use->user, i, x);
     }
 }
@@ -92,10 +93,35 @@ static const double *weight_floors(tl_plan *plan, const tl_node *node, const tl_
     return floor;
 }
 
+/* A mask that was added to the products is part of the bias: its marks, far beyond the results, need be no larger than
+ * what makes these saturate. */
+static void limit_bias(tl_plan *plan, tl_node *node, size_t index)
+{
+    const tl_value *bias = tl_in(node, index);
+    const tl_planned *y = tl_plan_root(plan, node->out[0]);
+    double lo, hi, size = y ? TL_MAX(-y->lo, y->hi) : 0;
+    if (!bias || size <= 0 || !plan->values[node->out[0]->id].marked ||
+        !tl_plan_wide_bounds(plan, bias->constant, &lo, &hi) || TL_MAX(-lo, hi) <= 16 * size)
+        return;
+    tl_arena scratch;
+    tl_arena_init(&scratch, plan->model->cx);
+    const double *b = tl_const_load_f64(plan->model->cx, bias->constant, &scratch);
+    int64_t n = tl_const_count(bias->constant);
+    float *limited = b ? TL_NEW_ARRAY(&scratch, float, n + 1) : NULL;
+    for (int64_t i = 0; limited && i < n; i++)
+        limited[i] = (float)TL_MAX(TL_MIN(b[i], 4 * size), -4 * size);
+    if (limited)
+        tl_node_set_input(node, index,
+                          tl_build_f32s(plan->model, limited, tl_const_rank(bias->constant),
+                                        tl_const_shape(bias->constant)));
+    tl_arena_release(&scratch);
+}
+
 static void place_weights(tl_plan *plan, tl_node *node)
 {
     tl_quantize_product p;
     tl_quantize_find_product(node->op, &p);
+    limit_bias(plan, node, p.bias);
     tl_value *x = tl_fusing_stored(tl_in(node, p.x)), *w = tl_in(node, p.w);
     int64_t channels;
     if (!x || !w->constant || !tl_dim_is_const(tl_type_of(w)->dims[p.axis], &channels))
@@ -308,24 +334,10 @@ static tl_status check_borders(const tl_model *model)
 
 /* ---- all of it ---- */
 
-static bool is_quantised(const tl_graph *graph)
-{
-    TL_EACH_NODE (node, graph)
-        if (node->op == TL_OP_tfl_quantize || tl_fusing_stored(tl_in(node, 0)))
-            return true;
-    return false;
-}
-
 static tl_status quantize(tl_model *model, const tl_quantize_options *o, tl_arena *arena)
 {
     bool only = o->mode == TL_QUANTIZE_INT8_ONLY;
     tl_quant_options fuse = {.profile = o->profile, .requantise = true, .quiet = true};
-    for (size_t i = 0; i < model->entries.n; i++)
-        if (is_quantised(model->entries.v[i].graph))
-            return tl_fail(
-                model->cx, TL_U009, NULL,
-                "the model is quantised already and keeps its scales: convert it without "
-                "--quantize");
     tl_plan *plan = tl_plan_make(model, o, &fuse, arena);
     if (!plan)
         return tl_context_status(model->cx);

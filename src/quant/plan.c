@@ -16,13 +16,35 @@ tl_planned *tl_plan_root(const tl_plan *plan, const tl_value *value)
     return &plan->values[at->parent];
 }
 
-/* -inf that a movement brings in fills the border of a maximum pool, and may saturate. */
-static bool is_masked(const tl_value *value, const tl_value_stats *stats)
+static bool has_infinities(const tl_value_stats *stats)
 {
-    bool moved = value->def && tl_fusing_is_mover(value->def);
-    return tl_stats_has_marks(stats) ||
-           (stats && !moved && stats->infinities[0] + stats->infinities[1] > 0);
+    return stats && stats->infinities[0] + stats->infinities[1] > 0;
 }
+
+/* Infinities that fill the border of a maximum pool may saturate; all others are marks of a mask. */
+static bool is_filling(const tl_plan *plan, const tl_value *value)
+{
+    while (value->def && value->def->op != TL_OP_tfl_padv2) {
+        const tl_value *from = NULL; /* where they come from, if node only moves them */
+        for (size_t i = 0; i < value->def->n_in && !from; i++) {
+            const tl_value *x = value->def->in[i].value;
+            if (tl_fusing_moves(value->def, i) && x && !x->constant &&
+                has_infinities(tl_stats_find(plan->options->stats, x)))
+                from = x;
+        }
+        if (!from)
+            return false;
+        value = from;
+    }
+    return value->def != NULL;
+}
+
+static bool has_marks(const tl_plan *plan, const tl_value *value, const tl_value_stats *stats)
+{
+    return has_infinities(stats) && !is_filling(plan, value);
+}
+
+#define HEADROOM 13 /* a softmax makes nothing of what is so far below the others */
 
 static void note_value(tl_plan *plan, const tl_value *value)
 {
@@ -31,9 +53,13 @@ static void note_value(tl_plan *plan, const tl_value *value)
         return;
     *p = (tl_planned){.value = value, .parent = value->id};
     const tl_value_stats *stats = tl_stats_find(plan->options->stats, value);
-    p->masked = plan->options->mode != TL_QUANTIZE_INT8_ONLY && is_masked(value, stats);
+    bool only = plan->options->mode == TL_QUANTIZE_INT8_ONLY, marks = has_marks(plan, value, stats);
+    p->marked = marks || tl_stats_has_marks(stats);
+    p->masked = !only && p->marked;
     p->known = !p->masked && tl_stats_range(stats, plan->options->range,
                                             plan->dtype == TL_I16 ? 65534 : 255, &p->lo, &p->hi);
+    if (p->known && marks && stats->infinities[0]) /* saturate well below all others */
+        p->lo = TL_MIN(p->lo, -TL_MAX(-p->lo, p->hi) - HEADROOM);
 }
 
 /* ---- which nodes ---- */
@@ -58,16 +84,20 @@ static const char *check_product(tl_plan *plan, const tl_node *node)
     if (bias && !bias->constant)
         return "its bias is computed";
     if (!tl_plan_bounds(plan, w->constant, &lo, &hi) ||
-        (bias && !tl_plan_bounds(plan, bias->constant, &lo, &hi)))
+        (bias && !tl_plan_wide_bounds(plan, bias->constant, &lo, &hi))) /* a mask may be in it */
         return "a weight is infinite or no number";
     return NULL;
 }
 
-static const char *check_operand(tl_plan *plan, const tl_value *x)
+/* Infinities saturate where they are moved, or added as a mask. */
+static const char *check_operand(tl_plan *plan, const tl_node *node, const tl_value *x)
 {
     double lo, hi;
+    bool sum = node->op == TL_OP_tfl_add || node->op == TL_OP_tfl_sub;
     if (!tl_plan_is_float(x))
         return "an operand is absent or no float";
+    if (x->constant && (sum || tl_fusing_is_mover(node)))
+        return tl_plan_wide_bounds(plan, x->constant, &lo, &hi) ? NULL : "a constant is no number";
     if (x->constant)
         return tl_plan_bounds(plan, x->constant, &lo, &hi) ? NULL
                                                            : "a constant is infinite or no number";
@@ -132,7 +162,7 @@ static const char *check_node(tl_plan *plan, const tl_node *node, tl_plan_kind k
         why = tl_plan_is_float(node->out[i]) ? check_known(plan, node->out[i]) : NULL;
     for (size_t i = 0; i < node->n_in && !why; i++)
         if (tl_plan_is_data(node, kind, i))
-            why = check_operand(plan, node->in[i].value);
+            why = check_operand(plan, node, node->in[i].value);
     return why || kind != TL_PLAN_PRODUCT ? why : check_product(plan, node);
 }
 

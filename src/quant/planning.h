@@ -13,6 +13,7 @@ typedef struct tl_planned {
     uint32_t parent;       /* id of another value of the group */
     bool known;            /* there are statistics, or another member has some */
     bool masked;           /* not known, for some of its numbers are marks of a mask */
+    bool marked;           /* they are, and will saturate */
     bool fixed;            /* the scale is that of a kernel */
     double lo, hi;         /* what is to be stored; lo <= 0 <= hi */
     double scale;          /* 0: from lo, hi */
@@ -49,6 +50,9 @@ bool tl_plan_reads(const tl_plan *plan, const tl_node *node, size_t i);
 const tl_quant *tl_plan_quant_of(tl_plan *plan, double lo, double hi);
 /* Bounds of a constant of floats; false when it has others than finite ones. */
 bool tl_plan_bounds(tl_plan *plan, const tl_const *c, double *lo, double *hi);
+/* The same where infinities are the marks of a mask, or no numbers but fillings, and will saturate: they count as the
+ * largest finite number; false for NaN. */
+bool tl_plan_wide_bounds(tl_plan *plan, const tl_const *c, double *lo, double *hi);
 /* The range in which operand i of node, a constant, is stored: the marks of a mask that is added saturate. */
 bool tl_plan_constant_range(tl_plan *plan, const tl_node *node, size_t i, double *lo, double *hi);
 

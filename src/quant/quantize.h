@@ -35,8 +35,16 @@ static inline bool tl_quantize_is_static(tl_quantize_mode mode)
 }
 
 /* Before statistics and everything else, behind tl_lower_fuse: ops of floats alone as others that have integer
- * kernels (x² = x x), weights of 16 bits as f32. */
+ * kernels (x² = x x, x / c = x (1 / c)), weights of 16 bits as f32. */
 tl_status tl_quantize_prepare(tl_model *model);
+
+/* What of a lowered model is quantised already. */
+typedef enum tl_quantised {
+    TL_QUANTISED_NOT,
+    TL_QUANTISED_WEIGHTS, /* weights alone */
+    TL_QUANTISED_VALUES
+} tl_quantised;
+tl_quantised tl_quantize_find(const tl_model *model);
 /* fp16, weights, dynamic: behind tl_lower_finish. bits: 8 or 4, of `weights`. stats, of the model before it: biases
  * are corrected; NULL: they are not. The kernels have no 4 bits for other profiles than litert: U007. */
 tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,

@@ -4,6 +4,8 @@
 
 #include "base/math.h"
 
+#include <float.h>
+
 /* ---- groups ---- */
 
 static void widen(tl_planned *p, double lo, double hi)
@@ -35,7 +37,7 @@ static void take_constant(tl_plan *plan, const tl_node *node, const tl_value *c)
 {
     tl_planned *group = tl_plan_root(plan, node->out[0]);
     double lo, hi;
-    if (!group || node->op == TL_OP_tfl_padv2 || !tl_plan_bounds(plan, c->constant, &lo, &hi))
+    if (!group || node->op == TL_OP_tfl_padv2 || !tl_plan_wide_bounds(plan, c->constant, &lo, &hi))
         return;
     double most = 16 * TL_MAX(group->hi, -group->lo);
     if (-lo <= most && hi <= most)
@@ -170,11 +172,13 @@ static bool operand_range(tl_plan *plan, const tl_value *x, double *lo, double *
 {
     const tl_planned *p = tl_plan_root(plan, x);
     if (!p)
-        return x->constant && tl_plan_bounds(plan, x->constant, lo, hi);
+        return x->constant && tl_plan_wide_bounds(plan, x->constant, lo, hi);
     *lo = p->lo;
     *hi = p->hi;
     return p->known;
 }
+
+#define ENDLESS 1e30 /* such a number stands for infinity */
 
 /* How large numbers of operand i of a sum may be: a mask needs no more than what brings the result to its end; 0: no
  * mask. It is one when it is far larger than the result, and what it is added to is not. */
@@ -186,14 +190,16 @@ static double mask_size(tl_plan *plan, const tl_node *node, size_t i)
         !operand_range(plan, tl_in(node, 1 - i), &lo[1], &hi[1]) ||
         !operand_range(plan, node->out[0], &lo[2], &hi[2]))
         return 0;
-    double result = size_of(lo[2], hi[2]);
-    bool mask = size_of(lo[0], hi[0]) > 16 * result && size_of(lo[1], hi[1]) <= 4 * result;
-    return mask ? 2 * result : 0;
+    double mine = size_of(lo[0], hi[0]), other = size_of(lo[1], hi[1]),
+           result = size_of(lo[2], hi[2]);
+    if (mine >= ENDLESS) /* whatever the result is */
+        return 2 * TL_MAX(result, other);
+    return mine > 16 * result && other <= 4 * result ? 2 * result : 0;
 }
 
 bool tl_plan_constant_range(tl_plan *plan, const tl_node *node, size_t i, double *lo, double *hi)
 {
-    if (!tl_plan_bounds(plan, tl_in(node, i)->constant, lo, hi))
+    if (!tl_plan_wide_bounds(plan, tl_in(node, i)->constant, lo, hi))
         return false;
     double most = mask_size(plan, node, i);
     if (most > 0) {
@@ -304,7 +310,7 @@ static bool lift_scales(tl_plan *plan, const tl_graph *graph)
 
 typedef struct bounds {
     double lo, hi;
-    bool finite;
+    bool finite, number;
 } bounds;
 
 static tl_status take_bounds(void *user, const void *data, int64_t first, int64_t n)
@@ -314,24 +320,41 @@ static tl_status take_bounds(void *user, const void *data, int64_t first, int64_
     (void)first;
     for (int64_t i = 0; i < n; i++) {
         b->finite = b->finite && x[i] - x[i] == 0;
+        b->number = b->number && x[i] == x[i];
         b->lo = TL_MIN(b->lo, (double)x[i]);
         b->hi = TL_MAX(b->hi, (double)x[i]);
     }
     return TL_OK;
 }
 
-bool tl_plan_bounds(tl_plan *plan, const tl_const *c, double *lo, double *hi)
+static bool read_bounds(tl_plan *plan, const tl_const *c, bounds *b)
 {
-    bounds b = {.finite = true};
+    *b = (bounds){.finite = true, .number = true};
     tl_arena scratch;
     if (tl_const_dtype(c) != TL_F32)
         return false;
     tl_arena_init(&scratch, plan->model->cx);
-    tl_status status = tl_const_stream(plan->model->cx, c, 65536, &scratch, take_bounds, &b);
+    tl_status status = tl_const_stream(plan->model->cx, c, 65536, &scratch, take_bounds, b);
     tl_arena_release(&scratch);
+    return status == TL_OK && b->number;
+}
+
+bool tl_plan_bounds(tl_plan *plan, const tl_const *c, double *lo, double *hi)
+{
+    bounds b;
+    bool read = read_bounds(plan, c, &b);
     *lo = b.lo;
     *hi = b.hi;
-    return status == TL_OK && b.finite;
+    return read && b.finite;
+}
+
+bool tl_plan_wide_bounds(tl_plan *plan, const tl_const *c, double *lo, double *hi)
+{
+    bounds b;
+    bool read = read_bounds(plan, c, &b);
+    *lo = TL_MAX(b.lo, -(double)FLT_MAX);
+    *hi = TL_MIN(b.hi, (double)FLT_MAX);
+    return read;
 }
 
 /* ---- all of it ---- */

@@ -48,6 +48,21 @@ static void place_value(placing *p, const tl_value *value)
     p->stats->n++;
 }
 
+#define SAMPLED 32 /* numbers of a constant that tell it from those of another training */
+
+static void hash_constant(placing *p, const tl_const *c)
+{
+    tl_arena *arena = p->stats->arena;
+    tl_arena_mark mark = tl_arena_get_mark(arena);
+    int64_t n = TL_MIN(tl_const_count(c), (int64_t)SAMPLED);
+    uint64_t size;
+    void *data =
+        tl_dtype_size(tl_const_dtype(c), n, &size) ? tl_arena_push(arena, (size_t)size + 1) : NULL;
+    if (data && tl_const_read(p->stats->cx, c, 0, n, data, arena) == TL_OK)
+        p->hash = tl_hash_bytes(data, (size_t)size, p->hash);
+    tl_arena_rewind(arena, mark);
+}
+
 static void place_graph(placing *p, const tl_graph *graph)
 {
     for (size_t i = 0; i < graph->inputs.n; i++)
@@ -55,6 +70,9 @@ static void place_graph(placing *p, const tl_graph *graph)
     TL_EACH_NODE (node, graph) {
         const char *name = tl_op_get(node->op)->name;
         p->hash = tl_hash_bytes(name, strlen(name), p->hash);
+        for (size_t i = 0; i < node->n_in && p->counting; i++)
+            if (node->in[i].value && node->in[i].value->constant)
+                hash_constant(p, node->in[i].value->constant);
         for (size_t i = 0; i < node->n_graphs; i++)
             place_graph(p, node->graphs[i]);
         for (size_t i = 0; i < node->n_out; i++)
@@ -62,22 +80,25 @@ static void place_graph(placing *p, const tl_graph *graph)
     }
 }
 
-static void place_all(placing *p, tl_stats *stats, const tl_model *model, bool counting)
+static void place_all(placing *p, tl_stats *stats, uint64_t key, bool counting)
 {
-    *p = (placing){.stats = stats, .hash = 1, .counting = counting};
+    const tl_model *model = stats->model;
+    *p = (placing){.stats = stats, .hash = key + 1, .counting = counting};
     stats->n = 0;
     for (size_t i = 0; i < model->entries.n; i++)
         place_graph(p, model->entries.v[i].graph);
 }
 
-tl_stats *tl_stats_new(const tl_model *model, tl_arena *arena)
+tl_stats *tl_stats_new(const tl_model *model, uint64_t key, tl_arena *arena)
 {
     tl_stats *stats = TL_NEW(arena, tl_stats);
     placing p;
     if (!stats)
         return NULL;
     *stats = (tl_stats){.cx = model->cx, .arena = arena, .model = model};
-    place_all(&p, stats, model, true);
+    place_all(&p, stats, key, true);
+    if (tl_context_status(stats->cx) != TL_OK)
+        return NULL;
     stats->fingerprint = p.hash;
     stats->values = TL_NEW_ARRAY(arena, tl_value_stats, stats->n + 1);
     stats->at = TL_NEW_ARRAY(arena, const tl_value *, stats->n + 1);
@@ -86,7 +107,7 @@ tl_stats *tl_stats_new(const tl_model *model, tl_arena *arena)
         return NULL;
     memset(stats->values, 0, (stats->n + 1) * sizeof *stats->values);
     memset(stats->place, 0xff, ((size_t)model->n_values + 1) * sizeof *stats->place);
-    place_all(&p, stats, model, false);
+    place_all(&p, stats, key, false);
     return stats;
 }
 
@@ -387,7 +408,8 @@ static tl_status read_text(tl_stats *stats, const char *name, tl_str rest, uint6
         return tl_fail(stats->cx, TL_M007, &where, "statistics of an unknown version");
     if (fingerprint != stats->fingerprint)
         return tl_fail(stats->cx, TL_O001, &where,
-                       "statistics of another model, or of one converted with other options");
+                       "statistics of another model, or of one converted with other options (%s)",
+                       TL_STATS_OPTIONS);
     bool more;
     while ((more = tl_str_split(&rest, '\n', &line)) && !tl_str_is(line, "end"))
         if (!read_value(stats, line, bins, sums))

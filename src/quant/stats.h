@@ -3,7 +3,8 @@
  * exact and its order does not matter: several files give the bytes that one run gives.
  *
  * A value is known by its place in the walk over the model (entries, graphs, inputs, results), which is the same
- * whenever the same source is lowered with the same options; a fingerprint of the ops and types says so. */
+ * whenever the same source is lowered with the same options; a fingerprint says so: of the ops and types, the first
+ * numbers of every constant, and a key for the options. */
 #ifndef TL_QUANT_STATS_H
 #define TL_QUANT_STATS_H
 
@@ -16,6 +17,8 @@
 #define TL_STATS_SIDE    (TL_STATS_OCTAVES * TL_STATS_PARTS)
 #define TL_STATS_BINS    (1 + 2 * TL_STATS_SIDE) /* zero, positive, negative */
 #define TL_STATS_LIMBS   12 /* of 32 bits, from 2^-149 on */
+
+#define TL_STATS_OPTIONS "--profile, --exact, --nhwc, --state, --input" /* for messages */
 
 typedef struct tl_value_stats {
     uint64_t n, nans, infinities[2]; /* numbers in all; NaN; -inf, +inf, which count nowhere else */
@@ -36,8 +39,9 @@ typedef struct tl_stats {
     uint32_t *place;        /* by tl_value.id; UINT32_MAX: not observed */
 } tl_stats;
 
-/* Of the f32 values of model, which must outlive it; NULL on memory failure. */
-tl_stats *tl_stats_new(const tl_model *model, tl_arena *arena);
+/* Of the f32 values of model, which must outlive it; key: what else statistics must have in common to be merged. NULL on
+ * failure (recorded). */
+tl_stats *tl_stats_new(const tl_model *model, uint64_t key, tl_arena *arena);
 /* The place of value; NULL when it has none, or none was seen. Works for a model that was lowered alike, by
  * its own index. */
 const tl_value_stats *tl_stats_find(const tl_stats *stats, const tl_value *value);

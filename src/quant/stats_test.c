@@ -36,7 +36,7 @@ static void end(fixture *f)
 
 static const tl_value_stats *of(fixture *f, const float *x, int64_t n)
 {
-    tl_stats *stats = tl_stats_new(f->model, &f->arena);
+    tl_stats *stats = tl_stats_new(f->model, 0, &f->arena);
     tl_stats_add(stats, f->x, x, n);
     return tl_stats_find(stats, f->x);
 }
@@ -55,9 +55,9 @@ static void test_merging_is_exact(void **state)
     fixture f;
     begin(&f);
     const tl_value_stats *whole = of(&f, v, 8);
-    tl_stats *parts = tl_stats_new(f.model, &f.arena);
+    tl_stats *parts = tl_stats_new(f.model, 0, &f.arena);
     for (int i = 7; i >= 0; i--) {
-        tl_stats *one = tl_stats_new(f.model, &f.arena);
+        tl_stats *one = tl_stats_new(f.model, 0, &f.arena);
         tl_stats_add(one, f.x, &v[i], 1);
         tl_stats_merge(parts, one);
     }

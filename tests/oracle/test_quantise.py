@@ -1,6 +1,7 @@
 """Post-training quantisation: what each mode does to the bundled example, in LiteRT with and without its delegate and
 in our executor."""
 import numpy as np
+import onnxruntime
 import pytest
 
 import builders
@@ -258,6 +259,63 @@ def test_edges(edge, mode, tmp_path):
         assert np.isfinite(result).all()
         step = np.abs(expected).max() / 50 + 1e-37
         assert np.abs(result - expected).max() <= step, (edge, mode, delegate, np.abs(result - expected).max(), step)
+
+
+# ---- what has no integer kernel of its own ----
+
+def integer_only(proto, samples, tmp_path, least):
+    """int8-only: both of LiteRT's kernels and ours against onnxruntime, in decibels."""
+    model = builders.save(proto, tmp_path / "m.onnx")
+    np.savez(tmp_path / "x.npz", x=samples)
+    path = convert(tmp_path, "--quantize", "int8-only", "--samples", tmp_path / "x.npz", model=model)
+    assert not any(dtype == np.float32 for dtype, _ in tensors(path))
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    expected = np.array([session.run(None, {"x": x})[0].ravel() for x in samples])
+    for results in (litert(path, samples, True), litert(path, samples, False), ours(path, samples, tmp_path)):
+        assert sqnr(expected, results) >= least
+    return path
+
+
+def sqnr(reference, result):
+    return 10 * np.log10(np.square(reference).sum() / (np.square(reference - result).sum() + 1e-30))
+
+
+def dense(rng, *shape):
+    return (rng.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
+
+
+def test_a_constant_divisor_is_a_factor(tmp_path):
+    rng = np.random.default_rng(2)
+    proto = builders.model([builders.node("MatMul", "x w", "t"), builders.node("Div", "t c", "u"),
+                            builders.node("MatMul", "u v", "y")],
+                           [builders.value("x", [1, 16])], [builders.value("y", [1, 8])],
+                           {"w": dense(rng, 16, 16), "c": rng.uniform(0.5, 3, 16).astype(np.float32), "v": dense(rng, 16, 8)})
+    integer_only(proto, rng.standard_normal((20, 1, 16)).astype(np.float32), tmp_path, 30)
+
+
+@pytest.mark.parametrize("how", ["Add", "Where"])
+@pytest.mark.parametrize("size", [-np.inf, -3.4e38, -1e9])
+def test_marks_of_a_mask_saturate(how, size, tmp_path):
+    """Scores of which every third is masked, their softmax, and what it weighs."""
+    rng = np.random.default_rng(3)
+    masked = np.arange(12) % 3 == 0
+    mask = {"mask": np.where(masked, size, 0).astype(np.float32)} if how == "Add" else {
+        "mask": masked, "low": np.array(size, np.float32)}
+    scores = "t mask" if how == "Add" else "mask low t"
+    proto = builders.model([builders.node("MatMul", "x w", "t"), builders.node(how, scores, "u"),
+                            builders.node("Softmax", "u", "p", axis=-1), builders.node("MatMul", "p v", "y")],
+                           [builders.value("x", [1, 16])], [builders.value("y", [1, 8])],
+                           {"w": dense(rng, 16, 12), "v": dense(rng, 12, 8), **mask})
+    integer_only(proto, rng.standard_normal((20, 1, 16)).astype(np.float32), tmp_path, 20)
+
+
+def test_sizes_of_an_integer_value(tmp_path):
+    """An open batch: the output size of a transposed convolution is computed from that of its operand."""
+    rng = np.random.default_rng(4)
+    proto = builders.model([builders.node("ConvTranspose", "x w", "y", strides=[2, 2], kernel_shape=[2, 2])],
+                           [builders.value("x", ["n", 3, 4, 4])], [builders.value("y", ["n", 5, 8, 8])],
+                           {"w": dense(rng, 3, 5, 2, 2)})
+    integer_only(proto, rng.standard_normal((8, 1, 3, 4, 4)).astype(np.float32), tmp_path, 25)
 
 
 # ---- networks ----
