@@ -1,4 +1,4 @@
-/* bench_run MODEL THREADS RUNS: seconds to load and run once, median and least seconds of a run, bytes of memory;
+/* bench_run MODEL THREADS RUNS [ROUNDING]: seconds to load and run once, median and least seconds of a run, bytes of memory;
  * on one line. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +22,15 @@ static int by_value(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4)
+    if (argc != 4 && argc != 5)
         return 2;
     tl_context_options options;
     tl_context_options_init(&options);
     options.threads = (int)strtol(argv[2], NULL, 10);
     int n = (int)strtol(argv[3], NULL, 10);
+    tl_run_options run;
+    tl_run_options_init(&run);
+    run.rounding = argc > 4 ? argv[4] : NULL;
     tl_context *cx = tl_context_new(&options);
     tl_network *network = NULL;
     tl_arrays *inputs = NULL;
@@ -40,7 +43,7 @@ int main(int argc, char **argv)
     if (status == TL_OK)
         status = tl_arrays_add_random(inputs, network, 1, 0);
     if (status == TL_OK)
-        status = tl_runner_new(network, NULL, &runner);
+        status = tl_runner_new(network, &run, &runner);
     if (status == TL_OK)
         status = tl_run(runner, inputs, &outputs);
     double first = seconds() - start;

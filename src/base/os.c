@@ -50,6 +50,7 @@ tl_cpu tl_os_cpu(void)
 {
     enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX = 1 << 28 };        /* leaf 1, ecx */
     enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 }; /* leaf 7, ebx */
+    enum { AVX_VNNI = 1 << 4 };                                      /* leaf 7.1, eax */
     const uint32_t vl = 1u << 31, vnni = 1u << 11;                   /* leaf 7, ebx and ecx */
     const uint32_t ymm = 0x06, zmm = 0xe6;
     tl_cpu cpu = {0};
@@ -61,6 +62,8 @@ tl_cpu tl_os_cpu(void)
     cpu.avx2_fma = (states & ymm) == ymm && (c1 & FMA) && (b & AVX2);
     cpu.avx512 = cpu.avx2_fma && (states & zmm) == zmm && (b & avx512) == avx512;
     cpu.avx512_vnni = cpu.avx512 && (c & vnni);
+    if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
+        cpu.avx_vnni = cpu.avx2_fma && (a & AVX_VNNI);
     return cpu;
 }
 

@@ -8,7 +8,8 @@ int tl_os_processors(void);   /* usable by this process, >= 1 */
 uint64_t tl_os_nanoseconds(void); /* monotonic */
 
 typedef struct tl_cpu {
-    bool avx2_fma, avx512, avx512_vnni; /* usable: cpu and operating system; avx512 = F BW VL DQ */
+    /* usable: cpu and operating system; avx512 = F BW VL DQ; avx_vnni: of 256 bits, beside AVX2 */
+    bool avx2_fma, avx512, avx512_vnni, avx_vnni;
 } tl_cpu;
 /* Found anew at each call (no globals); the environment variable is not asked: callers that want to
  * test a lower level mask fields. */

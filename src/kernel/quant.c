@@ -2,6 +2,8 @@
 
 #include "base/math.h"
 
+#include <string.h>
+
 /* ---- parameters ---- */
 
 static const char *check_tensor(const tl_tensor *t, bool several)
@@ -129,7 +131,8 @@ void tl_requant_init(tl_requant *r, const tl_call *call, const tl_tensor *x, con
                       .w = w->quant,
                       .in_single = x->dtype == TL_U8 || (matrix && w->quant->n == 1),
                       .zero = tl_quant_zero(y),
-                      .bounds = tl_quant_range(y, activation)};
+                      .bounds = tl_quant_range(y, activation),
+                      .wraps = tl_dtype_bits(x->dtype) == 8};
     if (r->kind == TL_REQUANT_DOUBLE)
         r->in_single = false;
     if (call->rounding == TL_ROUND_PLAIN)
@@ -176,7 +179,73 @@ static int32_t requantised(const tl_requant *r, int64_t channel, int64_t sum)
 void tl_requant_run(const tl_requant *r, int64_t first, int64_t n, int64_t *sum)
 {
     for (int64_t i = 0; i < n; i++) {
-        int64_t q = (int64_t)requantised(r, first + i, sum[i]) + r->zero;
+        int64_t whole = r->wraps ? (int32_t)(uint32_t)sum[i] : sum[i];
+        int64_t q = (int64_t)requantised(r, first + i, whole) + r->zero;
         sum[i] = TL_MIN(TL_MAX(q, (int64_t)r->bounds.lo), (int64_t)r->bounds.hi);
+    }
+}
+
+/* ---- lanes ---- */
+
+static size_t lanes_of(int64_t channels)
+{
+    return ((size_t)channels + 63) / 64 * 64;
+}
+
+size_t tl_requant_lanes_size(int64_t channels)
+{
+    return 4 * lanes_of(channels) * sizeof(int32_t);
+}
+
+void tl_requant_lanes_init(tl_requant_lanes *lanes, const tl_requant *r, int64_t channels,
+                           void *memory)
+{
+    size_t n = lanes_of(channels);
+    int32_t *lists = memory;
+    memset(memory, 0, tl_requant_lanes_size(channels));
+    *lanes = (tl_requant_lanes){.r = r,
+                                .ratio = memory,
+                                .m = lists,
+                                .left = lists + n,
+                                .right = lists + 2 * n,
+                                .away = lists + 3 * n};
+    for (int64_t c = 0; c < channels; c++) {
+        if (r->kind == TL_REQUANT_FLOAT) {
+            lanes->ratio[c] = r->x_scale * w_scale(r, c) / r->y_scale;
+            continue;
+        }
+        tl_fixed f = tl_fixed_of(tl_requant_ratio(r, c));
+        lanes->m[c] = f.m;
+        lanes->left[c] = TL_MAX(f.shift, 0);
+        lanes->right[c] = r->kind == TL_REQUANT_ONCE ? 31 - f.shift : TL_MAX(-f.shift, 0);
+        lanes->away[c] = c < r->n_up ? 0 : -1;
+    }
+}
+
+/* What a list of mantissas and shifts stands for. */
+static int32_t lane_requantised(const tl_requant_lanes *lanes, int64_t c, int32_t sum)
+{
+    const tl_requant *r = lanes->r;
+    switch (r->kind) {
+    case TL_REQUANT_FLOAT:
+        return tl_fixed_float(sum, lanes->ratio[c]);
+    case TL_REQUANT_DOUBLE:
+        return round_double((double)sum * tl_requant_ratio(r, c));
+    case TL_REQUANT_ONCE:
+        return tl_fixed_once(sum, (tl_fixed){lanes->m[c], 31 - lanes->right[c]});
+    default: {
+        tl_fixed f = {lanes->m[c], lanes->left[c] - lanes->right[c]};
+        return lanes->away[c] ? tl_fixed_twice(sum, f) : tl_fixed_twice_up(sum, f);
+    }
+    }
+}
+
+void tl_requant_lanes_run(const tl_requant_lanes *lanes, int64_t first, int64_t n,
+                          const int32_t *sum, uint8_t *out)
+{
+    const tl_requant *r = lanes->r;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t q = (int64_t)lane_requantised(lanes, first + i, sum[i]) + r->zero;
+        out[i] = (uint8_t)TL_MIN(TL_MAX(q, (int64_t)r->bounds.lo), (int64_t)r->bounds.hi);
     }
 }

@@ -44,6 +44,7 @@ typedef struct tl_requant {
     float x_scale, y_scale;
     const tl_quant *w;
     bool in_single; /* s_x s_w is formed in single precision */
+    bool wraps;     /* sums are of 32 bits, as the runtime has them */
     int32_t zero;
     tl_quant_bounds bounds;
 } tl_requant;
@@ -56,5 +57,23 @@ void tl_requant_init(tl_requant *r, const tl_call *call, const tl_tensor *x, con
 double tl_requant_ratio(const tl_requant *r, int64_t channel);
 /* Sums of channels first .. first + n become stored results, in place. */
 void tl_requant_run(const tl_requant *r, int64_t first, int64_t n, int64_t *sum);
+
+/* The same for sums of 32 bits and results of 8, with what depends on the channel computed before; for vector
+ * code. Lists go up to a multiple of 64 channels, with zeros. */
+typedef struct tl_requant_lanes {
+    const tl_requant *r;
+    float *ratio; /* kind FLOAT */
+    /* kinds TWICE, ONCE: the sum 2^left, saturated, times m 2^-31, rounded; then 2^-right, rounded, where -1 in
+     * `away` sends ties away from zero. ONCE: the sum m 2^-right, rounded. */
+    int32_t *m, *left, *right, *away;
+} tl_requant_lanes;
+
+size_t tl_requant_lanes_size(int64_t channels);
+/* memory: of that size, aligned to 64. */
+void tl_requant_lanes_init(tl_requant_lanes *lanes, const tl_requant *r, int64_t channels,
+                           void *memory);
+/* Sums of channels first .. first + n. */
+void tl_requant_lanes_run(const tl_requant_lanes *lanes, int64_t first, int64_t n,
+                          const int32_t *sum, uint8_t *out);
 
 #endif

@@ -22,9 +22,9 @@ const tl_isa *tl_isa_find(tl_cpu cpu)
 {
 #if TL_X86
     if (cpu.avx512 && cpu.avx2_fma)
-        return &tl_isa_avx512;
+        return cpu.avx512_vnni ? &tl_isa_avx512_vnni : &tl_isa_avx512;
     if (cpu.avx2_fma)
-        return &tl_isa_avx2;
+        return cpu.avx_vnni ? &tl_isa_avx_vnni : &tl_isa_avx2;
 #endif
     (void)cpu;
     return &tl_isa_generic;

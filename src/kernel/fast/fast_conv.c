@@ -51,15 +51,13 @@ static bool fits_convolution(const tl_fast_site *site)
     return tl_fast_filter_fits(site);
 }
 
-static tl_status window_of_op(const tl_fast_call *fast, tl_ref_window *w, float *lo, float *hi)
+tl_status tl_fast_conv_window(tl_call *call, tl_ref_window *w, tl_tfl_activation *activation)
 {
-    tl_call *call = fast->call;
     const void *attrs = call->attrs;
+    *activation = TL_tfl_activation_none;
     TRY(tl_ref_window_init(call, w, &call->in[0], &call->out[0]));
     for (int i = 0; i < w->n; i++)
         w->kernel[i] = call->in[1].shape[i + 1];
-    *lo = fast->lo;
-    *hi = fast->hi;
     if (call->op == TL_OP_conv) {
         const tl_conv_attrs *a = attrs;
         return tl_ref_window_lists(call, w, a->stride, a->dilation, a->pad_lo);
@@ -72,13 +70,17 @@ static tl_status window_of_op(const tl_fast_call *fast, tl_ref_window *w, float 
     w->dilation[0] = a ? a->dilation_h : d->dilation_h;
     w->dilation[1] = a ? a->dilation_w : d->dilation_w;
     tl_ref_window_padding(w, a ? a->padding : d->padding);
-    tl_fast_activation(a ? a->activation : d->activation, lo, hi);
+    *activation = a ? a->activation : d->activation;
     return TL_OK;
 }
 
 static tl_status window_of(const tl_fast_call *fast, tl_ref_window *w, float *lo, float *hi)
 {
-    TRY(window_of_op(fast, w, lo, hi));
+    tl_tfl_activation activation;
+    TRY(tl_fast_conv_window(fast->call, w, &activation));
+    *lo = fast->lo;
+    *hi = fast->hi;
+    tl_fast_activation(activation, lo, hi);
     for (int i = 0; i < w->n; i++)
         w->pad[i] += fast->pad[i];
     return TL_OK;
@@ -158,21 +160,16 @@ void tl_fast_three_axes(tl_ref_window *w)
 
 #define MAX_TILE_ROWS 16
 
-typedef struct conv_pixel {
-    int64_t at[TL_REF_SPATIAL]; /* first place of its window, may be negative */
-    const float *image;
-} conv_pixel;
-
-static void find_pixels(const conv_rows *r, int64_t m, int rows, conv_pixel *pixels)
+void tl_fast_find_pixels(const tl_ref_window *w, int64_t m, int rows, tl_fast_pixel *pixels)
 {
-    const tl_ref_window *w = &r->w;
     int64_t x = m % w->out[2], y = m / w->out[2] % w->out[1], z = m / (w->out[2] * w->out[1]);
     int64_t batch = z / w->out[0], image = w->in[0] * w->in[1] * w->in[2] * w->channels;
     z %= w->out[0];
     for (int i = 0; i < rows; i++) {
-        pixels[i] = (conv_pixel){{z * w->stride[0] - w->pad[0], y * w->stride[1] - w->pad[1],
-                                  x * w->stride[2] - w->pad[2]},
-                                 r->x + batch * image};
+        pixels[i] = (tl_fast_pixel){{z * w->stride[0] - w->pad[0], y * w->stride[1] - w->pad[1],
+                                     x * w->stride[2] - w->pad[2]},
+                                    batch,
+                                    batch * image};
         if (++x == w->out[2]) {
             x = 0;
             if (++y == w->out[1]) {
@@ -186,16 +183,15 @@ static void find_pixels(const conv_rows *r, int64_t m, int rows, conv_pixel *pix
     }
 }
 
-/* Where the window row (kz, ky) of a pixel begins; NULL: in the padding. Column 0 of x, that is. */
-static const float *window_row(const tl_ref_window *w, const conv_pixel *p, int64_t kz, int64_t ky)
+int64_t tl_fast_window_row(const tl_ref_window *w, const tl_fast_pixel *p, int64_t kz, int64_t ky)
 {
     int64_t z = p->at[0] + kz * w->dilation[0], y = p->at[1] + ky * w->dilation[1];
     bool inside = z >= 0 && z < w->in[0] && y >= 0 && y < w->in[1];
-    return inside ? p->image + (z * w->in[1] + y) * w->in[2] * w->channels : NULL;
+    return inside ? p->image + (z * w->in[1] + y) * w->in[2] * w->channels : -1;
 }
 
 /* All windows of the tile lie inside x: on the outer axes; on the last one. */
-static void where_inside(const conv_rows *r, const conv_pixel *pixels, int rows, bool *outer,
+static void where_inside(const conv_rows *r, const tl_fast_pixel *pixels, int rows, bool *outer,
                          bool *last)
 {
     bool inside[TL_REF_SPATIAL] = {true, true, true};
@@ -209,14 +205,14 @@ static void where_inside(const conv_rows *r, const conv_pixel *pixels, int rows,
 }
 
 /* Nothing of the windows is padding: pointers are those of the first tap and steps. */
-static void gather_inside(const conv_rows *r, const conv_pixel *pixels, int rows, int64_t steps,
+static void gather_inside(const conv_rows *r, const tl_fast_pixel *pixels, int rows, int64_t steps,
                           const float **a)
 {
     const tl_ref_window *w = &r->w;
     const float *start[MAX_TILE_ROWS];
     int64_t row = w->in[2] * w->channels;
     for (int i = 0; i < rows; i++)
-        start[i] = window_row(w, &pixels[i], 0, 0) + pixels[i].at[2] * w->channels;
+        start[i] = r->x + tl_fast_window_row(w, &pixels[i], 0, 0) + pixels[i].at[2] * w->channels;
     for (int64_t kz = 0; kz < w->kernel[0]; kz++)
         for (int64_t ky = 0; ky < w->kernel[1]; ky++)
             for (int64_t kx = 0; kx < steps; kx++, a += rows) {
@@ -227,18 +223,18 @@ static void gather_inside(const conv_rows *r, const conv_pixel *pixels, int rows
             }
 }
 
-static void gather_border(const conv_rows *r, const conv_pixel *pixels, int rows, int64_t steps,
+static void gather_border(const conv_rows *r, const tl_fast_pixel *pixels, int rows, int64_t steps,
                           const float **a)
 {
     const tl_ref_window *w = &r->w;
     for (int64_t kz = 0; kz < w->kernel[0]; kz++)
         for (int64_t ky = 0; ky < w->kernel[1]; ky++, a += steps * rows)
             for (int i = 0; i < rows; i++) {
-                const float *row = window_row(w, &pixels[i], kz, ky);
+                int64_t row = tl_fast_window_row(w, &pixels[i], kz, ky);
                 for (int64_t kx = 0; kx < steps; kx++) {
                     int64_t x = pixels[i].at[2] + kx * w->dilation[2];
-                    bool inside = row && x >= 0 && x < w->in[2];
-                    a[kx * rows + i] = inside ? row + x * w->channels : r->zeros;
+                    bool inside = row >= 0 && x >= 0 && x < w->in[2];
+                    a[kx * rows + i] = inside ? r->x + row + x * w->channels : r->zeros;
                 }
             }
 }
@@ -247,9 +243,9 @@ static tl_gemm_runs gather_rows(const void *user, int64_t m, int rows, const flo
 {
     const conv_rows *r = user;
     const int64_t *kernel = r->w.kernel;
-    conv_pixel pixels[MAX_TILE_ROWS];
+    tl_fast_pixel pixels[MAX_TILE_ROWS];
     bool outer, last;
-    find_pixels(r, m, rows, pixels);
+    tl_fast_find_pixels(&r->w, m, rows, pixels);
     where_inside(r, pixels, rows, &outer, &last);
     bool join = r->joins && last;
     int64_t steps = join ? 1 : kernel[2];

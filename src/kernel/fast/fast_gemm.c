@@ -53,13 +53,40 @@ void tl_gemm_pack_panel(const tl_isa *isa, size_t k, size_t n, size_t n_cols, co
 
 /* ---- computing ---- */
 
-typedef struct gemm_split {
-    const tl_gemm *g;
-    char *scratch;
-    size_t scratch_size;        /* of one worker */
-    int64_t n_blocks, n_ranges; /* of rows, of panels */
-    int64_t n_panels;
-} gemm_split;
+/* How long the slowest worker is at it when it does its share of equal tasks, in eighths of a row times a panel. A tile
+ * costs about two rows more than it has, a task an eighth of a panel. */
+static int64_t slowest(int64_t m, int64_t n_panels, int tile_rows, int64_t n_blocks,
+                       int64_t n_ranges, int workers)
+{
+    int64_t rows = tl_ceil_div(m, n_blocks), panels = tl_ceil_div(n_panels, n_ranges);
+    int64_t tasks = tl_ceil_div(n_blocks * n_ranges, workers);
+    return tasks * (rows + 2 * tl_ceil_div(rows, tile_rows)) * (8 * panels + 1);
+}
+
+tl_gemm_cut tl_gemm_cut_of(int64_t m, int64_t n_panels, int tile_rows, int64_t most, int workers)
+{
+    tl_gemm_cut cut = {TL_MAX(tl_ceil_div(m, most), 1), 1, n_panels};
+    int64_t least = cut.n_blocks, limit = TL_MAX(tl_ceil_div(m, tile_rows), 1),
+            want = 4 * (int64_t)workers;
+    int64_t best = INT64_MAX;
+    for (int64_t n = least; workers > 1 && n <= TL_MAX(TL_MIN(limit, want), least); n *= 2) {
+        int64_t ranges[2] = {TL_MIN(tl_ceil_div(want, n), n_panels), n_panels};
+        for (int i = 0; i < 2; i++) {
+            int64_t time = slowest(m, n_panels, tile_rows, n, ranges[i], workers);
+            if (time >= best)
+                continue;
+            best = time;
+            cut.n_blocks = n;
+            cut.n_ranges = ranges[i];
+        }
+    }
+    return cut;
+}
+
+int tl_gemm_workers(const tl_workers *workers, int64_t work)
+{
+    return work < 2 * (int64_t)MIN_WORK ? 1 : workers->count;
+}
 
 static int tile_rows(const tl_gemm *g)
 {
@@ -77,48 +104,22 @@ size_t tl_gemm_scratch(const tl_gemm *g, const tl_workers *workers)
     return (rows_size(g, block) + 63) / 64 * 64 * (size_t)workers->count;
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-/* How long the slowest worker is at it when it does its share of equal tasks, in eighths of a row times a panel. A tile
- * costs about two rows more than it has, a task an eighth of a panel. */
-static int64_t slowest(const gemm_split *s, int64_t n_blocks, int64_t n_ranges, int workers)
-{
-    int64_t rows = ceil_div(s->g->m, n_blocks), panels = ceil_div(s->n_panels, n_ranges);
-    int64_t tasks = ceil_div(n_blocks * n_ranges, workers);
-    return tasks * (rows + 2 * ceil_div(rows, tile_rows(s->g))) * (8 * panels + 1);
-}
-
-static void try_split(gemm_split *s, int64_t n_blocks, int64_t n_ranges, int workers, int64_t *best)
-{
-    int64_t time = slowest(s, n_blocks, n_ranges, workers);
-    if (time >= *best)
-        return;
-    *best = time;
-    s->n_blocks = n_blocks;
-    s->n_ranges = n_ranges;
-}
-
 /* Blocks of about BLOCK_SIZE bytes; several workers want more tasks, of fewer rows or of fewer panels. */
-static void split(gemm_split *s, int workers)
+static tl_gemm_cut cut_of(const tl_gemm *g, const tl_workers *workers)
 {
-    const tl_gemm *g = s->g;
-    int64_t k = (int64_t)g->k, rows = tile_rows(g), best = INT64_MAX;
+    int64_t k = (int64_t)g->k, rows = tile_rows(g);
     int64_t block = (int64_t)(BLOCK_SIZE / sizeof(float)) / TL_MAX(TL_MIN(k, MAX_PART), 1);
     block = TL_MIN(TL_MAX(block / rows * rows, rows), MAX_BLOCK);
-    bool alone = workers == 1 || g->m * g->n * k < 2 * (int64_t)MIN_WORK;
-    s->n_panels = ceil_div(g->n, 2 * g->isa->lanes);
-    s->n_blocks = TL_MAX(ceil_div(g->m, block), 1);
-    s->n_ranges = 1;
-    int64_t least = s->n_blocks, most = TL_MAX(ceil_div(g->m, rows), 1),
-            want = 4 * (int64_t)workers;
-    for (int64_t n = least; !alone && n <= TL_MAX(TL_MIN(most, want), least); n *= 2) {
-        try_split(s, n, TL_MIN(ceil_div(want, n), s->n_panels), workers, &best);
-        try_split(s, n, s->n_panels, workers, &best);
-    }
+    return tl_gemm_cut_of(g->m, tl_ceil_div(g->n, 2 * g->isa->lanes), (int)rows, block,
+                          tl_gemm_workers(workers, g->m * g->n * k));
 }
+
+typedef struct gemm_split {
+    const tl_gemm *g;
+    char *scratch;
+    size_t scratch_size; /* of one worker */
+    tl_gemm_cut cut;
+} gemm_split;
 
 /* A block: its tiles, with as equal heights as can be (49 rows are seven times seven), and their
  * rows. */
@@ -137,9 +138,9 @@ typedef struct gemm_block {
 static void cut_block(gemm_block *b, int64_t m, int64_t rows)
 {
     const tl_gemm *g = b->g;
-    int64_t parts = ceil_div((int64_t)g->k, MAX_PART);
+    int64_t parts = tl_ceil_div((int64_t)g->k, MAX_PART);
     b->m = m;
-    b->n_tiles = (int)ceil_div(rows, tile_rows(g));
+    b->n_tiles = (int)tl_ceil_div(rows, tile_rows(g));
     TL_ASSERT(b->n_tiles <= MAX_TILES);
     for (int t = 0; t <= b->n_tiles; t++)
         b->first[t] = (int)(rows * t / b->n_tiles);
@@ -206,9 +207,10 @@ static void multiply_block(gemm_block *b, int64_t panel, bool another)
 static void gemm_task(void *arg, size_t i, int worker)
 {
     const gemm_split *s = arg;
-    int64_t block = (int64_t)i / s->n_ranges, range = (int64_t)i % s->n_ranges;
-    int64_t m0 = s->g->m * block / s->n_blocks, m1 = s->g->m * (block + 1) / s->n_blocks;
-    int64_t p0 = s->n_panels * range / s->n_ranges, p1 = s->n_panels * (range + 1) / s->n_ranges;
+    int64_t block = (int64_t)i / s->cut.n_ranges, range = (int64_t)i % s->cut.n_ranges;
+    int64_t m0 = s->g->m * block / s->cut.n_blocks, m1 = s->g->m * (block + 1) / s->cut.n_blocks;
+    int64_t p0 = s->cut.n_panels * range / s->cut.n_ranges,
+            p1 = s->cut.n_panels * (range + 1) / s->cut.n_ranges;
     gemm_block b = {.g = s->g,
                     .a = (const float **)(void *)(s->scratch + (size_t)worker * s->scratch_size)};
     cut_block(&b, m0, m1 - m0);
@@ -226,6 +228,6 @@ void tl_gemm_run(const tl_gemm *g, const tl_workers *workers, void *scratch)
     if (g->m <= 0 || g->n <= 0)
         return;
     s.scratch_size = tl_gemm_scratch(g, workers) / (size_t)workers->count;
-    split(&s, workers->count);
-    tl_workers_run(workers, (size_t)(s.n_blocks * s.n_ranges), gemm_task, &s);
+    s.cut = cut_of(g, workers);
+    tl_workers_run(workers, (size_t)(s.cut.n_blocks * s.cut.n_ranges), gemm_task, &s);
 }

@@ -37,6 +37,19 @@ size_t tl_gemm_panel_at(size_t k, size_t n);
 void tl_gemm_pack_panel(const tl_isa *isa, size_t k, size_t n, size_t n_cols, const float *b,
                         size_t row_step, size_t col_step, const float *bias, float *packed);
 
+/* How a product is cut into tasks: blocks of rows, ranges of panels. */
+typedef struct tl_gemm_cut {
+    int64_t n_blocks, n_ranges, n_panels;
+} tl_gemm_cut;
+/* m rows in tiles of tile_rows, at most `most` in a block; one worker alone asks for the fewest tasks. */
+tl_gemm_cut tl_gemm_cut_of(int64_t m, int64_t n_panels, int tile_rows, int64_t most, int workers);
+/* Workers that it pays to ask for so many multiplications. */
+int tl_gemm_workers(const tl_workers *workers, int64_t work);
+static inline int64_t tl_ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
 /* A plain matrix of rows ld apart: rows for tl_gemm with max_taps = 1. */
 typedef struct tl_gemm_matrix {
     const float *data;

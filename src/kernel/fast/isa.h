@@ -3,6 +3,7 @@
 #define TL_KERNEL_FAST_ISA_H
 
 #include "kernel/fast/fast.h"
+#include "kernel/quant.h"
 
 /* rows x cols results of a product: c[i][j] = clamp(start + Σ a[i][k] b[k][j]), where start is the
  * bias or, with `resumes`, what c holds. The k elements of a row lie in `taps` runs of `run`
@@ -35,6 +36,33 @@ typedef struct tl_dw_row {
     int64_t stride, dilation, pad;
     float lo, hi;
 } tl_dw_row;
+
+/* rows x cols results of a product of bytes: sums of 32 bits that begin with the bias, then requantised. The k
+ * elements of a row, and of a column of b, are taken in groups of 4 bytes: 4 or 2 elements (isa->dot_size). */
+typedef struct tl_dot_tile {
+    const void *a;                 /* rows of groups, made by isa->dot_row, lda bytes apart */
+    size_t lda, steps;             /* steps: groups */
+    const int32_t *bias;           /* [width], see tl_panel_width */
+    const void *b;                 /* [steps][width] groups */
+    const tl_requant_lanes *lanes; /* NULL: sums are stored as they are */
+    int64_t channel;               /* of column 0, in lanes */
+    void *c;                       /* bytes, or sums; rows are ldc of them apart */
+    size_t ldc;
+    int rows, cols; /* as in tl_gemm_tile */
+} tl_dot_tile;
+
+/* One row of a depthwise convolution of bytes. Per 2 VL channels w holds their sums without products, then for every two
+ * taps VL + VL pairs of 16 bits: channels in the order 0-3 8-11 .. and 4-7 12-15 .. */
+typedef struct tl_dot_row {
+    const uint8_t *const *x; /* [ow][taps]: channel 0 of what a tap reads */
+    int taps;                /* even */
+    uint8_t flip;            /* what bytes of x are xor-ed with: sign becomes offset */
+    const void *w;
+    const tl_requant_lanes *lanes; /* NULL: sums are stored as they are */
+    void *y;                       /* [ow, c] bytes, or sums */
+    size_t c;
+    int64_t ow;
+} tl_dot_row;
 
 /* clang-format off */
 /* y = f(x), with parameters a and b; root: x^½, which is + for -0 and -infinity */
@@ -88,11 +116,16 @@ struct tl_isa {
      */
     void (*transpose)(size_t rows, size_t cols, const float *x, size_t x_stride, float *y,
                       size_t y_stride);
+    int dot_size; /* bytes of an element in a row of a product of bytes */
+    void (*dot)(const tl_dot_tile *tile);
+    /* n bytes, xor-ed with flip, as elements */
+    void (*dot_row)(const uint8_t *x, size_t n, uint8_t flip, void *out);
+    void (*dot_depthwise)(const tl_dot_row *row);
 };
 
 extern const tl_isa tl_isa_generic;
 #if TL_X86
-extern const tl_isa tl_isa_avx2, tl_isa_avx512;
+extern const tl_isa tl_isa_avx2, tl_isa_avx_vnni, tl_isa_avx512, tl_isa_avx512_vnni;
 #endif
 
 /* Panels of b hold two vectors of columns; the last one may hold one vector only. */

@@ -114,6 +114,9 @@ SLIM(13) SLIM(14) SLIM(15) SLIM(16)
 #undef END
 #undef POINT
 
+#undef WIDE
+#undef SLIM
+
 FN void simd_gemm(const tl_gemm_tile *t)
 {
     typedef void (*tile_fn)(const tl_gemm_tile *);

@@ -1,4 +1,4 @@
-/* The table of an instruction set. */
+/* The table of an instruction set; TABLE_DOT(name), TABLE_DOT_SIZE: which of the products of bytes (simd_dot.h). */
 #define TABLE_NAME(isa)    TABLE_PASTE(tl_isa_, isa)
 #define TABLE_PASTE(a, b)  a##b
 #define TABLE_TEXT(isa)    TABLE_QUOTE(isa)
@@ -19,4 +19,15 @@ const tl_isa TABLE_NAME(ISA) = {
     .layer_norm = simd_layer_norm,
     .weigh_rows = simd_weigh_rows,
     .transpose = simd_transpose,
+    .dot_size = TABLE_DOT_SIZE,
+    .dot = TABLE_DOT(dot),
+    .dot_row = TABLE_DOT(dot_row),
+    .dot_depthwise = simd_dot_depthwise,
 };
+
+#undef TABLE_NAME
+#undef TABLE_PASTE
+#undef TABLE_TEXT
+#undef TABLE_QUOTE
+#undef TABLE_DOT
+#undef TABLE_DOT_SIZE

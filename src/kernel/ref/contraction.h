@@ -29,8 +29,8 @@ void tl_ref_contract(const tl_ref_contraction *p, void *scratch);
 /* n elements as double (floats) or int64_t. */
 void tl_ref_load(const tl_tensor *t, bool floats, int64_t at, int64_t step, int64_t n, void *out);
 /* The same, integers without their zero point. */
-void tl_ref_load_centred(const tl_tensor *t, bool floats, int64_t zero, int64_t at, int64_t step, int64_t n,
-                         void *out);
+void tl_ref_load_centred(const tl_tensor *t, bool floats, int64_t zero, int64_t at, int64_t step,
+                         int64_t n, void *out);
 void tl_ref_store(tl_tensor *t, bool floats, int64_t at, int64_t n, const void *x);
 /* x[i] += bias[first + i]; bias may be NULL. */
 void tl_ref_add_bias(const tl_tensor *bias, bool floats, int64_t first, int64_t n, void *x);
@@ -39,6 +39,14 @@ void tl_ref_activate(tl_tfl_activation activation, bool floats, int64_t n, void 
 /* ---- floats times weights of 8 bits: hybrid.c ---- */
 
 size_t tl_ref_scratch_depthwise(const tl_call *call); /* of the plain kernel */
+
+/* How 8 bits hold numbers of [lo, hi]: over that range with 0 in it, or over [-most, most]. */
+typedef struct tl_ref_rounding {
+    double scale, zero; /* scale 0: nothing but the zero point */
+    double least;       /* stored number */
+} tl_ref_rounding;
+tl_ref_rounding tl_ref_rounding_of(double lo, double hi, bool asymmetric);
+void tl_ref_round_row(const tl_ref_rounding *r, const float *x, int64_t n, int8_t *out);
 
 bool tl_ref_is_hybrid(const tl_call *call);
 /* plain: the float kernel of the op. */

@@ -67,21 +67,40 @@ static double nudged_zero(double lo, double hi, double scale)
     return tl_round_away(TL_MAX(TL_MIN(zero, 127.0), -128.0));
 }
 
-/* n numbers as 8 bits hold them: over [min, max] with 0 in it, or over [-most, most]. */
-static void round_row(const float *x, int64_t n, bool asymmetric, float *out)
+tl_ref_rounding tl_ref_rounding_of(double lo, double hi, bool asymmetric)
+{
+    lo = TL_MIN(lo, 0.0);
+    hi = TL_MAX(hi, 0.0);
+    double most = TL_MAX(-lo, hi);
+    tl_ref_rounding r = {.scale = (double)(float)(asymmetric ? (hi - lo) / 255 : most / 127),
+                         .least = asymmetric ? -128 : -127};
+    if (r.scale > 0 && asymmetric)
+        r.zero = nudged_zero(lo, hi, r.scale);
+    return r;
+}
+
+void tl_ref_round_row(const tl_ref_rounding *r, const float *x, int64_t n, int8_t *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double q = r->scale > 0 ? tl_round_away(r->zero + (double)x[i] / r->scale) : r->zero;
+        out[i] = (int8_t)TL_MAX(TL_MIN(q, 127.0), r->least);
+    }
+}
+
+static void round_floats(const float *x, int64_t n, bool asymmetric, float *out)
 {
     double lo = 0, hi = 0;
+    int8_t q[TL_REF_RUN];
     for (int64_t i = 0; i < n; i++) {
         lo = TL_MIN(lo, (double)x[i]);
         hi = TL_MAX(hi, (double)x[i]);
     }
-    double most = TL_MAX(-lo, hi), least = asymmetric ? -128 : -127;
-    double scale = (double)(float)(asymmetric ? (hi - lo) / 255 : most / 127), zero = 0;
-    if (scale > 0 && asymmetric)
-        zero = nudged_zero(lo, hi, scale);
-    for (int64_t i = 0; i < n; i++) {
-        double q = scale > 0 ? tl_round_away(zero + (double)x[i] / scale) : zero;
-        out[i] = (float)(scale * (TL_MAX(TL_MIN(q, 127.0), least) - zero));
+    tl_ref_rounding r = tl_ref_rounding_of(lo, hi, asymmetric);
+    for (int64_t at = 0; at < n; at += TL_REF_RUN) {
+        int64_t run = TL_MIN(n - at, (int64_t)TL_REF_RUN);
+        tl_ref_round_row(&r, x + at, run, q);
+        for (int64_t i = 0; i < run; i++)
+            out[at + i] = (float)(r.scale * (q[i] - r.zero));
     }
 }
 
@@ -128,7 +147,7 @@ tl_status tl_ref_hybrid(tl_call *call, tl_kernel_run plain)
     int64_t row =
         h->op == TL_OP_tfl_fully_connected ? w->shape[1] : tl_ref_product(1, x->rank, x->shape);
     for (int64_t i = 0; row > 0 && i + row <= n; i += row)
-        round_row((const float *)x->data + i, row, is_asymmetric(call), floats + i);
+        round_floats((const float *)x->data + i, row, is_asymmetric(call), floats + i);
     load_weights(w, h->axis, weights);
     in[h->x].data = floats;
     in[1].data = weights;

@@ -1,0 +1,139 @@
+/* Vectors of sixteen integers; the vocabulary is that of ints_generic.h. */
+#ifndef TL_KERNEL_FAST_INTS_AVX512_H
+#define TL_KERNEL_FAST_INTS_AVX512_H
+
+#include "kernel/fast/vec_avx512.h"
+
+typedef __m512i vi;
+typedef __m512i vh;
+
+IN vi vi_load(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+IN void vi_store(void *p, vi v)
+{
+    _mm512_storeu_si512(p, v);
+}
+IN void vi_store_part(void *p, int n, vi v)
+{
+    _mm512_mask_storeu_epi32(p, v_first(n), v);
+}
+IN vi vi_set(int32_t x)
+{
+    return _mm512_set1_epi32(x);
+}
+IN vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
+IN vf vi_floats(vi a)
+{
+    return _mm512_cvtepi32_ps(a);
+}
+IN vi v_ints(vf a)
+{
+    return _mm512_cvtps_epi32(a);
+}
+IN void vi_store_bytes(uint8_t *p, int n, vi v)
+{
+    _mm512_mask_cvtepi32_storeu_epi8(p, v_first(n), v);
+}
+IN void vi_copy_bytes(const uint8_t *x, int n, uint8_t flip, uint8_t *out)
+{
+    __mmask64 first = n < 64 ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
+    vi v = _mm512_maskz_loadu_epi8(first, x);
+    _mm512_mask_storeu_epi8(out, first, _mm512_xor_si512(v, _mm512_set1_epi8((char)flip)));
+}
+IN vh vh_load(const int16_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
+IN vh vh_load_bytes(const uint8_t *p, int n, uint8_t flip)
+{
+    __mmask32 first = n < 32 ? (1u << n) - 1 : ~0u;
+    __m256i bytes = _mm256_maskz_loadu_epi8(first, p);
+    return _mm512_cvtepu8_epi16(_mm256_xor_si256(bytes, _mm256_set1_epi8((char)flip)));
+}
+IN void vh_store_part(uint16_t *p, int n, vh v)
+{
+    _mm512_mask_storeu_epi16(p, n < 32 ? (1u << n) - 1 : ~0u, v);
+}
+IN vi vh_dot(vi sum, vh a, vh b)
+{
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+}
+IN vh vh_pairs_low(vh a, vh b)
+{
+    return _mm512_unpacklo_epi16(a, b);
+}
+IN vh vh_pairs_high(vh a, vh b)
+{
+    return _mm512_unpackhi_epi16(a, b);
+}
+IN vi vi_front(vi low, vi high)
+{
+    return _mm512_permutex2var_epi32(
+        low, _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23), high);
+}
+IN vi vi_back(vi low, vi high)
+{
+    return _mm512_permutex2var_epi32(
+        low, _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31), high);
+}
+
+/* ---- requantisation in fixed point, eight sums at a time ---- */
+
+/* Lane i of list, as 64 bits. */
+IN __m512i vl_load(const int32_t *list)
+{
+    return _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)list));
+}
+
+IN __m512i vl_bounded(__m512i x, int64_t lo, int64_t hi)
+{
+    return _mm512_min_epi64(_mm512_max_epi64(x, _mm512_set1_epi64(lo)), _mm512_set1_epi64(hi));
+}
+
+/* What tl_fixed_twice and tl_fixed_twice_up do. */
+IN __m512i vl_twice(__m512i x, __m512i m, __m512i left, __m512i right, __m512i away)
+{
+    __m512i one = _mm512_set1_epi64(1);
+    x = vl_bounded(_mm512_sllv_epi64(x, left), INT32_MIN, INT32_MAX);
+    x = _mm512_add_epi64(_mm512_mul_epi32(x, m), _mm512_set1_epi64(1 << 30));
+    x = _mm512_min_epi64(_mm512_srai_epi64(x, 31), _mm512_set1_epi64(INT32_MAX));
+    __m512i half = _mm512_srli_epi64(_mm512_sllv_epi64(one, right), 1);
+    __m512i nudge = _mm512_and_si512(away, _mm512_srai_epi64(x, 63));
+    return _mm512_srav_epi64(_mm512_add_epi64(_mm512_add_epi64(x, half), nudge), right);
+}
+
+/* What tl_fixed_once does. */
+IN __m512i vl_once(__m512i x, __m512i m, __m512i right)
+{
+    __m512i half = _mm512_srli_epi64(_mm512_sllv_epi64(_mm512_set1_epi64(1), right), 1);
+    x = _mm512_add_epi64(_mm512_mul_epi32(x, m), half);
+    return vl_bounded(_mm512_srav_epi64(x, right), INT32_MIN, INT32_MAX);
+}
+
+FN void simd_requant(const tl_requant_lanes *lanes, int64_t first, int n, const int32_t *sum,
+                     uint8_t *out)
+{
+    const tl_requant *r = lanes->r;
+    if (r->kind != TL_REQUANT_TWICE && r->kind != TL_REQUANT_ONCE) {
+        tl_requant_lanes_run(lanes, first, n, sum, out);
+        return;
+    }
+    for (int i = 0; i < n; i += 8) {
+        __m512i x = vl_load(sum + i), m = vl_load(lanes->m + first + i);
+        __m512i right = vl_load(lanes->right + first + i);
+        if (r->kind == TL_REQUANT_ONCE)
+            x = vl_once(x, m, right);
+        else
+            x = vl_twice(x, m, vl_load(lanes->left + first + i), right,
+                         vl_load(lanes->away + first + i));
+        x = vl_bounded(_mm512_add_epi64(x, _mm512_set1_epi64(r->zero)), r->bounds.lo, r->bounds.hi);
+        _mm512_mask_cvtepi64_storeu_epi8(out + i, (__mmask8)v_first(n - i < 8 ? n - i : 8), x);
+    }
+}
+
+#endif
