@@ -57,12 +57,29 @@ static bool data_fit(const tl_node *node, size_t first, size_t n_data, tl_dtype 
 
 typedef enum tl_type_cost { COST_NONE, COST_NARROW, COST_UNPROVED } tl_type_cost;
 
-static bool choose_float(const tl_lower_options *options, uint32_t types, tl_dtype from,
-                         tl_dtype *to, tl_type_cost *cost)
+bool tl_lower_is_double(const tl_value *x)
 {
-    if (from == TL_F64 && options->exact) {
+    return tl_type_of(x)->dtype == TL_F64 && !(x->def && x->def->op == TL_OP_tfl_cast);
+}
+
+static bool are_doubles(const tl_node *node, size_t first, size_t n_data)
+{
+    for (size_t i = first; i < first + n_data; i++)
+        if (tl_in(node, i) && !tl_lower_is_double(tl_in(node, i)))
+            return false;
+    return true;
+}
+
+/* f64 stays f64 where the kernel has it, and what comes in has not been in f32 before: a chain of casts would be
+ * worth nothing then. */
+static bool choose_float(const tl_lower_options *options, uint32_t types, const tl_node *node,
+                         size_t first, size_t n_data, tl_dtype *to, tl_type_cost *cost)
+{
+    tl_dtype from = tl_type_of(node->in[first].value)->dtype;
+    bool has_double = types & 1u << TL_F64;
+    if (from == TL_F64 && (options->exact || (has_double && are_doubles(node, first, n_data)))) {
         *to = TL_F64;
-        return types & 1u << TL_F64;
+        return has_double;
     }
     *cost = from == TL_F64 ? COST_NARROW : COST_NONE;
     *to = TL_F32;
@@ -100,7 +117,7 @@ static bool choose_type(const tl_lower_options *options, tl_op op, const tl_node
     if (type->quant)
         return types & tl_limit_bit(type);
     return tl_dtype_is_float(type->dtype)
-               ? choose_float(options, types, type->dtype, to, cost)
+               ? choose_float(options, types, node, first, n_data, to, cost)
                : choose_int(options, types, node, first, n_data, to, cost);
 }
 

@@ -41,6 +41,8 @@ bool tl_lower_type(const tl_lower_options *options, tl_op op, const tl_node *nod
                    size_t n_data, tl_dtype *dtype);
 /* The same, with the warnings that go with a narrower type. To be called when the form is built. */
 tl_dtype tl_lower_compute(tl_lowerer *lw, tl_op op, const tl_node *node, size_t first, size_t n_data);
+/* f64 that has not been in f32 on its way. */
+bool tl_lower_is_double(const tl_value *x);
 /* What CAST converts. */
 bool tl_lower_can_cast(tl_dtype from, tl_dtype to);
 /* x in another type: a constant, what a cast came from when that holds the same, or a CAST. Quantised

@@ -21,6 +21,10 @@ CASES = {
     # eˣ overflows before its half does
     "sinh": ([b.node("Sinh", "x", "y")], f32(89.2, -89.2, 88.8, 10, 1, 0.99, 1e-3, 1e-20, 0, 90, -90, INF, -INF), FLOAT),
     "cosh": ([b.node("Cosh", "x", "y")], f32(89.2, -89.2, 88.8, 10, 1, 1e-3, 0, 90, -90, INF, -INF), FLOAT),
+    # seconds since 1970 lose what matters in f32
+    "time stamps": ([b.node("Constant", "", "k", value=b.tensor("k", np.array([1.7e9, 1.8e9]))), b.node("Sub", "x k", "d"),
+                     b.node("Mul", "d d", "q"), b.node("Transpose", "q", "t"), b.node("Cast", "t", "y", to=FLOAT)],
+                    np.array([[1.7e9 + 0.125, 1.8e9 - 3.5], [1.7e9 - 2**-18, 1.8e9]]), FLOAT),
     # one value per element, although none depends on it
     "no infinity": ([b.node("IsInf", "x", "y", detect_positive=0, detect_negative=0)], f32(1, INF, -INF), BOOL),
 }

@@ -131,6 +131,8 @@ static const binary_row binary_rows[TL_OP_COUNT] = {
     ROW(tfl_add, bf_add, bi_add)
     ROW(tfl_sub, bf_sub, bi_sub)
     ROW(tfl_mul, bf_mul, bi_mul)
+    ROW(tfl_stablehlo_add, bf_add, bi_add)
+    ROW(tfl_stablehlo_multiply, bf_mul, bi_mul)
     ROW(tfl_div, bf_div, bi_div, bu_div, NOT_ZERO)
     ROW(tfl_floor_div, bf_tfl_floordiv, bi_floordiv, bu_div, NEVER_ZERO)
     ROW(tfl_floor_mod, bf_mod, bi_mod, bu_mod, NOT_ZERO)

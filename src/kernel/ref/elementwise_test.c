@@ -152,6 +152,8 @@ static void operands_broadcast(void **state)
         {TL_OP_tfl_select_v2, NULL, {"bool[1] 1", "u8[2] 1 2", "u8[1] 3"}, {"u8[2] 1 2"}},
         {TL_OP_tfl_add_n, NULL, {"f32[2] 1 2", "f32[2] 3 4", "f32[2] 5 6"}, {"f32[2] 9 12"}},
         {TL_OP_tfl_add_n, NULL, {"i32[2] 1 2"}, {"i32[2] 1 2"}},
+        {TL_OP_tfl_stablehlo_add, NULL, {"f64[2] 1e300 2", "f64[2] 1 3"}, {"f64[2] 1e300 5"}},
+        {TL_OP_tfl_stablehlo_multiply, NULL, {"f64[2] 1e200 2", "f64[2] 10 3"}, {"f64[2] 1e201 6"}},
     };
     (void)state;
     RUN_CASES(cases);
