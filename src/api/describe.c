@@ -8,11 +8,28 @@
 
 #include <string.h>
 
+#define MAX_SCALES 4 /* that are listed */
+
+/* As in the text of graphs; of many scales their number and bounds. */
 const char *api_type_text(tl_arena *arena, const tl_type *type)
 {
     tl_text text;
     tl_text_init(&text, arena);
-    tl_type_print(type, &text);
+    const tl_quant *quant = type->quant;
+    tl_type plain = *type;
+    if (!quant || quant->n <= MAX_SCALES) {
+        tl_type_print(type, &text);
+        return tl_text_get(&text);
+    }
+    plain.quant = NULL;
+    tl_type_print(&plain, &text);
+    float lo = quant->scale[0], hi = lo;
+    for (size_t i = 1; i < quant->n; i++) {
+        lo = TL_MIN(lo, quant->scale[i]);
+        hi = TL_MAX(hi, quant->scale[i]);
+    }
+    tl_text_printf(&text, "{axis=%d %zu scales, %.3g to %.3g}", quant->axis, quant->n, (double)lo,
+                   (double)hi);
     return tl_text_get(&text);
 }
 
@@ -64,8 +81,7 @@ typedef struct node_walk {
 
 static void walk_graph(node_walk *walk, const tl_graph *graph)
 {
-    TL_EACH_NODE(node, graph)
-    {
+    TL_EACH_NODE (node, graph) {
         walk->visit(walk, node);
         for (uint32_t i = 0; i < node->n_graphs; i++)
             walk_graph(walk, node->graphs[i]);

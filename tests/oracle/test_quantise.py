@@ -97,6 +97,33 @@ def test_digits(options, errors, apart, size, tmp_path):
     assert np.abs(results["delegate"] - results["ours, rounding as the delegate"]).max() <= apart
 
 
+VIT = support.ROOT / "tests" / "quant" / "digits_vit.onnx"  # of tools/train_digits_vit.py
+VIT_SAMPLES = support.ROOT / "tests" / "quant" / "digits_samples.npz"
+
+
+@pytest.mark.parametrize("options, errors, sqnr", [
+    (["dynamic"], 3, 35),
+    (["int8", "--samples", VIT_SAMPLES], 5, 27),
+    (["int8", "--samples", VIT_SAMPLES, "--range", "mse"], 5, 27),
+    (["int8-only", "--samples", VIT_SAMPLES, "--input", "image=f32:1,1,8,8"], 5, 24),
+    (["int16x8", "--samples", VIT_SAMPLES], 1, 38),
+], ids=lambda v: "-".join(map(str, [v[0], *v[4:]][:2])) if isinstance(v, list) else "")
+def test_vision_transformer(options, errors, sqnr, tmp_path):
+    held_out = support.load(HELD_OUT)
+    images, labels = held_out["in_image"], held_out["labels"]
+    whole = litert(convert(tmp_path, model=VIT), images, True)
+    path = convert(tmp_path, "--quantize", *options, model=VIT)
+    for result in (litert(path, images, True), ours(path, images, tmp_path, "--rounding", "float")):
+        assert right(result, labels) >= right(whole, labels) - errors
+        assert 10 * np.log10(np.square(whole).sum() / np.square(result - whole).sum()) > sqnr
+
+
+def test_many_scales_are_summed_up(tmp_path):
+    path = convert(tmp_path, "--quantize", "dynamic")
+    said = support.tolite("inspect", path, "--weights").stdout
+    assert "{axis=0 48 scales, 0.00" in said and max(map(len, said.splitlines())) < 200
+
+
 def test_unknown_mode(tmp_path):
     said = support.tolite("convert", support.DIGITS / "digits.onnx", "-o", tmp_path / "x.tflite", "--quantize", "int3",
                           status=2).stderr
