@@ -370,7 +370,8 @@ static tl_status into_integers(tl_model *model, const tl_lower_options *lower,
                                const api_quantize *q, const tl_stats *stats)
 {
     if (tl_quantize_is_static(q->mode)) {
-        tl_quantize_options options = {q->mode, lower->profile, q->range, stats, q->io};
+        tl_quantize_options options = {q->mode, lower->profile, q->range,
+                                       stats,   q->io,          lower->show_state};
         return tl_quantize_static(model, &options);
     }
     tl_quant_options quant = {.profile = lower->profile, .exact = lower->exact};

@@ -66,6 +66,15 @@ tl_node *tl_fusing_rebuild(tl_node *node, tl_value *const *in, const tl_quant *q
     return tl_build_node(&b, node->op, in, node->n_in, attrs, node->n_out, NULL, 0);
 }
 
+tl_node *tl_fusing_quantizer(const tl_value *x)
+{
+    for (const tl_use *use = x->uses; use; use = use->next)
+        if (use->user->op == TL_OP_tfl_quantize &&
+            tl_type_same(tl_type_of(use->user->out[0]), tl_type_of(x)))
+            return use->user;
+    return NULL;
+}
+
 const tl_tfl_quantize_attrs *tl_fusing_wanted(const tl_node *node)
 {
     const tl_tfl_quantize_attrs *wanted = NULL;

@@ -260,9 +260,19 @@ static const struct plain *find_plain(tl_op op)
     return NULL;
 }
 
+static bool is_comparison(tl_op op)
+{
+    return op == TL_OP_tfl_equal || op == TL_OP_tfl_not_equal || op == TL_OP_tfl_less ||
+           op == TL_OP_tfl_less_equal || op == TL_OP_tfl_greater || op == TL_OP_tfl_greater_equal;
+}
+
 bool tl_fusing_find_kernel(tl_op op, tl_fusing_kernel *out)
 {
     const struct plain *p = find_plain(op);
+    if (is_comparison(op)) {
+        *out = (tl_fusing_kernel){.n_data = 2, .coarse = true, .compares = true};
+        return true;
+    }
     if (p)
         *out = (tl_fusing_kernel){.n_data = p->n_data,
                                   .fixed = p->fixed,
@@ -360,8 +370,37 @@ static tl_value *mean_without_axes(tl_node *mean)
     return y;
 }
 
+static const char *comparison_operands(tl_fusing *f, const tl_node *node, tl_value **in)
+{
+    for (size_t i = 0; i < 2; i++) {
+        in[i] = tl_fusing_stored(tl_in(node, i));
+        const tl_type *type = in[i] ? tl_type_of(in[i]) : NULL;
+        if (!type || !f->options->requantise || !tl_fusing_is_per_tensor(type->quant))
+            return "an operand is not quantised";
+        if (type->dtype != TL_I8 || !tl_fusing_allows(f, node->op, type->dtype, type->quant))
+            return "the target has no kernel for this type"; /* 16 bits are compared without scales */
+        if (!(type->quant->scale[0] < 1))                    /* the runtime stops the process */
+            return "numbers of a scale of 1 and more cannot be compared";
+    }
+    return NULL;
+}
+
+/* dq(x) < dq(y) ~ x < y, which the kernel brings to one scale; only where scales are our own. */
+static bool compare(tl_fusing *f, tl_node *node)
+{
+    tl_value *in[2];
+    if (comparison_operands(f, node, in))
+        return false;
+    tl_node *made = tl_fusing_rebuild(node, in, NULL);
+    tl_value_succeed(node->out[0], made->out[0], false);
+    tl_node_remove(node);
+    return true;
+}
+
 bool tl_fusing_compute(tl_fusing *f, tl_node *node)
 {
+    if (is_comparison(node->op))
+        return compare(f, node);
     const tl_tfl_quantize_attrs *wanted = computes(node) ? tl_fusing_wanted(node) : NULL;
     tl_value *in[MAX_OPERANDS] = {0};
     if (f->options->exact || !wanted || integer_operands(f, node, wanted, in))
@@ -392,6 +431,11 @@ static bool could_be_integer(const tl_node *node)
 const char *tl_fusing_refusal(tl_fusing *f, tl_node *node)
 {
     tl_value *in[MAX_OPERANDS] = {0};
+    if (is_comparison(
+            node->op)) /* fails where an operand is read as floats, too, which others are to blame for */
+        return tl_fusing_stored(tl_in(node, 0)) || tl_fusing_stored(tl_in(node, 1))
+                   ? comparison_operands(f, node, in)
+                   : NULL;
     if (!could_be_integer(node))
         return NULL;
     const tl_tfl_quantize_attrs *wanted = tl_fusing_wanted(node);

@@ -27,6 +27,8 @@ tl_node *tl_fusing_rebuild(tl_node *node, tl_value *const *in, const tl_quant *q
 /* The parameters of the quantize nodes that are the only users of all results of node, floats; NULL when
  * there are other users. */
 const tl_tfl_quantize_attrs *tl_fusing_wanted(const tl_node *node);
+/* A QUANTIZE of x, integers, into what it is already; NULL: there is none. */
+tl_node *tl_fusing_quantizer(const tl_value *x);
 /* All users of output i of node, quantize nodes, give way to stored. */
 void tl_fusing_settle(tl_node *node, size_t i, tl_value *stored, bool exact);
 
@@ -74,6 +76,7 @@ typedef struct tl_fusing_kernel {
     bool coarse;    /* the kernel for 16 bits is off by more than a step */
     bool poor;      /* much is lost: only where everything must be integer */
     bool kept;      /* the result has the operand's scale */
+    bool compares;  /* the result is true or false, and the operands' scales are any */
 } tl_fusing_kernel;
 bool tl_fusing_find_kernel(tl_op op, tl_fusing_kernel *out);
 

@@ -144,6 +144,20 @@ static void place_weights(tl_plan *plan, tl_node *node)
     tl_node_set_input(node, p.w, floats);
 }
 
+/* A constant that something is compared with, in the steps of that, so that equal numbers are; NULL: it is beyond them, or
+ * node does not compare. */
+static const tl_quant *compared_as(tl_plan *plan, const tl_node *node, size_t i)
+{
+    tl_fusing_kernel kernel;
+    double lo, hi;
+    const tl_value *other = i < 2 ? tl_in(node, 1 - i) : NULL;
+    const tl_planned *p = other && !other->constant ? tl_plan_root(plan, other) : NULL;
+    if (!tl_fusing_find_kernel(node->op, &kernel) || !kernel.compares || !p || !p->known ||
+        !tl_plan_bounds(plan, tl_in(node, i)->constant, &lo, &hi) || lo < p->lo || hi > p->hi)
+        return NULL;
+    return tl_plan_quant(plan, other);
+}
+
 /* Constants among the data of a kernel, each with its own range; those of movers take the result's. */
 static void place_constants(tl_plan *plan, tl_node *node)
 {
@@ -157,7 +171,9 @@ static void place_constants(tl_plan *plan, tl_node *node)
         double lo, hi;
         if (!tl_plan_reads(plan, node, i) || !x->constant)
             continue;
-        const tl_quant *quant = kind == TL_PLAN_MOVER ? tl_plan_quant(plan, node->out[0]) : NULL;
+        const tl_quant *quant = kind == TL_PLAN_MOVER    ? tl_plan_quant(plan, node->out[0])
+                                : kind == TL_PLAN_KERNEL ? compared_as(plan, node, i)
+                                                         : NULL;
         if (!quant && tl_plan_constant_range(plan, node, i, &lo, &hi))
             quant = tl_plan_quant_of(plan, lo, hi);
         tl_builder b = tl_builder_before(node);
@@ -211,15 +227,6 @@ static const tl_quant *interface_quant(tl_model *model, const tl_quant *quant, t
     return shifted;
 }
 
-static tl_node *quantizer(const tl_value *x)
-{
-    for (const tl_use *use = x->uses; use; use = use->next)
-        if (use->user->op == TL_OP_tfl_quantize &&
-            tl_type_same(tl_type_of(use->user->out[0]), tl_type_of(x)))
-            return use->user;
-    return NULL;
-}
-
 /* An input that is only quantised, in one way, becomes integer. */
 static tl_status integer_input(tl_model *model, tl_graph *graph, size_t i, tl_dtype io)
 {
@@ -237,7 +244,7 @@ static tl_status integer_input(tl_model *model, tl_graph *graph, size_t i, tl_dt
     tl_type type = tl_type_with_dtype(*tl_type_of(x), io);
     type.quant = interface_quant(model, to->quant, TL_I8, io);
     TRY(tl_graph_set_input_type(graph, i, type));
-    for (tl_node *user; io == TL_I8 && (user = quantizer(x));) {
+    for (tl_node *user; io == TL_I8 && (user = tl_fusing_quantizer(x));) {
         tl_replace_uses(user->out[0], x);
         tl_node_remove(user);
     }
@@ -288,28 +295,32 @@ static bool has_floats(const tl_node *node)
     return false;
 }
 
-/* only: an op in floats is an error, and one that nobody blames is, too. */
-static bool report(tl_plan *plan, tl_graph *graph, bool only)
+/* Ops that are to blame for floats, or, with rest, all others that have some. only: they are errors. */
+static void report(tl_plan *plan, tl_graph *graph, bool only, bool rest)
 {
-    bool any = false;
     TL_EACH_NODE (node, graph) {
         for (size_t i = 0; i < node->n_graphs; i++)
-            any |= report(plan, node->graphs[i], only);
+            report(plan, node->graphs[i], only, rest);
         bool border = node->op == TL_OP_tfl_quantize || node->op == TL_OP_tfl_dequantize ||
-                      node->op == TL_OP_ret;
-        const char *why = border || !has_floats(node) ? NULL : why_float(plan, node);
+                      node->op == TL_OP_ret || (node->op == TL_OP_tfl_shape && !rest);
+        const char *why = border || !has_floats(node) ? NULL
+                          : rest                      ? "its operands are floats"
+                                                      : why_float(plan, node);
         tl_where where = tl_origin_where(plan->model, node->origin);
         const char *name = tl_op_get(node->op)->name;
         name += !strncmp(name, "tfl_", 4) ? 4 : 0;
-        if (only && !border && has_floats(node)) {
-            (void)tl_fail(plan->model->cx, TL_U009, &where, "%s cannot be integer: %s", name,
-                          why ? why : "its operands are floats");
-            any = true;
-        } else if (why && !only) {
+        if (why && only)
+            (void)tl_fail(plan->model->cx, TL_U009, &where, "%s cannot be integer: %s", name, why);
+        else if (why)
             tl_warn(plan->model->cx, TL_N002, &where, "%s stays in floats: %s", name, why);
-        }
     }
-    return any;
+}
+
+static tl_status report_all(tl_plan *plan, bool only, bool rest)
+{
+    for (size_t i = 0; i < plan->model->entries.n; i++)
+        report(plan, plan->model->entries.v[i].graph, only, rest);
+    return tl_context_status(plan->model->cx);
 }
 
 /* Floats at the interface or between integer ops that no op above explains. */
@@ -343,12 +354,18 @@ static tl_status quantize(tl_model *model, const tl_quantize_options *o, tl_aren
         return tl_context_status(model->cx);
     TRY(tl_plan_place(plan));
     TRY(tl_quant_fuse(model, &fuse));
+    TRY(report_all(plan, only, false));
+    bool changed;
+    TRY(tl_plan_carry(plan, &changed));
+    if (changed)
+        TRY(tl_quant_fuse(model, &fuse));
+    TRY(tl_plan_carry_state(plan));
     if (o->io != TL_F32)
         TRY(set_interface(model, o->io));
-    for (size_t i = 0; i < model->entries.n; i++)
-        report(plan, model->entries.v[i].graph, only);
-    TRY(tl_context_status(model->cx));
-    return only ? check_borders(model) : TL_OK;
+    if (!only)
+        return tl_context_status(model->cx);
+    TRY(report_all(plan, only, true));
+    return check_borders(model);
 }
 
 tl_status tl_quantize_static(tl_model *model, const tl_quantize_options *options)

@@ -241,6 +241,7 @@ static bool needs_kernel(const tl_plan *plan, const tl_node *node)
     }
     for (const tl_use *use = node->out[0]->uses; use; use = use->next)
         read = read || use->user->op == TL_OP_ret;
+    read = read || !tl_plan_is_float(node->out[0]); /* a comparison */
     return read || is_read(plan, node->out[0]);
 }
 
@@ -297,6 +298,7 @@ tl_plan *tl_plan_make(tl_model *model, const tl_quantize_options *options,
     memset(plan->values, 0, (plan->n_values + 1) * sizeof *plan->values);
     memset(plan->nodes, 0, (plan->n_nodes + 1) * sizeof *plan->nodes);
     tl_plan_each(plan, note_graph);
+    tl_plan_inherit(plan);
     tl_plan_each(plan, choose_graph);
     for (int i = 0; i < TL_PLAN_ROUNDS && options->mode != TL_QUANTIZE_INT8_ONLY; i++)
         if (!tl_plan_any(plan, demote))

@@ -75,6 +75,21 @@ void tl_plan_each(tl_plan *plan, void (*visit)(tl_plan *plan, const tl_graph *gr
 /* Whether visit was true for some entry; all are visited. */
 bool tl_plan_any(tl_plan *plan, bool (*visit)(tl_plan *plan, const tl_graph *graph));
 
+/* Two groups become one, unless that would change a scale that a kernel gives, or cut numbers off; take: a's range counts,
+ * too. */
+void tl_plan_unite(tl_plan *plan, const tl_value *a, const tl_value *b, bool take);
+
+/* ---- across graphs: links.c, carry.c ---- */
+
+/* Ranges of what loops, branches and state hand in; before nodes are chosen. */
+void tl_plan_inherit(tl_plan *plan);
+/* One group for both sides. */
+void tl_plan_join_links(tl_plan *plan);
+/* Behind the fusion: borders of loops and branches, then those between runs, as integers. Behind the first the fusion is
+ * due once more. */
+tl_status tl_plan_carry(tl_plan *plan, bool *changed);
+tl_status tl_plan_carry_state(tl_plan *plan);
+
 /* ---- placing ---- */
 
 /* Writes the plan. */

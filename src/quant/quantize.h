@@ -56,6 +56,7 @@ typedef struct tl_quantize_options {
     tl_range_method range;
     const tl_stats *stats; /* of this model */
     tl_dtype io;           /* of inputs and outputs that are quantised: TL_F32, TL_I8 or TL_U8 */
+    bool show_state;       /* hidden state will be inputs and outputs, too */
 } tl_quantize_options;
 
 /* int8, int8_only, int16x8: behind tl_lower_fuse, in the place of tl_quant_fuse. What stays in floats is N002, in

@@ -14,12 +14,21 @@ static void widen(tl_planned *p, double lo, double hi)
     p->hi = TL_MAX(p->hi, hi);
 }
 
-/* Two groups become one, unless kernels give them other scales. take: a's range counts, too. */
-static void unite(tl_plan *plan, const tl_value *a, const tl_value *b, bool take)
+/* Whether numbers of y fit in the scale that a kernel gives x, but for a step. */
+static bool is_held(const tl_plan *plan, const tl_planned *x, const tl_planned *y)
+{
+    double most = plan->dtype == TL_I16 ? 32767 : 127, zero = (double)x->zero;
+    return !y->known ||
+           (y->lo >= (-most - 2 - zero) * x->scale && y->hi <= (most + 1 - zero) * x->scale);
+}
+
+void tl_plan_unite(tl_plan *plan, const tl_value *a, const tl_value *b, bool take)
 {
     tl_planned *x = tl_plan_root(plan, a), *y = tl_plan_root(plan, b);
     if (!x || !y || x == y ||
         (x->fixed && y->fixed && (x->scale != y->scale || x->zero != y->zero)))
+        return;
+    if (x->fixed != y->fixed && !(x->fixed ? is_held(plan, x, y) : !take || is_held(plan, y, x)))
         return;
     if (take || !y->known)
         widen(y, x->lo, x->hi);
@@ -70,11 +79,11 @@ static void group_mover(tl_plan *plan, const tl_node *node)
                      tl_plan_is_data(node, TL_PLAN_MOVER, 0);
         for (size_t k = 0; k < node->n_out && (tl_has_one_use(x) || !joins); k++)
             if (tl_plan_is_float(node->out[k]))
-                unite(plan, x, node->out[k], !cuts);
+                tl_plan_unite(plan, x, node->out[k], !cuts);
     }
     for (size_t k = 1; k < node->n_out; k++)
         if (tl_plan_is_float(node->out[0]) && tl_plan_is_float(node->out[k]))
-            unite(plan, node->out[k], node->out[0], true);
+            tl_plan_unite(plan, node->out[k], node->out[0], true);
 }
 
 static void group_graph(tl_plan *plan, const tl_graph *graph)
@@ -87,7 +96,7 @@ static void group_graph(tl_plan *plan, const tl_graph *graph)
         if (kind == TL_PLAN_MOVER)
             group_mover(plan, node);
         if (kind == TL_PLAN_KERNEL && tl_fusing_find_kernel(node->op, &kernel) && kernel.kept)
-            unite(plan, tl_in(node, 0), node->out[0], true);
+            tl_plan_unite(plan, tl_in(node, 0), node->out[0], true);
     }
 }
 
@@ -363,6 +372,7 @@ void tl_plan_scales(tl_plan *plan)
 {
     tl_plan_each(plan, fix_graph);
     tl_plan_each(plan, group_graph);
+    tl_plan_join_links(plan);
     tl_plan_each(plan, limit_masks);
     for (int i = 0; i < TL_PLAN_ROUNDS; i++)
         if (!tl_plan_any(plan, lift_scales))
