@@ -26,8 +26,10 @@ tl_status tl_formula_expand(tl_builder *b, const tl_node *node, tl_value **out)
 tl_value *fx_polynomial(formula *f, tl_value *x, const double *c, int n)
 {
     tl_value *sum = fx_number(f, c[n - 1]);
-    for (int i = n - 2; i >= 0; i--)
-        sum = fx_add_n(f, i == n - 2 ? fx_mul_n(f, x, c[n - 1]) : fx_mul(f, sum, x), c[i]);
+    for (int i = n - 2; i >= 0; i--) {
+        sum = i == n - 2 ? fx_mul_n(f, x, c[n - 1]) : fx_mul(f, sum, x);
+        sum = c[i] == 0 ? sum : fx_add_n(f, sum, c[i]);
+    }
     return sum;
 }
 

@@ -178,6 +178,20 @@ tl_status infer_pool(tl_infer *x)
     return TL_OK;
 }
 
+/* Operand k as a list of numbers in place of an attribute; *n its length, 0 when absent. */
+static tl_status resize_operand(tl_infer *x, size_t k, size_t length, size_t given, size_t *n)
+{
+    *n = 0;
+    if (k >= x->n_in || !x->in[k])
+        return TL_OK;
+    if (given)
+        return tl_infer_fail(x, TL_M004, "operand %zu and an attribute for the same", k);
+    *n = length;
+    TRY(tl_infer_need_rank(x, k, 1));
+    TRY(tl_infer_need_float(x, k));
+    return tl_infer_need_size(x, k, 0, tl_infer_const(x, (int64_t)length));
+}
+
 tl_status infer_resize(tl_infer *x)
 {
     const tl_resize_attrs *attrs = TL_INFER_ATTRS(x, resize);
@@ -187,9 +201,12 @@ tl_status infer_resize(tl_infer *x)
     TRY(tl_infer_need_plain(x));
     size_t spatial = (size_t)in->rank - 2;
     bool crops = attrs->coord == TL_resize_coord_tf_crop;
+    size_t scales, roi;
+    TRY(resize_operand(x, 1, spatial, attrs->scales.n, &scales));
+    TRY(resize_operand(x, 2, 2 * spatial, attrs->roi.n, &roi));
     TRY(tl_infer_need_length(x, "sizes", attrs->sizes.n, spatial, false));
     TRY(tl_infer_need_length(x, "scales", attrs->scales.n, spatial, true));
-    TRY(tl_infer_need_length(x, "roi", attrs->roi.n, 2 * spatial, !crops));
+    TRY(tl_infer_need_length(x, "roi", attrs->roi.n, 2 * spatial, !crops || roi));
     const tl_dim *dims[TL_MAX_RANK];
     for (size_t i = 0; i < spatial; i++)
         dims[i + 1] = attrs->sizes.v[i];

@@ -3,25 +3,41 @@
 
 #include "base/math.h"
 
+/* The source's own scale. One that is m / n but for the digits of a float is m / n, so that what lies half way
+ * between two elements does so. */
+static bool has_scale(const tl_resize_attrs *a, int k, int64_t n, int64_t m)
+{
+    return (size_t)k < a->scales.n && (float)a->scales.v[k] != (float)((double)m / (double)n);
+}
+
 static double scale_of(const tl_resize_attrs *a, int k, int64_t n, int64_t m)
 {
-    return (size_t)k < a->scales.n ? a->scales.v[k] : (double)m / (double)n;
+    return has_scale(a, k, n, m) ? a->scales.v[k] : (double)m / (double)n;
+}
+
+/* x / scale. A scale of the source has the digits of a float, and what it makes of x counts as long as a quotient
+ * of floats; x n is exact. */
+static double unscaled(const tl_resize_attrs *a, int k, int64_t n, int64_t m, double x)
+{
+    return has_scale(a, k, n, m) ? (double)((float)x / (float)a->scales.v[k])
+                                 : x * (double)n / (double)m;
 }
 
 double tl_resample_position(const tl_resize_attrs *a, int k, int64_t n, int64_t m, int64_t i)
 {
-    double scale = scale_of(a, k, n, m), x = (double)i, last = (double)(n - 1);
+    double x = (double)i, last = (double)(n - 1);
     switch (a->coord) {
     case TL_resize_coord_align_corners:
         return m == 1 ? 0 : x * last / (double)(m - 1);
     case TL_resize_coord_asymmetric:
-        return x / scale;
+        return unscaled(a, k, n, m, x);
     case TL_resize_coord_pytorch_half_pixel:
-        return m == 1 ? 0 : (x + 0.5) / scale - 0.5;
+        return m == 1 ? 0 : unscaled(a, k, n, m, x + 0.5) - 0.5;
     case TL_resize_coord_half_pixel_symmetric: {
         /* the output grid is centred on the input even where scale n is no integer */
-        double adjustment = (double)m / (scale * (double)n), centre = (double)n / 2;
-        return centre * (1 - adjustment) + (x + 0.5) / scale - 0.5;
+        double adjustment = (double)m / (scale_of(a, k, n, m) * (double)n);
+        double centre = (double)n / 2;
+        return centre * (1 - adjustment) + unscaled(a, k, n, m, x + 0.5) - 0.5;
     }
     case TL_resize_coord_tf_crop: {
         double start = 0, end = 1;
@@ -35,7 +51,7 @@ double tl_resample_position(const tl_resize_attrs *a, int k, int64_t n, int64_t 
         return start * last + x * (end - start) * last / (double)(m - 1);
     }
     default:
-        return (x + 0.5) / scale - 0.5;
+        return unscaled(a, k, n, m, x + 0.5) - 0.5;
     }
 }
 
@@ -126,6 +142,8 @@ void tl_resample_fill(const tl_resize_attrs *a, int k, int64_t n, int64_t m, tl_
         double x = tl_resample_position(a, k, n, m, i);
         int64_t *index = out->index + i * taps;
         double *weight = out->weight + i * taps;
+        double beyond = (double)n + taps; /* there all taps are the same element */
+        x = x < -beyond ? -beyond : x > 2 * beyond ? 2 * beyond : x;
         if (a->coord == TL_resize_coord_tf_crop && (x < 0 || x > (double)(n - 1))) {
             for (int t = 0; t < taps; t++) {
                 index[t] = -1;

@@ -32,6 +32,10 @@ static void positions_match(void **state)
         /* the scale that the source gives stands, though 5 * 0.5 is no integer */
         {TL_resize_coord_asymmetric, 0.5, 5, 2, {0, 2}},
         {TL_resize_coord_half_pixel, 0.5, 5, 2, {0.5, 2.5}},
+        /* 7 / 6 as a float is a little less */
+        {TL_resize_coord_half_pixel, 1.16666662693023682, 6, 7,
+         {0.5 * 6 / 7 - 0.5, 1.5 * 6 / 7 - 0.5, 2.5 * 6 / 7 - 0.5, 2.5, 4.5 * 6 / 7 - 0.5,
+          5.5 * 6 / 7 - 0.5, 6.5 * 6 / 7 - 0.5}},
         /* output of length 2.5, of which 2 are made: half of 0.5 / 0.5 further in */
         {TL_resize_coord_half_pixel_symmetric, 0.5, 5, 2, {1, 3}},
         {TL_resize_coord_tf_crop, 0, 5, 3, {1, 2, 3}},

@@ -152,7 +152,7 @@ static bool find_resize(const tl_lower_options *options, const tl_node *node, tl
 {
     tl_dtype dtype;
     int axes = tl_type_of(node->in[0].value)->rank - 2;
-    return tl_attrs_of(node, resize)->mode == mode && axes >= 1 && axes <= 3 &&
+    return node->n_in == 1 && tl_attrs_of(node, resize)->mode == mode && axes >= 1 && axes <= 3 &&
            tl_lower_type(options, tfl, node, 0, 1, &dtype) &&
            (mode == TL_resize_mode_nearest || /* integers are cut: a rounded sum is one too low */
             tl_dtype_is_float(tl_type_of(node->in[0].value)->dtype)) &&

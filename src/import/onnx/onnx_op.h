@@ -28,7 +28,8 @@ bool onnx_read_axes(onnx_call *c, size_t input, int rank, onnx_axes *axes);
 bool onnx_has_axis(const onnx_axes *axes, int axis);
 
 /* The attribute as one of a list of words: its index; -1 (recorded) when none. */
-int onnx_choice(onnx_call *c, const char *attr, const char *absent, const char *const *words, size_t n);
+int onnx_choice(onnx_call *c, const char *attr, const char *absent, const char *const *words,
+                size_t n);
 
 /* ---- building ---- */
 /* A number as an expression. */
@@ -45,6 +46,8 @@ const tl_dim *onnx_scalar_dim(onnx_call *c, tl_value *x);
 const tl_dim *onnx_scalar_size(onnx_call *c, tl_value *x);
 /* Element i of a list where it is known, sought where the list was put together; NULL: not known. */
 const tl_dim *onnx_list_dim(onnx_call *c, tl_value *list, int64_t i);
+/* Element i of a list of numbers as a scalar of f32; NULL where it is known, *known then. */
+tl_value *onnx_list_number(onnx_call *c, tl_value *list, int64_t i, double *known);
 /* True for an input that is a list of integers of known length (*n) but not of known contents. */
 bool onnx_is_computed_list(onnx_call *c, size_t input, size_t *n);
 /* 0, 1, ... n - 1 as i64[n]. */
@@ -69,8 +72,8 @@ tl_value *onnx_build_matmul(onnx_call *c, tl_value *x, tl_value *y);
 /* alpha A B + beta C by the node's attributes, from its inputs. NULL: recorded. */
 tl_value *onnx_build_gemm(onnx_call *c);
 /* Over the axes from `axis` on; scale and bias (NULL: none) as ONNX has them. */
-tl_value *onnx_build_layer_norm(onnx_call *c, tl_value *x, tl_value *scale, tl_value *bias, int axis,
-                                double eps);
+tl_value *onnx_build_layer_norm(onnx_call *c, tl_value *x, tl_value *scale, tl_value *bias,
+                                int axis, double eps);
 tl_value *onnx_build_rms_norm(onnx_call *c, tl_value *x, tl_value *scale, int axis, double eps);
 /* The pool `op` of floats x [n, c, *s] by the node's attributes. NULL: recorded. */
 tl_value *onnx_build_pool(onnx_call *c, tl_value *x, tl_op op);

@@ -221,6 +221,15 @@ const tl_dim *onnx_list_dim(onnx_call *c, tl_value *list, int64_t i)
     return known_scalar_dim(c, list_element(c, list, i));
 }
 
+tl_value *onnx_list_number(onnx_call *c, tl_value *list, int64_t i, double *known)
+{
+    tl_value *x = list_element(c, list, i), *constant = tl_known_value(&c->importer->known, x);
+    if (constant && tl_const_number(c->cx, constant->constant, known))
+        return NULL;
+    x = onnx_rank(x) ? tl_build_reshape(c->b, x, NULL, 0) : x;
+    return tl_build_cast(c->b, x, TL_F32);
+}
+
 bool onnx_is_computed_list(onnx_call *c, size_t input, size_t *n)
 {
     const tl_value *x = onnx_in(c, input);

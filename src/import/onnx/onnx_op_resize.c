@@ -3,14 +3,20 @@
  * there (channels if possible), or new ones of size 1. */
 #include "import/onnx/onnx_op.h"
 
+/* A number of the file, or one that is computed: a scalar of f32. */
+typedef struct onnx_number {
+    double v;
+    tl_value *computed; /* NULL: it is v */
+} onnx_number;
+
 typedef struct resizing {
     tl_value *x;
     int rank;
     int axes[TL_MAX_RANK]; /* which ones scales, sizes and roi are about */
     size_t n_axes;
-    const tl_dim *size[TL_MAX_RANK];             /* of the result */
-    double scale[TL_MAX_RANK];                   /* used when has_scales */
-    double start[TL_MAX_RANK], end[TL_MAX_RANK]; /* region, for tf_crop */
+    const tl_dim *size[TL_MAX_RANK];                  /* of the result */
+    onnx_number scale[TL_MAX_RANK];                   /* used when has_scales */
+    onnx_number start[TL_MAX_RANK], end[TL_MAX_RANK]; /* region, for tf_crop */
     bool has_scales;
     tl_resize_attrs attrs; /* what is not per axis */
 } resizing;
@@ -89,7 +95,7 @@ static bool begin_resize(onnx_call *c, resizing *r)
     for (int i = 0; i < r->rank; i++) {
         r->axes[r->n_axes++] = i;
         r->size[i] = onnx_size(r->x, i);
-        r->scale[i] = r->end[i] = 1;
+        r->scale[i] = r->end[i] = (onnx_number){.v = 1};
     }
     return true;
 }
@@ -121,20 +127,61 @@ static bool is_given(const onnx_call *c, size_t input)
     return x && (x->poison || onnx_rank(x) != 1 || !tl_dim_is(onnx_size(x, 0), 0));
 }
 
-/* Constant numbers of an input, one for each of `n`. NULL: recorded. */
-static const double *need_floats(onnx_call *c, size_t input, const char *what, size_t n)
+/* ---- numbers that may be computed ---- */
+
+static bool is_number(onnx_number x, double v)
 {
+    return !x.computed && x.v == v;
+}
+
+static tl_value *number_value(onnx_call *c, onnx_number x)
+{
+    return x.computed ? x.computed : tl_build_scalar(c->model, TL_F32, x.v);
+}
+
+static tl_value *combined(onnx_call *c, tl_op op, onnx_number x, onnx_number y)
+{
+    tl_value *left = number_value(c, x), *right = number_value(c, y);
+    return onnx_build(c, op, left, right);
+}
+
+static onnx_number size_number(onnx_call *c, const tl_dim *d)
+{
+    int64_t known;
+    if (tl_dim_is_const(d, &known))
+        return (onnx_number){.v = (double)known};
+    return (onnx_number){.computed = tl_build_cast(c->b, onnx_dim_value(c, d), TL_F32)};
+}
+
+/* The numbers of an input, one for each of `n`. NULL: recorded. */
+static const onnx_number *need_numbers(onnx_call *c, size_t input, const char *what, size_t n)
+{
+    tl_value *list = onnx_need_rank(c, input, 1, 1);
+    onnx_number *numbers = TL_NEW_ARRAY(c->arena, onnx_number, n + 1);
     size_t found = 0;
-    if (!onnx_need(c, input))
+    int64_t length;
+    if (!list || !numbers)
         return NULL;
     const double *v = onnx_const_floats(c, input, &found);
     if (!v) {
-        onnx_unknown(c, input, what);
-    } else if (found != n) {
-        onnx_malformed(c, "%s: expected %zu numbers, found %zu", what, n, found);
-        v = NULL;
+        if (!tl_dim_is_const(onnx_size(list, 0), &length)) {
+            onnx_unknown(c, input, what);
+            return NULL;
+        }
+        found = (size_t)length;
     }
-    return v;
+    if (found != n) {
+        onnx_malformed(c, "%s: expected %zu numbers, found %zu", what, n, found);
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double known;
+        if (v)
+            numbers[i].v = v[i];
+        else if (!(numbers[i].computed = onnx_list_number(c, list, (int64_t)i, &known)))
+            numbers[i].v = known;
+    }
+    return numbers;
 }
 
 /* ⌊n factor⌋; of open sizes when the factor is a fraction of small numbers. NULL: recorded. */
@@ -157,19 +204,54 @@ static const tl_dim *scaled_size(onnx_call *c, const tl_dim *n, double factor)
     return NULL;
 }
 
-static bool set_scales(onnx_call *c, resizing *r, const double *scales)
+/* The scaled size of an axis, or of the part of it that is sampled. NULL: recorded. */
+static const tl_dim *size_by_scale(onnx_call *c, const resizing *r, int axis)
+{
+    onnx_number scale = r->scale[axis], start = r->start[axis], end = r->end[axis];
+    if (is_number(scale, 1) && is_number(start, 0) && is_number(end, 1))
+        return r->size[axis];
+    if (!scale.computed && !start.computed && !end.computed)
+        return scaled_size(c, r->size[axis], scale.v * (end.v - start.v));
+    tl_value *size = combined(c, TL_OP_mul, size_number(c, r->size[axis]), scale);
+    if (!is_number(start, 0) || !is_number(end, 1)) {
+        tl_value *part = combined(c, TL_OP_sub, end, start);
+        size = onnx_build(c, TL_OP_mul, size, part);
+    }
+    return onnx_scalar_size(c, onnx_build_1(c, TL_OP_floor, size));
+}
+
+static bool set_scales(onnx_call *c, resizing *r, const onnx_number *scales)
 {
     r->has_scales = true;
     for (size_t i = 0; i < r->n_axes; i++) {
         int axis = r->axes[i];
-        if (!(scales[i] > 0 && scales[i] < 1e6)) {
-            onnx_malformed(c, "scales: expected numbers above 0, found %g", scales[i]);
+        if (!scales[i].computed && !(scales[i].v > 0 && scales[i].v < 1e6)) {
+            onnx_malformed(c, "scales: expected numbers above 0, found %g", scales[i].v);
             return false;
         }
         r->scale[axis] = scales[i];
-        r->size[axis] = scaled_size(c, r->size[axis], scales[i] * (r->end[axis] - r->start[axis]));
+        r->size[axis] = size_by_scale(c, r, axis);
         if (!r->size[axis])
             return false;
+    }
+    return true;
+}
+
+/* The same for sizes that are computed, or whose axes are open. */
+static bool keep_open_aspect(onnx_call *c, resizing *r, const tl_dim *const *sizes, bool smallest)
+{
+    tl_value *scale = NULL, *in[TL_MAX_RANK], *half = tl_build_scalar(c->model, TL_F32, 0.5);
+    for (size_t i = 0; i < r->n_axes; i++) {
+        tl_value *wanted = number_value(c, size_number(c, sizes[i]));
+        in[i] = number_value(c, size_number(c, r->size[r->axes[i]]));
+        tl_value *one = onnx_build(c, TL_OP_div, wanted, in[i]);
+        scale = scale ? onnx_build(c, smallest ? TL_OP_min : TL_OP_max, scale, one) : one;
+    }
+    r->has_scales = true;
+    for (size_t i = 0; i < r->n_axes; i++) {
+        tl_value *size = onnx_build(c, TL_OP_add, onnx_build(c, TL_OP_mul, in[i], scale), half);
+        r->scale[r->axes[i]] = (onnx_number){.computed = scale};
+        r->size[r->axes[i]] = onnx_scalar_size(c, onnx_build_1(c, TL_OP_floor, size));
     }
     return true;
 }
@@ -180,11 +262,8 @@ static bool keep_aspect(onnx_call *c, resizing *r, const tl_dim *const *sizes, b
     int64_t in[TL_MAX_RANK], wanted;
     double scale = 0;
     for (size_t i = 0; i < r->n_axes; i++) {
-        if (!tl_dim_is_const(sizes[i], &wanted) || !tl_dim_is_const(r->size[r->axes[i]], &in[i]) ||
-            in[i] < 1) {
-            onnx_refuse(c, "attribute keep_aspect_ratio_policy with open sizes");
-            return false;
-        }
+        if (!tl_dim_is_const(sizes[i], &wanted) || !tl_dim_is_const(r->size[r->axes[i]], &in[i]))
+            return keep_open_aspect(c, r, sizes, smallest);
         double one = (double)wanted / (double)in[i];
         scale = i == 0 || (smallest ? one < scale : one > scale) ? one : scale;
     }
@@ -194,7 +273,7 @@ static bool keep_aspect(onnx_call *c, resizing *r, const tl_dim *const *sizes, b
     }
     r->has_scales = true;
     for (size_t i = 0; i < r->n_axes; i++) {
-        r->scale[r->axes[i]] = scale;
+        r->scale[r->axes[i]] = (onnx_number){.v = scale};
         r->size[r->axes[i]] = onnx_int(c, (int64_t)(scale * (double)in[i] + 0.5));
     }
     return true;
@@ -226,7 +305,7 @@ static bool read_roi(onnx_call *c, resizing *r, size_t input)
 {
     if (r->attrs.coord != TL_resize_coord_tf_crop)
         return true;
-    const double *roi = need_floats(c, input, "roi", 2 * r->n_axes);
+    const onnx_number *roi = need_numbers(c, input, "roi", 2 * r->n_axes);
     for (size_t i = 0; roi && i < r->n_axes; i++) {
         r->start[r->axes[i]] = roi[i];
         r->end[r->axes[i]] = roi[r->n_axes + i];
@@ -238,8 +317,9 @@ static bool read_roi(onnx_call *c, resizing *r, size_t input)
 
 static bool is_resized(const resizing *r, int axis)
 {
-    return r->size[axis] != onnx_size(r->x, axis) || (r->has_scales && r->scale[axis] != 1) ||
-           r->start[axis] != 0 || r->end[axis] != 1;
+    return r->size[axis] != onnx_size(r->x, axis) ||
+           (r->has_scales && !is_number(r->scale[axis], 1)) || !is_number(r->start[axis], 0) ||
+           !is_number(r->end[axis], 1);
 }
 
 /* Axes that stay as they are for the first and the last place; -1 when there is none. */
@@ -267,8 +347,25 @@ static int place_axes(const resizing *r, int *order)
     return n;
 }
 
+/* n numbers for the op: in *list, or where one is computed a list of them all. */
+static tl_value *number_list(onnx_call *c, const onnx_number *x, int n, double *v, tl_floats *list)
+{
+    tl_value *parts[2 * TL_MAX_RANK];
+    const tl_dim *one = onnx_int(c, 1);
+    bool computed = false;
+    for (int i = 0; i < n; i++) {
+        computed = computed || x[i].computed;
+        v[i] = x[i].v;
+    }
+    *list = (tl_floats){computed ? 0 : (size_t)n, v};
+    for (int i = 0; i < n && computed; i++)
+        parts[i] = tl_build_reshape(c->b, number_value(c, x[i]), &one, 1);
+    return computed ? tl_build_concat(c->b, parts, (size_t)n, 0) : NULL;
+}
+
 static tl_value *build_resize(onnx_call *c, resizing *r)
 {
+    onnx_number scale[TL_MAX_RANK], region[2 * TL_MAX_RANK];
     int order[TL_MAX_RANK], perm[TL_MAX_RANK], inverse[TL_MAX_RANK], n_perm = 0;
     const tl_dim *before[TL_MAX_RANK], *sizes[TL_MAX_RANK], *after[TL_MAX_RANK];
     double scales[TL_MAX_RANK], roi[2 * TL_MAX_RANK];
@@ -284,17 +381,18 @@ static tl_value *build_resize(onnx_call *c, resizing *r)
     for (int i = 0; i < n_spatial; i++) {
         int axis = order[i + 1];
         sizes[i] = r->size[axis];
-        scales[i] = r->scale[axis];
-        roi[i] = r->start[axis];
-        roi[n_spatial + i] = r->end[axis];
+        scale[i] = r->scale[axis];
+        region[i] = r->start[axis];
+        region[n_spatial + i] = r->end[axis];
     }
-    r->attrs.sizes = (tl_dim_list){(size_t)n_spatial, sizes};
-    r->attrs.scales = (tl_floats){r->has_scales ? (size_t)n_spatial : 0, scales};
+    tl_value *in[3] = {NULL};
     bool crops = r->attrs.coord == TL_resize_coord_tf_crop;
-    r->attrs.roi = (tl_floats){crops ? 2 * (size_t)n_spatial : 0, roi};
+    r->attrs.sizes = (tl_dim_list){(size_t)n_spatial, sizes};
+    in[1] = number_list(c, scale, r->has_scales ? n_spatial : 0, scales, &r->attrs.scales);
+    in[2] = number_list(c, region, crops ? 2 * n_spatial : 0, roi, &r->attrs.roi);
     tl_value *y = tl_build_transpose(c->b, r->x, perm);
-    y = tl_build_reshape(c->b, y, before, n);
-    y = tl_build1(c->b, TL_OP_resize, y, &r->attrs);
+    in[0] = tl_build_reshape(c->b, y, before, n);
+    y = tl_build(c->b, TL_OP_resize, in, in[2] ? 3 : in[1] ? 2 : 1, &r->attrs);
     y = tl_build_reshape(c->b, y, after, n_perm);
     return tl_build_transpose(c->b, y, inverse);
 }
@@ -302,7 +400,8 @@ static tl_value *build_resize(onnx_call *c, resizing *r)
 /* The core op resizes three axes at once. */
 #define MOST_AT_ONCE 3
 
-/* The axes in `now` alone; the others wait, since one has nothing to do with another. */
+/* The axes in `now` alone; the others wait, since one has nothing to do with another: what lies outside of a
+ * region is one value, and stays that value. */
 static tl_value *resize_some(onnx_call *c, const resizing *r, const bool *now)
 {
     resizing some = *r;
@@ -310,8 +409,8 @@ static tl_value *resize_some(onnx_call *c, const resizing *r, const bool *now)
         if (now[i])
             continue;
         some.size[i] = onnx_size(r->x, i);
-        some.scale[i] = some.end[i] = 1;
-        some.start[i] = 0;
+        some.scale[i] = some.end[i] = (onnx_number){.v = 1};
+        some.start[i] = (onnx_number){0};
     }
     return build_resize(c, &some);
 }
@@ -322,10 +421,6 @@ static void finish_resize(onnx_call *c, resizing *r)
     int left = 0;
     for (int i = 0; i < r->rank; i++)
         left += resized[i] = is_resized(r, i);
-    if (left > MOST_AT_ONCE && r->attrs.coord == TL_resize_coord_tf_crop) {
-        onnx_refuse(c, "regions of %d axes, expected at most %d", left, MOST_AT_ONCE);
-        return;
-    }
     while (left > 0 && !r->x->poison) {
         int most = left > MOST_AT_ONCE ? 2 : left, taken = 0;
         for (int i = 0; i < r->rank; i++) {
@@ -350,7 +445,7 @@ void onnx_import_resize(onnx_call *c)
                        scales ? "both" : "none");
         return;
     }
-    const double *factors = scales ? need_floats(c, 2, "scales", r.n_axes) : NULL;
+    const onnx_number *factors = scales ? need_numbers(c, 2, "scales", r.n_axes) : NULL;
     if (sizes ? read_sizes(c, &r, 3) : factors && set_scales(c, &r, factors))
         finish_resize(c, &r);
 }
@@ -362,12 +457,15 @@ void onnx_import_upsample(onnx_call *c)
     if (!begin_resize(c, &r) || !read_mode(c, &r))
         return;
     const onnx_attribute *attr = onnx_find_attr(c, "scales");
-    const double *scales = attr ? attr->floats.v : need_floats(c, 1, "scales", r.n_axes);
     if (attr && attr->floats.n != r.n_axes) {
         onnx_malformed(c, "attribute scales: expected %zu numbers, found %zu", r.n_axes,
                        attr->floats.n);
         return;
     }
+    onnx_number listed[TL_MAX_RANK];
+    for (size_t i = 0; attr && i < r.n_axes; i++)
+        listed[i] = (onnx_number){.v = attr->floats.v[i]};
+    const onnx_number *scales = attr ? listed : need_numbers(c, 1, "scales", r.n_axes);
     r.attrs.coord = TL_resize_coord_asymmetric;
     r.attrs.round = TL_resize_round_floor;
     r.attrs.cubic_a = -0.75;

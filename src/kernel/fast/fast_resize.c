@@ -66,7 +66,7 @@ static bool resize_fits(const tl_fast_site *site)
 {
     const tl_node *node = site->node;
     const tl_type *x = tl_type_of(node->in[0].value);
-    return x->dtype == TL_F32 && !x->quant;
+    return x->dtype == TL_F32 && !x->quant && (node->n_in == 1 || node->op != TL_OP_resize);
 }
 
 static size_t table_size(const tl_fast_call *fast)

@@ -126,18 +126,42 @@ static void sample_pixels(tl_call *call, const tl_ref_resizing *r)
     }
 }
 
+/* The numbers of operand k in v, n of them in [lo, hi], in place of *list; an absent operand leaves it. */
+static tl_status operand_list(tl_call *call, size_t k, int n, double lo, double hi, double *v,
+                              tl_floats *list)
+{
+    const tl_tensor *t = tl_ref_operand(call, k);
+    if (!t)
+        return TL_OK;
+    if (tl_tensor_count(t) != n)
+        return tl_ref_fail(call, "scales or a region of another number of axes");
+    tl_ref_load_f64(t, 0, 1, n, v);
+    for (int i = 0; i < n; i++)
+        if (!(v[i] >= lo && v[i] <= hi))
+            return tl_ref_fail(call, "a scale or a region out of range");
+    *list = (tl_floats){(size_t)n, v};
+    return TL_OK;
+}
+
 static tl_status core_init(tl_call *call, tl_ref_resizing *r)
 {
-    const tl_resize_attrs *attrs = call->attrs;
+    tl_resize_attrs attrs = *(const tl_resize_attrs *)call->attrs;
     const tl_tensor *x = &call->in[0], *out = &call->out[0];
+    double scales[SPATIAL], roi[2 * SPATIAL];
     int taps[SPATIAL] = {0};
     TRY(tl_ref_plain(call));
     core_taps(call, taps);
     TRY(place_tables(call, r, taps));
-    r->extrapolation = attrs->extrapolation;
-    r->nearest = attrs->mode == TL_resize_mode_nearest;
-    for (int i = 0; i < r->n && tl_tensor_count(out) > 0; i++)
-        tl_resample_fill(attrs, i, x->shape[i + 1], out->shape[i + 1], &r->axis[i]);
+    TRY(operand_list(call, 1, r->n, 1e-6, 1e6, scales, &attrs.scales));
+    TRY(operand_list(call, 2, 2 * r->n, -1e6, 1e6, roi, &attrs.roi));
+    r->extrapolation = attrs.extrapolation;
+    r->nearest = attrs.mode == TL_resize_mode_nearest;
+    for (int i = 0; i < r->n && tl_tensor_count(out) > 0; i++) {
+        int64_t n = x->shape[i + 1], m = out->shape[i + 1];
+        if (tl_resample_taps(&attrs, i, n, m) > taps[i])
+            return tl_ref_fail(call, "a scale that does not fit the sizes");
+        tl_resample_fill(&attrs, i, n, m, &r->axis[i]);
+    }
     return TL_OK;
 }
 
