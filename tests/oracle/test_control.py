@@ -134,6 +134,26 @@ def test_rows_of_a_loop_with_a_computed_number_of_turns(tmp_path):
     check(proto, [{"x": np.array([1, 3], np.float32), "n": np.array(n)} for n in (4, 1, 0)], tmp_path)
 
 
+@pytest.mark.parametrize("trips", ["n", ""])
+def test_elements_whose_sizes_the_loop_alone_knows(trips, tmp_path):
+    """Every turn gives the part of x behind `from`, for a computed number of turns or until `until` is reached."""
+    import onnx
+    body = onnx.helper.make_graph(
+        [b.node("Slice", "x from far", "part"), b.node("Mul", "part h", "row"), b.node("Add", "h one", "h1"),
+         b.node("Less", "h1 until", "go1")], "body",
+        [b.value("i", [], b.INT64), b.value("go", [], b.BOOL), b.value("h", [])],
+        [b.value("go1", [], b.BOOL), b.value("h1", []), b.value("row", [None, 2])])
+    proto = b.model([onnx.helper.make_node("Loop", [trips, "go", "zero"], ["h", "rows"], body=body)],
+                    [b.value("x", [5, 2]), b.value("from", [1], b.INT64), b.value("until", [])]
+                    + [b.value("n", [], b.INT64)] * bool(trips),
+                    [b.value("h", []), b.value("rows", [None, None, 2])],
+                    {"far": np.array([9]), "one": np.float32(1), "zero": np.float32(0), "go": np.array(True)})
+    x = np.arange(10, dtype=np.float32).reshape(5, 2)
+    samples = [{"x": x, "from": np.array([start]), "until": np.float32(until), **({"n": np.array(n)} if trips else {})}
+               for start, until, n in [(2, 4, 3), (4, 2, 7), (0, 3, 1)]]
+    check(proto, samples, tmp_path)
+
+
 @pytest.mark.parametrize("open_length", [True, False])
 def test_scan_along_other_axes_and_backwards(open_length, tmp_path):
     import onnx

@@ -19,6 +19,8 @@ tl_value *onnx_as_scalar(onnx_call *c, tl_value *x);
 bool onnx_has_poison(tl_value *const *v, size_t n);
 /* A graph that was built for nothing: its uses of constants go away. */
 void onnx_discard_graph(tl_graph *graph);
+/* A Loop that carries sequences. */
+void onnx_unroll_loop(onnx_call *c);
 /* Room for `before` operands, then what is captured; NULL on memory failure. */
 tl_value **onnx_outer_values(onnx_call *c, const onnx_captures *captures, size_t before);
 

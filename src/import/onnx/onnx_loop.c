@@ -3,9 +3,11 @@
  * with i and go only where they matter. Which of them matter, and what varies from one iteration to
  * the next, is known after the body has been built, so it is built again until the plan holds; an
  * attempt that did not is discarded. Scan outputs are written into a tensor that is carried; where
- * the number of iterations is not known before, they grow it. Scan is a Loop over the elements of
- * its inputs. */
+ * the number of iterations is not known before, they grow it. Where the sizes of the elements are
+ * not known either, their numbers grow a list, beside which the sizes are carried; it takes its shape
+ * behind the loop. Scan is a Loop over the elements of its inputs. */
 #include "import/onnx/onnx_control.h"
+#include "import/onnx/onnx_op.h"
 
 #define MAX_ATTEMPTS 40
 
@@ -16,7 +18,7 @@ typedef struct loop_element {
     bool backwards;
 } loop_element;
 
-/* Carried values come first in every list, then scan outputs. */
+/* Carried values come first in every list, then scan outputs, then the sizes of those that are loose. */
 typedef struct loop_plan {
     const onnx_graph *body;
     tl_value *trips, *cond; /* NULL: without end, without condition */
@@ -30,6 +32,8 @@ typedef struct loop_plan {
     tl_type *types;   /* in the body */
     bool *widened;    /* TL_MAX_RANK per carried value and scan output: the axis varies */
     bool outputs_known, grows;
+    bool *loose; /* per scan output: sizes of its elements are known inside alone */
+    size_t n_loose;
 } loop_plan;
 
 typedef struct loop_attempt {
@@ -44,6 +48,20 @@ typedef struct loop_attempt {
 static size_t n_hidden(const loop_plan *plan)
 {
     return (size_t)plan->counts + (size_t)plan->tests;
+}
+
+static size_t n_shown(const loop_plan *plan)
+{
+    return plan->n_carried + plan->n_scans + plan->n_loose;
+}
+
+/* Place of the sizes of a loose scan output. */
+static size_t sizes_of(const loop_plan *plan, size_t scan)
+{
+    size_t k = plan->n_carried + plan->n_scans;
+    for (size_t i = 0; i < scan; i++)
+        k += plan->loose[i];
+    return k;
 }
 
 static tl_type scalar_type(tl_dtype dtype)
@@ -72,7 +90,7 @@ static void add_body_inputs(onnx_call *c, const loop_plan *plan, loop_attempt *x
     tl_graph *graph = x->scope.b.graph;
     x->counter = plan->counts ? tl_graph_add_input(graph, scalar_type(TL_I64), TL_STR("")) : NULL;
     x->go = plan->tests ? tl_graph_add_input(graph, scalar_type(TL_BOOL), TL_STR("")) : NULL;
-    size_t n = plan->n_carried + (plan->outputs_known ? plan->n_scans : 0);
+    size_t n = plan->outputs_known ? n_shown(plan) : plan->n_carried;
     for (size_t i = 0; i < n; i++)
         x->inputs[i] = tl_graph_add_input(graph, carried_type(c, plan, i), TL_STR(""));
 }
@@ -113,7 +131,7 @@ static bool build_body(onnx_call *c, const loop_plan *plan, loop_attempt *x)
 {
     onnx_importer *imp = c->importer;
     *x = (loop_attempt){.first_symbol = tl_dims_n_symbols(c->dims)};
-    x->inputs = TL_NEW_ARRAY(c->arena, tl_value *, plan->n_carried + plan->n_scans + 1);
+    x->inputs = TL_NEW_ARRAY(c->arena, tl_value *, n_shown(plan) + 1);
     if (!x->inputs)
         return false;
     onnx_scope_enter(imp, &x->scope, tl_graph_new(c->model, plan->body->name), true);
@@ -172,20 +190,35 @@ static bool plan_output(onnx_call *c, loop_plan *plan, const loop_attempt *x, si
         onnx_refuse_as(c, TL_U006, "scan output %zu of rank %d", i, element->rank + 1);
         return false;
     }
-    dims[0] = plan->grows ? tl_dim_const(c->dims, 1) : plan->n_trips;
     for (int axis = 0; axis < element->rank; axis++) {
         dims[axis + 1] = element->dims[axis];
-        if (!is_outer_dim(element->dims[axis], x->first_symbol)) {
-            onnx_refuse_as(c, TL_U006, "scan output %zu has elements of varying shape", i);
-            return false;
-        }
+        plan->loose[i] |= !is_outer_dim(element->dims[axis], x->first_symbol);
     }
+    bool grows = plan->grows || plan->loose[i];
     size_t k = plan->n_carried + i;
-    plan->types[k] = (tl_type){.dtype = element->dtype, .rank = element->rank + 1, .dims = dims};
-    plan->widened[k * TL_MAX_RANK] = plan->grows;
-    plan->start[k] = tl_build_broadcast_to(c->b, tl_build_scalar(c->model, element->dtype, 0), dims,
-                                           element->rank + 1);
+    int rank = plan->loose[i] ? 1 : element->rank + 1;
+    dims[0] = grows ? tl_dim_const(c->dims, 1) : plan->n_trips;
+    plan->types[k] = (tl_type){.dtype = element->dtype, .rank = rank, .dims = dims};
+    plan->widened[k * TL_MAX_RANK] = grows;
+    plan->start[k] =
+        tl_build_broadcast_to(c->b, tl_build_scalar(c->model, element->dtype, 0), dims, rank);
     return true;
+}
+
+/* The sizes of loose elements are 0 before there are any. The last ones count: all have to be the same. */
+static void plan_sizes(onnx_call *c, loop_plan *plan, const loop_attempt *x)
+{
+    static const int64_t zeros[TL_MAX_RANK];
+    for (size_t i = 0; i < plan->n_scans; i++) {
+        size_t k = plan->n_carried + plan->n_scans + plan->n_loose;
+        if (!plan->loose[i])
+            continue;
+        int rank = onnx_rank(x->results[plan->n_carried + i]);
+        plan->start[k] = tl_build_i64s(c->model, zeros, (size_t)rank);
+        plan->types[k] = plan->start[k]->fact.type;
+        plan->n_loose++;
+        plan->counts = true;
+    }
 }
 
 static bool counter_matters(const loop_plan *plan, const loop_attempt *x)
@@ -204,7 +237,7 @@ static bool revise_plan(onnx_call *c, loop_plan *plan, const loop_attempt *x, bo
     if (!plan->tests && x->goes_on && !(onnx_known_scalar(c, x->goes_on, &on) && on))
         plan->tests = *changed = true;
     plan->grows = plan->tests || !plan->n_trips;
-    if (plan->counts && !plan->trips && (plan->grows || !plan->n_scans) &&
+    if (plan->counts && !plan->trips && !plan->n_loose && (plan->grows || !plan->n_scans) &&
         !counter_matters(plan, x)) {
         plan->counts = false;
         *changed = true;
@@ -217,17 +250,23 @@ static bool revise_plan(onnx_call *c, loop_plan *plan, const loop_attempt *x, bo
     for (size_t i = 0; i < plan->n_scans; i++)
         if (!plan_output(c, plan, x, i))
             return false;
+    plan_sizes(c, plan, x);
     plan->outputs_known = true;
     *changed = plan->n_scans > 0;
     return true;
 }
 
-/* tensor[i] = element, in the body; or behind all others */
-static tl_value *write_element(onnx_call *c, const loop_plan *plan, tl_builder *b, tl_value *tensor,
-                               tl_value *element, tl_value *counter)
+/* tensor[k] = element of scan output i, in the body; or behind all others */
+static tl_value *write_element(onnx_call *c, const loop_plan *plan, tl_builder *b, size_t i,
+                               tl_value *tensor, tl_value *element, tl_value *counter)
 {
     const tl_dim *dims[TL_MAX_RANK];
     int rank = onnx_rank(element);
+    if (plan->loose[i]) {
+        const tl_dim *count = onnx_product(c, element, 0, rank);
+        tl_value *lists[] = {tensor, tl_build_reshape(b, element, &count, 1)};
+        return tl_build_concat(b, lists, 2, 0);
+    }
     dims[0] = tl_dim_const(c->dims, 1);
     for (int axis = 0; axis < rank; axis++)
         dims[axis + 1] = onnx_size(element, axis);
@@ -249,7 +288,7 @@ static void finish_body(onnx_call *c, const loop_plan *plan, loop_attempt *x)
 {
     tl_builder *b = &x->scope.b;
     size_t n = plan->n_carried + plan->n_scans, k = 0;
-    tl_value **outputs = TL_NEW_ARRAY(c->arena, tl_value *, n_hidden(plan) + n + 1);
+    tl_value **outputs = TL_NEW_ARRAY(c->arena, tl_value *, n_hidden(plan) + n_shown(plan) + 1);
     if (!outputs)
         return;
     if (plan->counts)
@@ -259,9 +298,14 @@ static void finish_body(onnx_call *c, const loop_plan *plan, loop_attempt *x)
         outputs[k++] =
             onnx_rank(x->goes_on) ? tl_build_reshape(b, x->goes_on, NULL, 0) : x->goes_on;
     for (size_t i = 0; i < n; i++)
-        outputs[k++] = i < plan->n_carried
-                           ? x->results[i]
-                           : write_element(c, plan, b, x->inputs[i], x->results[i], x->counter);
+        outputs[k++] = i < plan->n_carried ? x->results[i]
+                                           : write_element(c, plan, b, i - plan->n_carried,
+                                                           x->inputs[i], x->results[i], x->counter);
+    for (size_t i = 0; i < plan->n_scans; i++) {
+        const tl_type *element = tl_type_of(x->results[plan->n_carried + i]);
+        if (plan->loose[i])
+            outputs[k++] = tl_build_shape_expr(b, element->dims, (size_t)element->rank, 1);
+    }
     (void)tl_graph_set_outputs(b->graph, outputs, k);
 }
 
@@ -302,13 +346,30 @@ static tl_value *without_first_row(onnx_call *c, tl_value *x)
     return tl_build_slice(c->b, x, begin, size, stride);
 }
 
+/* The list of a loose scan output as [turns, sizes of an element]. */
+static tl_value *shaped(onnx_call *c, const loop_plan *plan, const loop_attempt *x, size_t i,
+                        const tl_node *node, tl_value *list)
+{
+    const tl_type *element = tl_type_of(x->results[plan->n_carried + i]);
+    tl_value *sizes = node->out[n_hidden(plan) + sizes_of(plan, i)];
+    const tl_dim *dims[TL_MAX_RANK], *one = onnx_int(c, 1);
+    dims[0] = plan->grows ? onnx_scalar_size(c, node->out[0]) : plan->n_trips;
+    for (int axis = 0; axis < element->rank; axis++) {
+        dims[axis + 1] = element->dims[axis];
+        if (is_outer_dim(element->dims[axis], x->first_symbol))
+            continue;
+        dims[axis + 1] = onnx_scalar_size(c, onnx_part(c, sizes, 0, onnx_int(c, axis), one));
+    }
+    return tl_build_reshape(c->b, list, dims, element->rank + 1);
+}
+
 static void build_while(onnx_call *c, const loop_plan *plan, loop_attempt *x)
 {
     finish_body(c, plan, x);
     const tl_value *trips =
         plan->trips ? onnx_capture_input(c->importer, &x->scope, plan->trips) : NULL;
     tl_graph *condition = build_condition(c, plan, x, trips);
-    size_t hidden = n_hidden(plan), n = hidden + plan->n_carried + plan->n_scans;
+    size_t hidden = n_hidden(plan), n = hidden + n_shown(plan);
     tl_value **operands = onnx_outer_values(c, &x->scope.captures, n);
     if (!operands)
         return;
@@ -322,20 +383,25 @@ static void build_while(onnx_call *c, const loop_plan *plan, loop_attempt *x)
     tl_node *node = tl_build_node(c->b, TL_OP_while, operands, n + x->scope.captures.n, &attrs, n,
                                   (tl_graph *[]){condition, x->scope.b.graph}, 2);
     for (size_t i = 0; i < c->n_out; i++) {
+        size_t scan = i - plan->n_carried;
+        bool loose = i >= plan->n_carried && plan->loose[scan];
         c->out[i] = node->out[hidden + i];
-        if (plan->grows && i >= plan->n_carried)
+        if (loose || (plan->grows && i >= plan->n_carried))
             c->out[i] = without_first_row(c, c->out[i]);
+        if (loose)
+            c->out[i] = shaped(c, plan, x, scan, node, c->out[i]);
     }
 }
 
 /* Room for the lists; carried values from operand `first` on. False: recorded. */
 static bool take_carried(onnx_call *c, loop_plan *plan, size_t first)
 {
-    size_t n = plan->n_carried + plan->n_scans;
+    size_t n = plan->n_carried + 2 * plan->n_scans;
+    plan->loose = TL_NEW_ARRAY(c->arena, bool, plan->n_scans + 1);
     plan->start = TL_NEW_ARRAY(c->arena, tl_value *, n + 1);
     plan->types = TL_NEW_ARRAY(c->arena, tl_type, n + 1);
     plan->widened = TL_NEW_ARRAY(c->arena, bool, (n + 1) * TL_MAX_RANK);
-    if (!plan->start || !plan->types || !plan->widened)
+    if (!plan->start || !plan->types || !plan->widened || !plan->loose)
         return false;
     for (size_t i = 0; i < plan->n_carried; i++) {
         if (!c->in[first + i]) {
@@ -404,98 +470,11 @@ static void run_plan(onnx_call *c, loop_plan *plan)
     onnx_refuse_as(c, TL_U006, "sizes that change in too many ways");
 }
 
-/* ---- loops that carry sequences: iterations one after the other ---- */
-
-#define MAX_UNROLLED 1024
-
-/* One iteration: carried values and those of scan outputs, in place. False: recorded, or (*more false) the
- * condition came out false. */
-static bool unroll_once(onnx_call *c, const onnx_graph *body, int64_t i, tl_value **in,
-                        tl_value **results, bool *more)
-{
-    int64_t goes_on = 1;
-    in[0] = tl_build_scalar(c->model, TL_I64, (double)i);
-    in[1] = tl_build_scalar(c->model, TL_BOOL, 1);
-    tl_value **made = onnx_inline_body(c, body, in, c->n_in);
-    if (!made || onnx_has_poison(made, body->outputs.n))
-        return false;
-    if (!onnx_known_scalar(c, made[0], &goes_on)) {
-        onnx_refuse_as(c, TL_U006, "a sequence in a loop whose end is not known");
-        return false;
-    }
-    for (size_t k = 1; k < body->outputs.n; k++)
-        results[k - 1] = made[k];
-    *more = goes_on != 0;
-    return true;
-}
-
-/* Scan output k, of n iterations, each of which left `step` results. */
-static tl_value *stacked(onnx_call *c, tl_value **results, size_t step, size_t k, size_t n)
-{
-    static const int first = 0;
-    tl_value **rows = TL_NEW_ARRAY(c->arena, tl_value *, n + 1);
-    if (!rows)
-        return NULL;
-    if (n == 0 || onnx_find_sequence(c->importer, results[k])) {
-        onnx_refuse_as(c, TL_U006,
-                       "scan outputs of no iteration, or of sequences, beside a sequence");
-        return NULL;
-    }
-    for (size_t i = 0; i < n; i++)
-        rows[i] = onnx_unsqueeze(c, results[i * step + k], &first, 1);
-    return tl_build_concat(c->b, rows, n, 0);
-}
-
-static void unroll(onnx_call *c)
-{
-    const onnx_graph *body = onnx_body_attr(c, "body");
-    tl_value *trips = onnx_as_scalar(c, onnx_in(c, 0)), *cond = onnx_as_scalar(c, onnx_in(c, 1));
-    int64_t most = MAX_UNROLLED + 1, enters = 1, n = 0;
-    if (!body)
-        return;
-    if ((trips && !onnx_known_scalar(c, trips, &most)) ||
-        (cond && !onnx_known_scalar(c, cond, &enters))) {
-        onnx_refuse_as(c, TL_U006, "a sequence in a loop whose number of iterations is not known");
-        return;
-    }
-    size_t carried = c->n_in - TL_MIN(c->n_in, 2),
-           step = body->outputs.n - TL_MIN(body->outputs.n, 1);
-    if (body->inputs.n != c->n_in || step < carried || c->n_out > step) {
-        onnx_malformed(c, "body, expected %zu inputs and at least %zu outputs, found %zu and %zu",
-                       c->n_in, TL_MAX(c->n_out, carried) + 1, body->inputs.n, body->outputs.n);
-        return;
-    }
-    most = enters ? TL_MAX(most, 0) : 0;
-    tl_value **in = TL_NEW_ARRAY(c->arena, tl_value *, c->n_in + 2);
-    tl_value **results =
-        TL_NEW_ARRAY(c->arena, tl_value *, (size_t)TL_MIN(most, MAX_UNROLLED) * step + 1);
-    if (!in || !results)
-        return;
-    for (size_t k = 0; k < carried; k++)
-        in[2 + k] = c->in[2 + k];
-    for (bool more = true; more && n < most; n++) {
-        if (n == MAX_UNROLLED) {
-            onnx_refuse_as(c, TL_U006, "a sequence in a loop of more than %d iterations",
-                           MAX_UNROLLED);
-            return;
-        }
-        tl_value **made = results + (size_t)n * step;
-        if (!unroll_once(c, body, n, in, made, &more))
-            return;
-        for (size_t k = 0; k < carried; k++)
-            in[2 + k] = made[k];
-    }
-    for (size_t k = 0; k < c->n_out; k++)
-        c->out[k] = k < carried        ? in[2 + k]
-                    : onnx_wants(c, k) ? stacked(c, results, step, k, (size_t)n)
-                                       : NULL;
-}
-
 void onnx_import_loop(onnx_call *c)
 {
     loop_plan plan;
     if (onnx_has_sequence(c->importer, c->in, c->n_in))
-        unroll(c);
+        onnx_unroll_loop(c);
     else if (make_plan(c, &plan))
         run_plan(c, &plan);
 }
