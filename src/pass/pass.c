@@ -29,12 +29,13 @@ static tl_status run_fold(tl_model *model, const tl_pass_options *options)
     return tl_pass_fold(model);
 }
 
-static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv, &tl_rules_idiom,
-                                               &tl_rules_linear, &tl_rules_late};
+static const tl_rule_set *const rule_sets[] = {
+    &tl_rules_canonical, &tl_rules_parts, &tl_rules_conv,      &tl_rules_idiom,
+    &tl_rules_linear,    &tl_rules_late,  &tl_rules_parts_late};
 
 static tl_status run_rewrite(tl_model *model, const tl_pass_options *options)
 {
-    return tl_rewrite(model, rule_sets, TL_COUNT(rule_sets) - 1, options->exact, NULL);
+    return tl_rewrite(model, rule_sets, TL_COUNT(rule_sets) - 2, options->exact, NULL);
 }
 
 static tl_status run_rewrite_late(tl_model *model, const tl_pass_options *options)

@@ -4,8 +4,9 @@
 #include "pass/pass.h"
 #include "pass/rewrite.h"
 
-static const tl_rule_set *const rule_sets[] = {&tl_rules_canonical, &tl_rules_conv, &tl_rules_idiom,
-                                               &tl_rules_linear, &tl_rules_late};
+static const tl_rule_set *const rule_sets[] = {
+    &tl_rules_canonical, &tl_rules_parts, &tl_rules_conv,      &tl_rules_idiom,
+    &tl_rules_linear,    &tl_rules_late,  &tl_rules_parts_late};
 static size_t rule_counts[256]; /* over all cases */
 
 /* What expands: everything, as if the target had nothing. */
@@ -36,7 +37,9 @@ static tl_status run_pass(tl_model *model, const char *name)
     if (strcmp(name, "rewrite") != 0)
         fail_msg("no pass %s", name);
     size_t counts[256] = {0};
-    tl_status status = tl_rewrite(model, rule_sets, TL_COUNT(rule_sets), false, counts);
+    tl_status status = TL_OK; /* those that wait for the layout after the others */
+    for (size_t n = TL_COUNT(rule_sets) - 2; status == TL_OK && n <= TL_COUNT(rule_sets); n += 2)
+        status = tl_rewrite(model, rule_sets, n, false, counts);
     for (size_t i = 0; i < TL_COUNT(counts); i++)
         rule_counts[i] += counts[i];
     for (size_t i = 0; status == TL_OK && i < model->entries.n; i++)
@@ -104,6 +107,10 @@ static void match_algebra(const tl_rule *rule, const tl_pattern *pattern, const 
         return;
     }
     assert_string_equal(name, tl_op_get(pattern->op)->name);
+    if (pattern->n_in < 0) { /* (..) */
+        while (**p && **p != ')')
+            ++*p;
+    }
     for (int i = 0; i < pattern->n_in; i++) {
         skip_blanks(p);
         if (**p != (i ? ',' : '('))

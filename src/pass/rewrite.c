@@ -19,7 +19,7 @@ static bool match_operands(const tl_pattern *p, const tl_node *node, tl_match *m
 
 static bool match_node(const tl_pattern *p, tl_node *node, tl_match *m, bool root)
 {
-    if (node->op != p->op || node->n_in > (uint32_t)p->n_in || node->n_graphs)
+    if (node->op != p->op || (p->n_in >= 0 && node->n_in > (uint32_t)p->n_in) || node->n_graphs)
         return false;
     if (!root && !p->shared && !tl_has_one_use(node->out[0]))
         return false;
@@ -68,23 +68,26 @@ bool tl_same_type(const tl_value *a, const tl_value *b)
 
 /* ---- applying ---- */
 
+static bool is_in_graph(const tl_node *node)
+{
+    return node->prev || node->graph->first == node;
+}
+
 void tl_remove_dead(tl_node *node)
 {
+    if (!is_in_graph(node)) /* it was removed on another way up: f(x) and x, or two parts of one split */
+        return;
     for (uint32_t i = 0; i < node->n_out; i++)
         if (tl_has_uses(node->out[i]))
             return;
-    tl_value *operands[TL_PATTERN_ARITY] = {0};
-    uint32_t n = TL_MIN(node->n_in, (uint32_t)TL_PATTERN_ARITY);
-    for (uint32_t i = 0; i < n; i++)
-        operands[i] = node->in[i].value;
+    tl_node *makers[16]; /* what is left behind is found by tl_pass_dce */
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < node->n_in && n < TL_COUNT(makers); i++)
+        if (node->in[i].value && node->in[i].value->def)
+            makers[n++] = node->in[i].value->def;
     tl_node_remove(node);
-    for (uint32_t i = 0; i < n; i++) {
-        bool seen = false; /* one operand may stand twice */
-        for (uint32_t k = 0; k < i; k++)
-            seen |= operands[k] == operands[i];
-        if (!seen && operands[i] && operands[i]->def)
-            tl_remove_dead(operands[i]->def);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        tl_remove_dead(makers[i]);
 }
 
 static bool apply_rule(const tl_rule *rule, tl_node *node)

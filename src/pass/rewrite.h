@@ -25,7 +25,7 @@ typedef struct tl_pattern {
     int slot;    /* values and nodes are numbered apart; a value slot met twice must be one value */
     tl_op op;    /* NODE */
     bool shared; /* NODE: may have other uses too; absorbing it then duplicates its work */
-    int n_in;
+    int n_in;    /* -1: any number, and they are not looked at */
     const struct tl_pattern *in[TL_PATTERN_ARITY];
 } tl_pattern;
 
@@ -38,6 +38,9 @@ typedef struct tl_pattern {
 #define NS(number, name, ...) \
     (&(const tl_pattern){     \
         TL_PATTERN_NODE, number, TL_OP_##name, true, N_COUNT(__VA_ARGS__), {__VA_ARGS__}})
+/* Whatever its operands are, and however many. */
+#define NA(number, name) \
+    (&(const tl_pattern){TL_PATTERN_NODE, number, TL_OP_##name, true, -1, {0}})
 #define V(number) (&(const tl_pattern){TL_PATTERN_VALUE, number, TL_OP_COUNT, true, 0, {0}})
 #define K(number) (&(const tl_pattern){TL_PATTERN_CONST, number, TL_OP_COUNT, true, 0, {0}})
 #define O(number) (&(const tl_pattern){TL_PATTERN_OPTIONAL, number, TL_OP_COUNT, true, 0, {0}})
@@ -71,9 +74,10 @@ typedef struct tl_rule_set {
 } tl_rule_set;
 
 /* Every rule of the core graph, in order of preference. */
-extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom, tl_rules_linear;
+extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom, tl_rules_linear,
+    tl_rules_parts;
 /* Those that wait until the layout is settled. */
-extern const tl_rule_set tl_rules_late;
+extern const tl_rule_set tl_rules_late, tl_rules_parts_late;
 
 /* Applies the sets until nothing matches. counts, may be NULL, has one element per rule of all sets
  * in order. TL_BUG naming the rules when they do not come to an end. */

@@ -1,6 +1,7 @@
 /* Around linear layers: what stands behind the movement that splits their results into heads is folded into
  * weights and bias, views go behind them where they meet the next view, and slices that share out an axis
  * are one split. */
+#include "pass/cut.h"
 #include "pass/rewrite.h"
 
 #define RULE(name, tag, algebra, pattern, build)      \
@@ -261,37 +262,8 @@ static tl_value *build_scaled_linear(tl_builder *b, const tl_match *m)
 
 /* ---- slices of one axis ---- */
 
-typedef struct cut {
-    int axis;
-    int64_t begin, size;
-} cut;
-
-/* A slice that cuts exactly one axis of known size, with stride 1. */
-static bool is_cut(const tl_node *node, cut *c)
-{
-    if (node->op != TL_OP_slice)
-        return false;
-    const tl_slice_attrs *a = tl_attrs_of(node, slice);
-    const tl_type *x = tl_type_of(node->in[0].value);
-    for (size_t i = 0; i < a->stride.n; i++)
-        if (a->stride.v[i] != 1)
-            return false;
-    if (a->begin.n != (size_t)x->rank || a->size.n != (size_t)x->rank)
-        return false;
-    c->axis = -1;
-    for (int i = 0; i < x->rank; i++) {
-        if (tl_dim_is(a->begin.v[i], 0) && a->size.v[i] == x->dims[i])
-            continue;
-        if (c->axis >= 0 || !tl_dim_is_const(x->dims[i], NULL) ||
-            !tl_dim_is_const(a->begin.v[i], &c->begin) || !tl_dim_is_const(a->size.v[i], &c->size))
-            return false;
-        c->axis = i;
-    }
-    return c->axis >= 0;
-}
-
 /* The same elements in front of a reshape: the cut axis leads those that one axis of x was split into. */
-static bool cut_before_reshape(const tl_node *reshape, cut *c)
+static bool cut_before_reshape(const tl_node *reshape, tl_cut *c)
 {
     const tl_type *from = tl_type_of(reshape->in[0].value), *to = tl_type_of(reshape->out[0]);
     int64_t before = 1, inner, sum = 1, size;
@@ -316,7 +288,7 @@ static bool cut_before_reshape(const tl_node *reshape, cut *c)
             return false;
         rest *= size;
     }
-    *c = (cut){axis, c->begin * inner, c->size * inner};
+    *c = (tl_cut){axis, c->begin * inner, c->size * inner};
     return rest == inner;
 }
 
@@ -325,26 +297,12 @@ static bool is_shared_out(const tl_value *v, int axis)
 {
     int64_t sum = 0, size;
     for (const tl_use *use = v->uses; use; use = use->next) {
-        cut c;
-        if (!is_cut(use->user, &c) || c.axis != axis)
+        tl_cut c;
+        if (!tl_cut_is(use->user, &c) || c.axis != axis)
             return false;
         sum += c.size;
     }
     return tl_dim_is_const(tl_type_of(v)->dims[axis], &size) && sum <= size;
-}
-
-/* A part of axis of a value; x in place of what the shape was made for. */
-static tl_value *part(tl_builder *b, tl_value *x, cut c)
-{
-    const tl_type *type = tl_type_of(x);
-    const tl_dim *begin[TL_MAX_RANK], *size[TL_MAX_RANK];
-    int64_t stride[TL_MAX_RANK];
-    for (int i = 0; i < type->rank; i++) {
-        begin[i] = tl_dim_const(b->model->dims, i == c.axis ? c.begin : 0);
-        size[i] = i == c.axis ? tl_dim_const(b->model->dims, c.size) : type->dims[i];
-        stride[i] = 1;
-    }
-    return tl_build_slice(b, x, begin, size, stride);
 }
 
 /* Queries, keys and values of one layer: three layers on the same input need no copies. Without a transpose in
@@ -352,8 +310,8 @@ static tl_value *part(tl_builder *b, tl_value *x, cut c)
 static tl_value *build_part_of_linear(tl_builder *b, const tl_match *m)
 {
     linear l;
-    cut at[MOST_MOVES + 1];
-    if (!is_cut(m->root, &at[0]) || !is_shared_out(m->x[0], at[0].axis) ||
+    tl_cut at[MOST_MOVES + 1];
+    if (!tl_cut_is(m->root, &at[0]) || !is_shared_out(m->x[0], at[0].axis) ||
         !find_linear(m->x[0], &l) || l.n_transposes == 0)
         return NULL;
     for (int i = 0; i < l.n_moves; i++) {
@@ -363,11 +321,11 @@ static tl_value *build_part_of_linear(tl_builder *b, const tl_match *m)
         else if (!cut_before_reshape(l.moves[i], &at[i + 1]))
             return NULL;
     }
-    cut c = at[l.n_moves];
+    tl_cut c = at[l.n_moves];
     if (c.axis != tl_type_of(l.matmul->out[0])->rank - 1)
         return NULL;
-    tl_value *weights = part(b, l.matmul->in[1].value, (cut){1, c.begin, c.size});
-    tl_value *bias = l.bias ? part(b, l.bias, (cut){0, c.begin, c.size}) : NULL;
+    tl_value *weights = tl_cut_build(b, l.matmul->in[1].value, (tl_cut){1, c.begin, c.size});
+    tl_value *bias = l.bias ? tl_cut_build(b, l.bias, (tl_cut){0, c.begin, c.size}) : NULL;
     tl_value *y = build_linear(b, &l, weights, bias);
     for (int i = l.n_moves - 1; i >= 0; i--) {
         const tl_type *type = tl_type_of(l.moves[i]->out[0]);
@@ -388,11 +346,11 @@ static tl_value *build_slice_viewed(tl_builder *b, const tl_match *m)
 {
     const tl_value *out = m->root->out[0];
     const tl_type *type = tl_type_of(out);
-    cut c;
-    if (!tl_has_one_use(out) || out->uses->user->op != TL_OP_reshape || !is_cut(m->root, &c) ||
+    tl_cut c;
+    if (!tl_has_one_use(out) || out->uses->user->op != TL_OP_reshape || !tl_cut_is(m->root, &c) ||
         !cut_before_reshape(m->node[1], &c))
         return NULL;
-    return tl_build_reshape(b, part(b, m->x[0], c), type->dims, type->rank);
+    return tl_build_reshape(b, tl_cut_build(b, m->x[0], c), type->dims, type->rank);
 }
 
 /* ---- a split from its slices ---- */
@@ -400,12 +358,12 @@ static tl_value *build_slice_viewed(tl_builder *b, const tl_match *m)
 enum { MOST_PARTS = 64 };
 
 /* Slices of v at 0, size, 2 size .. that are all there. */
-static bool is_tiled(const tl_value *v, cut like, int64_t parts)
+static bool is_tiled(const tl_value *v, tl_cut like, int64_t parts)
 {
     uint64_t seen = 0;
     for (const tl_use *use = v->uses; use; use = use->next) {
-        cut c;
-        if (is_cut(use->user, &c) && c.axis == like.axis && c.size == like.size &&
+        tl_cut c;
+        if (tl_cut_is(use->user, &c) && c.axis == like.axis && c.size == like.size &&
             c.begin % c.size == 0)
             seen |= UINT64_C(1) << (c.begin / c.size);
     }
@@ -413,7 +371,7 @@ static bool is_tiled(const tl_value *v, cut like, int64_t parts)
 }
 
 /* A split of v into such parts, brought to the front of whatever else reads v. */
-static tl_node *find_split(const tl_value *v, cut like, int64_t parts)
+static tl_node *find_split(const tl_value *v, tl_cut like, int64_t parts)
 {
     tl_node *front = v->def ? v->def->next : v->graph->first;
     for (const tl_use *use = v->uses; use; use = use->next) {
@@ -433,9 +391,9 @@ static tl_node *find_split(const tl_value *v, cut like, int64_t parts)
 static tl_value *build_split(tl_builder *b, const tl_match *m)
 {
     tl_value *x = m->x[0];
-    cut c;
+    tl_cut c;
     int64_t n;
-    if (!is_cut(m->root, &c) || x->constant || c.size == 0 || c.begin % c.size != 0 ||
+    if (!tl_cut_is(m->root, &c) || x->constant || c.size == 0 || c.begin % c.size != 0 ||
         !tl_dim_is_const(tl_type_of(x)->dims[c.axis], &n) || n % c.size != 0 ||
         n / c.size > MOST_PARTS)
         return NULL;
