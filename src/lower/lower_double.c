@@ -57,7 +57,7 @@ void tl_lower_make_doubles(tl_lowerer *lw, const tl_node *node, tl_value **out)
     if (node->op == TL_OP_sub)
         x[1] = negated(lw, x[1]);
     for (size_t i = 0; i < 2; i++)
-        x[i] = tl_build_broadcast_to(&lw->b, x[i], type->dims, type->rank);
+        x[i] = tl_lower_spread(lw, x[i], type->dims, type->rank);
     tl_op op = node->op == TL_OP_mul ? TL_OP_tfl_stablehlo_multiply : TL_OP_tfl_stablehlo_add;
     out[0] = tl_build2(&lw->b, op, x[0], x[1], NULL);
 }

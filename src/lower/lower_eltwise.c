@@ -56,7 +56,7 @@ static tl_value *spread_direct(tl_lowerer *lw, tl_op tfl, tl_value **x, size_t n
     tl_axis_groups groups = tl_lower_group(type->rank, joins, max);
     for (size_t i = 0; i < n; i++)
         x[i] = groups.n > max
-                   ? tl_build_broadcast_to(&lw->b, x[i], type->dims, type->rank)
+                   ? tl_lower_spread(lw, x[i], type->dims, type->rank)
                    : tl_lower_merge(lw, with_leading_ones(lw, x[i], type->rank), &groups);
     return tl_lower_like(lw, tl_build(&lw->b, tfl, x, n, NULL), like);
 }
@@ -371,8 +371,8 @@ void tl_lower_make_atan2(tl_lowerer *lw, const tl_node *node, tl_value **out)
     tl_value *y = tl_lower_cast(lw, node->in[0].value, dtype);
     tl_value *x = tl_lower_cast(lw, node->in[1].value, dtype);
     if (tl_type_shape(type, shape)) {
-        y = tl_build_broadcast_to(&lw->b, y, type->dims, type->rank);
-        x = tl_build_broadcast_to(&lw->b, x, type->dims, type->rank);
+        y = tl_lower_spread(lw, y, type->dims, type->rank);
+        x = tl_lower_spread(lw, x, type->dims, type->rank);
     } else if (!tl_type_same(tl_type_of(y), tl_type_of(x))) {
         tl_value *like = spread_over(lw, y, x);
         const tl_type *spread = tl_type_of(like);

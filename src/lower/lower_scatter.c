@@ -104,7 +104,7 @@ static tl_value *count_updates(tl_lowerer *lw, const tl_type *x, tl_value *i, si
 {
     const tl_type *tuples = tl_type_of(i);
     tl_value *one = tl_lower_int(lw, 1);
-    tl_value *ones = tl_build_broadcast_to(&lw->b, one, tuples->dims, tuples->rank - 1);
+    tl_value *ones = tl_lower_spread(lw, one, tuples->dims, tuples->rank - 1);
     return tl_build3(&lw->b, TL_OP_tfl_scatter_nd, i, ones, tl_lower_dims(lw, x->dims, k), NULL);
 }
 

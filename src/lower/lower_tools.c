@@ -217,6 +217,18 @@ int tl_group_of(const tl_axis_groups *groups, int axis)
     return g;
 }
 
+tl_value *tl_lower_spread(tl_lowerer *lw, tl_value *x, const tl_dim *const *dims, int rank)
+{
+    const tl_type *type = tl_type_of(x);
+    uint32_t types = tl_profile_limits(lw->options->profile, TL_OP_tfl_fill).types;
+    if (!x->constant || tl_const_count(x->constant) != 1 || !(types & tl_limit_bit(type)))
+        return tl_build_broadcast_to(&lw->b, x, dims, rank);
+    /* folded again where it is small */
+    tl_value *sizes = tl_lower_dims(lw, dims, (size_t)rank);
+    tl_value *one = tl_build_reshape(&lw->b, x, NULL, 0);
+    return tl_build2(&lw->b, TL_OP_tfl_fill, sizes, one, NULL);
+}
+
 tl_value *tl_lower_like(tl_lowerer *lw, tl_value *x, const tl_value *shape)
 {
     const tl_type *type = tl_type_of(shape);

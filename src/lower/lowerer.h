@@ -146,6 +146,8 @@ typedef struct tl_axis_groups {
 /* Merges axis i with i - 1 wherever joins[i], until rank is at most max (0: none is merged). */
 tl_axis_groups tl_lower_group(int rank, const bool *joins, int max);
 tl_value *tl_lower_merge(tl_lowerer *lw, tl_value *x, const tl_axis_groups *groups);
+/* x broadcast to dims; a single constant is filled in at run time where the file would grow much. */
+tl_value *tl_lower_spread(tl_lowerer *lw, tl_value *x, const tl_dim *const *dims, int rank);
 /* Index of the group that axis begins. */
 int tl_group_of(const tl_axis_groups *groups, int axis);
 /* The inverse of a merge: x reshaped to the dims of shape; x itself when the rank is the same. */
