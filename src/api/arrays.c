@@ -409,56 +409,80 @@ static double next_normal(uint64_t *state)
     return tl_sqrt(-2 * tl_log(u)) * tl_cos(6.283185307179586 * v);
 }
 
-/* A size for an open dim's symbol: its hint (or 2 for a first axis, else 64), its least or
+#define MANY_ELEMENTS \
+    ((int64_t)1 << 24) /* of an input: open dims are chosen smaller to stay below */
+
+/* A size for an open dim's symbol: its hint (or 2 for a first axis, else `most`), its least or
  * greatest. */
-static int64_t symbol_size(const tl_symbol *s, int which)
+static int64_t symbol_size(const tl_symbol *s, int which, int64_t most)
 {
-    int64_t hint = s->hint ? s->hint : s->axis == 0 ? 2 : 64;
+    int64_t hint = s->hint ? s->hint : s->axis == 0 ? TL_MIN(2, most) : most;
     int64_t lo = TL_MAX(s->range.lo, 1), hi = TL_MIN(s->range.hi, TL_MAX(2 * hint, lo));
     if (which == 1)
         return lo;
     return which == 2 ? hi : TL_MIN(TL_MAX(hint, lo), hi);
 }
 
-tl_status api_add_random(tl_arrays *arrays, const tl_entry *entry, uint64_t seed, int which)
+static void choose_sizes(const tl_model *model, int which, int64_t most, int64_t *values)
 {
-    tl_context *cx = arrays->cx;
-    const tl_model *model = entry->graph->model;
-    size_t n_symbols = tl_dims_n_symbols(model->dims);
-    int64_t *values = TL_NEW_ARRAY(&arrays->arena, int64_t, n_symbols + 1);
-    if (!values)
-        return tl_context_status(cx);
-    for (size_t i = 0; i < n_symbols; i++)
-        values[i] = symbol_size(tl_dims_get_symbol(model->dims, i), which);
+    for (size_t i = 0; i < tl_dims_n_symbols(model->dims); i++)
+        values[i] = symbol_size(tl_dims_get_symbol(model->dims, i), which, most);
     for (size_t i = 0; i < model->assumptions.n; i++) {
         const tl_symbol *symbol;
         int64_t only;
         if (tl_pass_pinned(model, i, &symbol, &only))
             values[symbol->id] = only;
     }
+}
+
+static bool has_many_elements(const tl_entry *entry, const int64_t *values)
+{
     for (size_t k = 0; k < entry->n_in; k++) {
-        if (api_find_input(arrays, entry, k))
-            continue;
         const tl_type *type = tl_type_of(entry->graph->inputs.v[k]);
-        int64_t shape[TL_MAX_RANK];
-        void *data;
+        int64_t n = 1, size;
         for (int i = 0; i < type->rank; i++)
-            if (!tl_dim_eval(type->dims[i], values, &shape[i]))
-                return tl_fail(cx, TL_O004, NULL, "no random values for input %s",
-                               entry->in_names[k].p);
-        TRY(push_array(arrays, entry->in_names[k].p, type->dtype, type->rank, shape, &data));
-        int64_t count = 1;
-        for (int i = 0; i < type->rank; i++)
-            count *= shape[i];
-        uint64_t state = seed * 1000003 + k;
-        for (int64_t i = 0; i < count; i++) {
-            if (tl_dtype_is_float(type->dtype))
-                tl_dtype_set_f64(type->dtype, data, i, next_normal(&state));
-            else
-                tl_dtype_set_i64(type->dtype, data, i,
-                                 (int64_t)(next_random(&state) % (type->dtype == TL_BOOL ? 2 : 4)));
-        }
+            if (!tl_dim_eval(type->dims[i], values, &size) || !tl_mul_i64(n, size, &n) ||
+                n > MANY_ELEMENTS)
+                return true;
     }
+    return false;
+}
+
+static tl_status fill_randomly(tl_arrays *arrays, const tl_entry *entry, size_t k,
+                               const int64_t *values, uint64_t state)
+{
+    const tl_type *type = tl_type_of(entry->graph->inputs.v[k]);
+    int64_t shape[TL_MAX_RANK], count = 1;
+    void *data;
+    for (int i = 0; i < type->rank; i++)
+        if (!tl_dim_eval(type->dims[i], values, &shape[i]))
+            return tl_fail(arrays->cx, TL_O004, NULL, "no random values for input %s",
+                           entry->in_names[k].p);
+    TRY(push_array(arrays, entry->in_names[k].p, type->dtype, type->rank, shape, &data));
+    for (int i = 0; i < type->rank; i++)
+        count *= shape[i];
+    for (int64_t i = 0; i < count; i++) {
+        if (tl_dtype_is_float(type->dtype))
+            tl_dtype_set_f64(type->dtype, data, i, next_normal(&state));
+        else
+            tl_dtype_set_i64(type->dtype, data, i,
+                             (int64_t)(next_random(&state) % (type->dtype == TL_BOOL ? 2 : 4)));
+    }
+    return TL_OK;
+}
+
+tl_status api_add_random(tl_arrays *arrays, const tl_entry *entry, uint64_t seed, int which)
+{
+    const tl_model *model = entry->graph->model;
+    int64_t *values = TL_NEW_ARRAY(&arrays->arena, int64_t, tl_dims_n_symbols(model->dims) + 1);
+    if (!values)
+        return tl_context_status(arrays->cx);
+    int64_t most = 64;
+    for (choose_sizes(model, which, most, values); most > 1 && has_many_elements(entry, values);)
+        choose_sizes(model, which, most /= 4, values);
+    for (size_t k = 0; k < entry->n_in; k++)
+        if (!api_find_input(arrays, entry, k))
+            TRY(fill_randomly(arrays, entry, k, values, seed * 1000003 + k));
     return TL_OK;
 }
 

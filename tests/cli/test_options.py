@@ -151,6 +151,12 @@ def test_diff_names_the_first_value_that_parts(tmp_path):
     assert add.output[0] in done.stdout and "DIFFER" in done.stdout
 
 
+def test_random_inputs_stay_small(tmp_path):
+    model = tmp_path / "m.txt"
+    model.write_text('model ""\nentry "main"(%x: f32[a,b,c,d,e,f]) -> ("y") {\n  %1 = relu(%x)\n  return %1\n}\n')
+    assert "y: f32[2,16,16,16,16,16]" in support.tolite("run", model, "--random").stdout
+
+
 def test_random_inputs_are_seeded(tmp_path):
     outputs = []
     for seed in (1, 1, 2):
