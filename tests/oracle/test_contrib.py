@@ -38,9 +38,9 @@ def q(scale, zero, dtype=U8):
 class Case:
     """inputs: arrays in order, None for one that is left out; those at `open` are fed, the others constant."""
 
-    def __init__(self, op, *inputs, outputs=1, open=(0,), domain="com.microsoft", step=None, **attributes):
+    def __init__(self, op, *inputs, outputs=1, open=(0,), domain="com.microsoft", step=None, rule=None, **attributes):
         self.op, self.inputs, self.n_out, self.open = op, inputs, outputs, open
-        self.domain, self.step, self.attributes = domain, step, attributes
+        self.domain, self.step, self.rule, self.attributes = domain, step, rule or {}, attributes
 
     def model(self):
         names = [f"x{i}" if x is not None else "" for i, x in enumerate(self.inputs)]
@@ -125,6 +125,11 @@ CASES = {
     "nhwc_max_pool": Case("NhwcMaxPool", u8(1, 6, 6, 3), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 0, 0], step=0),
     "dynamic_matmul": Case("DynamicQuantizeMatMul", f(2, 4, 8), i8(8, 5), np.float32([0.02]), np.array([3], I8), f(5)),
     "dynamic_matmul_columns": Case("DynamicQuantizeMatMul", f(4, 8), u8(8, 5), f(5) ** 2, u8(5)),
+    # the source rounds x and every h to 8 bits, ours does not
+    **{f"dynamic_lstm_{d}": Case("DynamicQuantizeLSTM", f(7, 2, 6), i8(n, 6, 16), i8(n, 4, 16), f(n, 32, scale=0.3), None,
+                                 f(n, 2, 4, scale=0.3), f(n, 2, 4, scale=0.3), None, np.full(n, 0.004, np.float32), i8(n), np.full(n, 0.006, np.float32),
+                                 i8(n), outputs=3, hidden_size=4, direction=d, rule={"relative": 0.02, "cosine": 0.999})
+       for d, n in (("forward", 1), ("reverse", 1), ("bidirectional", 2))},
     "integer_to_float": Case("MatMulIntegerToFloat", u8(2, 4, 8), i8(8, 5), np.float32(0.02), f(5) ** 2, np.array(7, U8), i8(5),
                              f(5)),
     "4_bits": Case("MatMulNBits", f(2, 3, 64), u8(5, 2, 16), f(10), K=64, N=5, bits=4, block_size=32),
@@ -228,7 +233,7 @@ def test_one_operator(name, tmp_path):
         results[f"LiteRT, delegate {delegate}"] = support.LiteRT(out, delegate)(list(feeds.values()))
     for what, found in results.items():
         if case.step is None:
-            support.assert_agree(found, expected, what)
+            support.assert_agree(found, expected, what, **case.rule)
             continue
         for one, other in zip(found, expected):  # integers: steps
             assert one.shape == other.shape and one.dtype == other.dtype, what

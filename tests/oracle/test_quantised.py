@@ -12,11 +12,11 @@ import builders
 import support
 
 TYPES = {"i8": np.int8, "u8": np.uint8, "i16": np.int16}
-LATER = {"lstm_seq"}  # com.microsoft.DynamicQuantizeLSTM
+FLOATS = {"lstm_seq"}  # DynamicQuantizeLSTM: the source rounds x and every h to 8 bits by their range, which is left out
 
 
 def networks():
-    paths = [p for p in sorted(support.MODELS.glob("quantised/*/model*.onnx")) if p.parent.name not in LATER]
+    paths = [p for p in sorted(support.MODELS.glob("quantised/*/model*.onnx"))]
     for path in paths:
         yield pytest.param(path, id=f"{path.parent.name}-{path.name[6:-5]}")
     if not paths:
@@ -68,7 +68,8 @@ def test_network(path, tmp_path):
             results = support.LiteRT(out, delegate)(arrays)
         support.assert_agree(run(out, io, tmp_path, "--rounding", rounding), results, f"executor, {rounding}")
         if delegate:
-            support.assert_agree(results, outputs, "LiteRT")
+            rule = {"relative": 0.01, "cosine": 0.9995} if path.parent.name in FLOATS else {}
+            support.assert_agree(results, outputs, "LiteRT", **rule)
     if "dynamic" not in path.name:
         assert float_operators(out) == []
 

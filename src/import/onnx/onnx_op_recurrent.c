@@ -130,6 +130,16 @@ static tl_value *gates_in_order(onnx_call *c, const recurrent_call *r, tl_value 
     return c->row->op == TL_OP_lstm ? blocks_of(c, r, x, lstm, 4) : x;
 }
 
+/* Of one direction; quantised ones stay so where they have one scale. */
+static tl_value *weights_of(onnx_call *c, const recurrent_call *r, tl_value *w, int64_t direction)
+{
+    tl_value *stored = onnx_stored(w);
+    const tl_quant *quant = tl_type_of(stored)->quant;
+    if (quant && quant->n > 1)
+        stored = w;
+    return onnx_restored(c, gates_in_order(c, r, direction_of(c, stored, direction)));
+}
+
 /* Both biases in one; those of a GRU's candidate that is reset afterwards stay apart: *after. */
 static tl_value *bias_of(onnx_call *c, const recurrent_call *r, tl_value *b, tl_value **after)
 {
@@ -161,8 +171,8 @@ static tl_node *build_direction(onnx_call *c, recurrent_call *r, tl_value *x, in
     static const int peephole[] = {0, 2, 1};
     tl_value *in[9] = {x};
     bool gru = c->row->op == TL_OP_gru, lstm = c->row->op == TL_OP_lstm;
-    in[1] = gates_in_order(c, r, direction_of(c, c->in[IN_W], direction));
-    in[2] = gates_in_order(c, r, direction_of(c, c->in[IN_R], direction));
+    in[1] = weights_of(c, r, c->in[IN_W], direction);
+    in[2] = weights_of(c, r, c->in[IN_R], direction);
     if (onnx_in(c, IN_B))
         in[3] = bias_of(c, r, direction_of(c, c->in[IN_B], direction), &in[6]);
     in[4] = first_state(c, r, IN_H, direction);
@@ -242,4 +252,56 @@ void onnx_import_recurrent(onnx_call *c)
         nodes[d] = build_direction(c, &r, x, d);
     }
     set_results(c, &r, nodes);
+}
+
+/* ---- com.microsoft.DynamicQuantizeLSTM: weights w[d,i,4 h], r[d,h,4 h] in integers; behind the operands of an LSTM
+ * scale and zero point of either, one or [4 h] to a direction. The source rounds x and every h to 8 bits by their
+ * own range on the way, which costs it digits; here they stay as they are. ---- */
+
+#define IN_W_SCALE 8
+#define IN_R_SCALE 10
+
+/* One number to a direction as [d,1,1], one to a column as [d,1,n]. */
+static tl_value *spread_over_rows(onnx_call *c, tl_value *x)
+{
+    const int axes[] = {1, 2};
+    return onnx_unsqueeze(c, x, axes, onnx_rank(x) == 1 ? 2 : 1);
+}
+
+/* Input i, which is w[d,k,n], as floats [d,n,k] by the scale at input `scale`. NULL: recorded. */
+static tl_value *unpacked_weights(onnx_call *c, size_t i, size_t scale)
+{
+    static const int perm[] = {0, 2, 1};
+    tl_value *w = onnx_need_rank(c, i, 3, 3), *s = onnx_need_rank(c, scale, 1, 2);
+    tl_value *zero = onnx_in(c, scale + 1);
+    if (!w || !s)
+        return NULL;
+    if (w->constant && tl_dim_is(tl_type_count(c->dims, tl_type_of(s)), 1)) {
+        tl_value *y = onnx_dequantised(c, i, scale, scale + 1, 0);
+        return y ? onnx_restored(c, tl_build_transpose(c->b, onnx_stored(y), perm)) : NULL;
+    }
+    w = tl_build_cast(c->b, w, TL_F32);
+    if (zero)
+        w = onnx_build(c, TL_OP_sub, w, tl_build_cast(c->b, spread_over_rows(c, zero), TL_F32));
+    w = onnx_build(c, TL_OP_mul, w, spread_over_rows(c, s));
+    return tl_build_transpose(c->b, w, perm);
+}
+
+void onnx_import_dynamic_quantize_lstm(onnx_call *c)
+{
+    onnx_call plain = *c;
+    tl_value *in[8] = {NULL};
+    for (size_t i = 0; i < TL_COUNT(in); i++)
+        in[i] = onnx_in(c, i);
+    in[IN_W] = unpacked_weights(c, IN_W, IN_W_SCALE);
+    in[IN_R] = in[IN_W] ? unpacked_weights(c, IN_R, IN_R_SCALE) : NULL;
+    plain.in = in;
+    plain.n_in = TL_COUNT(in);
+    if (!in[IN_R])
+        return;
+    tl_where where = tl_origin_where(c->model, c->b->origin);
+    tl_warn(c->cx, TL_N002, &where, "inputs and states stay in floats: none is rounded to 8 bits");
+    onnx_import_recurrent(&plain);
+    for (size_t i = 0; i < c->n_out; i++)
+        c->out[i] = plain.out[i];
 }
