@@ -1,5 +1,6 @@
 /* scatter_nd, scatter_elements. SCATTER_ND adds what it is given to zeros; everything else is made
- * of that, or of comparisons where indices may repeat. */
+ * of that: of what replaces an element the last update alone is handed on, sorted out at run time where
+ * indices may repeat. Other reductions compare every index with every row then. */
 #include "lower/lowerer.h"
 
 /* Where every update goes, as row numbers of x seen as rows of what one update replaces: known when
@@ -38,15 +39,18 @@ static int64_t row_of_element(int64_t at, int64_t index, int axis, const int64_t
     return row_of_tuple(tuple, shape, rank);
 }
 
-static bool find_rows(const tl_node *node, tl_arena *arena, scatter_rows *rows)
+/* anyway: though x has open sizes; rows are told apart then, but their numbers mean nothing. */
+static bool find_rows(const tl_node *node, tl_arena *arena, scatter_rows *rows, bool anyway)
 {
     const tl_value *x = node->in[0].value, *i = node->in[1].value;
     int64_t shape[TL_MAX_RANK], sizes[TL_MAX_RANK];
     int k = indexed_axes(node), axis = tl_lower_axis(tl_attrs_of(node, scatter)->axis, node);
     bool tuples = node->op == TL_OP_scatter_nd;
-    if (!i->constant || k == 0 || !tl_type_shape(tl_type_of(x), shape) ||
+    if (!i->constant || k == 0 || (!anyway && !tl_type_shape(tl_type_of(x), shape)) ||
         !tl_type_shape(tl_type_of(i), sizes))
         return false;
+    for (int a = 0; anyway && a < k; a++)
+        shape[a] = (int64_t)1 << 60 / k;
     const int64_t *data = tl_const_load_i64(node->graph->model->cx, i->constant, arena);
     rows->n = (size_t)tl_const_count(i->constant) / (size_t)(tuples ? k : 1);
     rows->v = data ? TL_NEW_ARRAY(arena, int64_t, rows->n + 1) : NULL;
@@ -82,15 +86,74 @@ static bool are_unique(const tl_node *node)
     scatter_rows rows;
     tl_arena_init(&arena, node->graph->model->cx);
     int64_t *keep =
-        find_rows(node, &arena, &rows) ? TL_NEW_ARRAY(&arena, int64_t, rows.n + 1) : NULL;
+        find_rows(node, &arena, &rows, false) ? TL_NEW_ARRAY(&arena, int64_t, rows.n + 1) : NULL;
     bool unique = keep && last_updates(&arena, &rows, keep) == rows.n;
     tl_arena_release(&arena);
     return unique;
 }
 
-/* Sums are what SCATTER_ND does. Replacing at run-time indices relies on the source's promise that
- * none occurs twice; the other reductions read and write each element once, so they need it proved.
- */
+/* The tuples (numbers) of an index that is computed are all different: a progression, or places of what is not 0. */
+static bool all_differ(const tl_value *i, int64_t k)
+{
+    for (const tl_node *def = i->def; def; def = i->def) {
+        const tl_value *from = def->n_in ? def->in[0].value : NULL, *other;
+        switch (def->op) {
+        case TL_OP_tfl_where:
+            return tl_type_of(from)->rank == k;
+        case TL_OP_tfl_range:
+            return k == 1;
+        case TL_OP_tfl_add:
+        case TL_OP_tfl_sub:
+            other = def->in[1].value;
+            if (!tl_dim_is(tl_type_count(def->graph->model->dims, tl_type_of(other)), 1))
+                return false;
+            break;
+        case TL_OP_tfl_cast:
+            if (tl_dtype_is_float(tl_type_of(from)->dtype) ||
+                tl_dtype_bits(tl_type_of(i)->dtype) < 32)
+                return false;
+            break;
+        case TL_OP_tfl_reshape: /* tuples stay tuples */
+            if (k > 1 && (tl_type_of(from)->rank == 0 ||
+                          !tl_dim_is(tl_size_of(from, tl_type_of(from)->rank - 1), k)))
+                return false;
+            break;
+        default:
+            return false;
+        }
+        i = from;
+    }
+    return false;
+}
+
+/* Whether two updates may go to one element: of indices that only the run knows, and of constant ones where x is
+ * open. */
+static bool may_repeat(const tl_node *node)
+{
+    const tl_value *i = node->in[1].value;
+    int axis = tl_lower_axis(tl_attrs_of(node, scatter)->axis, node);
+    bool tuples = node->op == TL_OP_scatter_nd;
+    int64_t k = 1;
+    if (i->constant) {
+        tl_arena arena;
+        scatter_rows rows;
+        tl_arena_init(&arena, node->graph->model->cx);
+        int64_t *keep =
+            find_rows(node, &arena, &rows, true) ? TL_NEW_ARRAY(&arena, int64_t, rows.n + 1) : NULL;
+        bool unique = keep && last_updates(&arena, &rows, keep) == rows.n;
+        tl_arena_release(&arena);
+        return !unique;
+    }
+    if (tuples && (!tl_lower_tuple_length(node, &k) ||
+                   tl_dim_is(tl_type_count(node->graph->model->dims, tl_type_of(i)), k)))
+        return false;
+    if (!tuples && tl_dim_is(tl_size_of(i, axis), 1)) /* the other axes tell them apart */
+        return false;
+    return !(tuples || tl_type_of(i)->rank == 1) || !all_differ(i, k);
+}
+
+/* Sums are what SCATTER_ND does, and what replaces is sorted out before; the other reductions read and write each
+ * element once, so they need it proved that none occurs twice. */
 static bool takes_scatter(const tl_lower_options *options, const tl_node *node)
 {
     tl_scatter_reduce reduce = tl_attrs_of(node, scatter)->reduce;
@@ -140,6 +203,28 @@ static tl_value *scatter(tl_lowerer *lw, tl_scatter_reduce reduce, tl_value *x, 
     return tl_build3(&lw->b, TL_OP_where, mask, placed, x, NULL);
 }
 
+/* Of updates[m, ..] with row numbers at[m], and *i[m, k] that says the same in tuples, the last ones of each row
+ * stay; the others become 0. Sorted by row, ties by place, the last of a row is followed by another one. */
+static tl_value *last_of_rows(tl_lowerer *lw, tl_value *at, tl_value **i, tl_value *updates)
+{
+    const tl_dim *m = tl_size_of(at, 0), *dims[TL_MAX_RANK];
+    const tl_type *type = tl_type_of(updates);
+    tl_gather_attrs rows = {.axis = 0, .may_be_negative = false};
+    tl_value *in[] = {at, tl_lower_dim(lw, m)};
+    tl_node *top = tl_build_node(&lw->b, TL_OP_tfl_topk_v2, in, 2, NULL, 2, NULL, 0);
+    tl_value *parts[] = {top->out[0], tl_lower_ints(lw, (int64_t[]){-1}, 1)};
+    tl_value *next = tl_build_concat(&lw->b, parts, 2, 0);
+    next = tl_lower_part(lw, next, 0, tl_lower_const(lw, 1), m, 1);
+    tl_value *keep = tl_build2(&lw->b, TL_OP_not_equal, top->out[0], next, NULL);
+    for (int a = 0; a < type->rank; a++)
+        dims[a] = a ? tl_lower_const(lw, 1) : m;
+    *i = tl_build2(&lw->b, TL_OP_gather, *i, top->out[1], &rows);
+    updates = tl_build2(&lw->b, TL_OP_gather, updates, top->out[1], &rows);
+    keep = tl_build_reshape(&lw->b, keep, dims, type->rank);
+    tl_value *zero = tl_lower_scalar(lw, type->dtype, 0);
+    return tl_build3(&lw->b, TL_OP_where, keep, updates, zero, NULL);
+}
+
 /* bool[n] constant, true at the rows; NULL when n is open or large. */
 static tl_value *row_mask(tl_lowerer *lw, const tl_dim *n, const scatter_rows *rows)
 {
@@ -152,6 +237,41 @@ static tl_value *row_mask(tl_lowerer *lw, const tl_dim *n, const scatter_rows *r
             hit[rows->v[r]] = 1;
     tl_const *c = hit ? tl_const_adopt(lw->model->arena, TL_BOOL, 1, &size, hit) : NULL;
     return c ? tl_build_const(lw->model, c, (tl_str){0}) : lw->model->poison;
+}
+
+/* Σ tuple[a] stride[a] of the last axis: flat row numbers */
+static tl_value *flat_tuples(tl_lowerer *lw, tl_value *i, const tl_type *x, int k)
+{
+    const tl_dim *strides[TL_MAX_RANK], *stride = tl_lower_const(lw, 1);
+    int64_t axis = tl_type_of(i)->rank - 1;
+    if (k == 1)
+        return tl_build_reshape(&lw->b, i, tl_type_of(i)->dims, (int)axis);
+    for (int a = k - 1; a >= 0; a--) {
+        strides[a] = stride;
+        stride = tl_dim_mul(lw->dims, stride, x->dims[a]);
+    }
+    tl_value *table = tl_lower_dims(lw, strides, (size_t)k);
+    tl_value *parts = tl_build2(&lw->b, TL_OP_mul, i, table, NULL);
+    return tl_build_reduce(&lw->b, TL_OP_reduce_sum, parts, &axis, 1, false);
+}
+
+/* *i[.., k] and updates[.., rest] with all that lies before in one axis, the last of each row alone. */
+static tl_value *last_updates_of(tl_lowerer *lw, const tl_value *x, tl_value **i, tl_value *updates)
+{
+    const tl_type *tuples = tl_type_of(*i), *type = tl_type_of(updates);
+    const tl_dim *dims[TL_MAX_RANK + 1], *k = tuples->dims[tuples->rank - 1];
+    int n = tuples->rank - 1, rest = type->rank - n;
+    int64_t length = 1;
+    tl_dim_is_const(k, &length);
+    dims[0] = tl_dim_product(lw->dims, tuples->dims, (size_t)n);
+    for (int a = 0; a < rest; a++)
+        dims[a + 1] = type->dims[n + a];
+    updates = tl_build_reshape(&lw->b, updates, dims, rest + 1);
+    dims[1] = k;
+    *i = tl_build_reshape(&lw->b, *i, dims, 2);
+    if ((*i)->poison || updates->poison)
+        return lw->model->poison;
+    return last_of_rows(lw, flat_tuples(lw, *i, tl_type_of(x), (int)length), i, updates);
 }
 
 /* x and updates as rows, all at constant row numbers */
@@ -184,6 +304,11 @@ static tl_value *scatter_rows_of(tl_lowerer *lw, const tl_node *node, tl_value *
     return y->poison ? y : tl_build_reshape(&lw->b, y, type->dims, type->rank);
 }
 
+static bool sorts_out(const tl_node *node)
+{
+    return tl_attrs_of(node, scatter)->reduce == TL_scatter_reduce_replace && may_repeat(node);
+}
+
 bool tl_lower_takes_scatter_nd(const tl_lower_options *options, const tl_node *node)
 {
     return indexed_axes(node) > 0 && takes_scatter(options, node);
@@ -194,11 +319,13 @@ void tl_lower_make_scatter_nd(tl_lowerer *lw, const tl_node *node, tl_value **ou
     scatter_rows rows;
     tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_scatter_nd), *y;
     tl_value *updates = tl_lower_cast(lw, node->in[2].value, tl_type_of(x)->dtype);
-    if (find_rows(node, lw->arena, &rows)) {
+    if (find_rows(node, lw->arena, &rows, false)) {
         y = scatter_rows_of(lw, node, x, updates, &rows);
     } else {
         tl_value *i =
             tl_lower_tuples(lw, node->in[1].value, node->in[0].value, 0, indexed_axes(node), true);
+        if (!i->poison && !updates->poison && sorts_out(node))
+            updates = last_updates_of(lw, x, &i, updates);
         y = scatter(lw, tl_attrs_of(node, scatter)->reduce, x, i, updates, NULL);
     }
     out[0] = tl_lower_result(lw, node, y);
@@ -237,7 +364,7 @@ void tl_lower_make_scatter_elements(tl_lowerer *lw, const tl_node *node, tl_valu
     scatter_rows rows;
     tl_value *x = tl_lower_data(lw, node, TL_OP_tfl_scatter_nd);
     tl_value *updates = tl_lower_cast(lw, node->in[2].value, tl_type_of(x)->dtype);
-    if (find_rows(node, lw->arena, &rows)) {
+    if (find_rows(node, lw->arena, &rows, false)) {
         out[0] = tl_lower_result(lw, node, scatter_rows_of(lw, node, x, updates, &rows));
         return;
     }
@@ -253,6 +380,8 @@ void tl_lower_make_scatter_elements(tl_lowerer *lw, const tl_node *node, tl_valu
     i = tl_build_reshape(&lw->b, flat_positions(lw, i, x, axis), tuples, 2);
     updates = tl_build_reshape(&lw->b, updates, &m, 1);
     x = tl_build_reshape(&lw->b, x, &n, 1);
+    if (sorts_out(node))
+        updates = last_of_rows(lw, tl_build_reshape(&lw->b, i, &m, 1), &i, updates);
     tl_value *y = scatter(lw, attrs->reduce, x, i, updates, NULL);
     out[0] = tl_lower_result(lw, node, tl_lower_like(lw, y, node->out[0]));
 }
@@ -309,18 +438,6 @@ static tl_value *neutral(tl_lowerer *lw, tl_scatter_reduce reduce, tl_dtype dtyp
     tl_dtype_range(dtype, &lo, &hi);
     tl_value *bound = tl_build_i64s(lw->model, lowest ? &lo : &hi, 1);
     return tl_build_reshape_i(&lw->b, tl_build_cast(&lw->b, bound, dtype), NULL, 0);
-}
-
-/* Σ tuple[a] stride[a] of the last axis: flat row numbers */
-static tl_value *flat_tuples(tl_lowerer *lw, tl_value *i, const tl_type *x, int k)
-{
-    int64_t strides[TL_MAX_RANK], axis = tl_type_of(i)->rank - 1;
-    for (int64_t a = k - 1, stride = 1, n = 0; a >= 0; a--, stride *= n) {
-        strides[a] = stride;
-        tl_dim_is_const(x->dims[a], &n);
-    }
-    tl_value *parts = tl_build2(&lw->b, TL_OP_mul, i, tl_lower_ints(lw, strides, (size_t)k), NULL);
-    return tl_build_reduce(&lw->b, TL_OP_reduce_sum, parts, &axis, 1, false);
 }
 
 void tl_lower_make_scatter_dense(tl_lowerer *lw, const tl_node *node, tl_value **out)

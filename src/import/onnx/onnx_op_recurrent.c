@@ -146,7 +146,8 @@ static tl_value *bias_of(onnx_call *c, const recurrent_call *r, tl_value *b, tl_
     static const int order[] = {0, 1, 2, 3, 4, 5, 6, 7};
     const int *of_w = order, *of_r = order + r->gates;
     size_t n = (size_t)r->gates;
-    size_t n_joint = r->attrs.reset_after ? 2 : n; /* gates whose two biases only ever come as a sum */
+    size_t n_joint =
+        r->attrs.reset_after ? 2 : n; /* gates whose two biases only ever come as a sum */
     tl_value *joint = blocks_of(c, r, b, of_w, n_joint);
     joint = onnx_build(c, TL_OP_add, joint, blocks_of(c, r, b, of_r, n_joint));
     if (n_joint == n)
