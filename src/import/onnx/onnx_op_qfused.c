@@ -165,8 +165,8 @@ static bool read_few_bits(onnx_call *c, few_bits *w)
         onnx_malformed(c, "attributes K, N and block_size: expected numbers from 1 to 16777216");
         return false;
     }
-    if ((w->bits != 4 && w->bits != 8) || onnx_in(c, 4)) {
-        onnx_refuse(c, "weights of other than 4 or 8 bits, or with indices of groups");
+    if (w->bits != 4 && w->bits != 8) {
+        onnx_refuse(c, "weights of other than 4 or 8 bits");
         return false;
     }
     w->blocks = (w->k + w->block - 1) / w->block;
@@ -214,8 +214,57 @@ static const tl_const *scaled_blocks(onnx_call *c, const few_bits *w, const tl_c
     return x ? tl_const_slice(arena, x, begin, size, stride) : NULL;
 }
 
-/* w as [n, k] floats. NULL: recorded. */
-static tl_value *few_bits_weights(onnx_call *c, const few_bits *w)
+/* Where a column is in which group: group[k]. The columns in the order of their groups, each of which fills a block;
+ * NULL: recorded. */
+static const int64_t *columns_by_group(onnx_call *c, const few_bits *w, const tl_value *groups)
+{
+    const int64_t *group = groups->constant && tl_const_count(groups->constant) == w->k
+                               ? all_elements(c, groups->constant, TL_I64)
+                               : NULL;
+    int64_t *order = TL_NEW_ARRAY(c->arena, int64_t, w->k);
+    int64_t *next = TL_NEW_ARRAY(c->arena, int64_t, w->blocks);
+    for (int64_t g = 0; next && g < w->blocks; g++)
+        next[g] = g * w->block;
+    for (int64_t k = 0; group && order && next && k < w->k; k++) {
+        int64_t g = group[k];
+        if (g < 0 || g >= w->blocks || next[g] >= TL_MIN((g + 1) * w->block, w->k)) {
+            onnx_refuse(c, "groups that are not as long as a block");
+            return NULL;
+        }
+        order[next[g]++] = k;
+    }
+    if (!group)
+        onnx_refuse(c, "indices of groups that are not constant, one for each of K");
+    return group && next ? order : NULL;
+}
+
+static int number_at(const uint8_t *row, int64_t bits, int64_t k)
+{
+    return bits == 8 ? row[k] : k % 2 ? row[k / 2] >> 4 : row[k / 2] & 15;
+}
+
+/* Rows of packed numbers with their columns in that order. NULL on memory failure. */
+static const uint8_t *reordered(onnx_call *c, const few_bits *w, const uint8_t *data,
+                                const int64_t *order)
+{
+    size_t row = (size_t)(w->blocks * w->block * w->bits / 8);
+    uint8_t *to = TL_NEW_ARRAY(c->model->arena, uint8_t, row * (size_t)w->n + 1);
+    for (int64_t n = 0; to && n < w->n; n++) {
+        const uint8_t *from = data + (size_t)n * row;
+        uint8_t *at = to + (size_t)n * row;
+        for (int64_t k = 0; k < w->k; k++) {
+            int number = number_at(from, w->bits, order[k]);
+            if (w->bits == 8)
+                at[k] = (uint8_t)number;
+            else
+                at[k / 2] = (uint8_t)(at[k / 2] | (k % 2 ? number << 4 : number));
+        }
+    }
+    return to;
+}
+
+/* w as [n, k] floats, columns in that order where one is given. NULL: recorded. */
+static tl_value *few_bits_weights(onnx_call *c, const few_bits *w, const int64_t *order)
 {
     tl_value *b = onnx_need(c, 1), *scales = onnx_need(c, 2);
     if (!b || !scales)
@@ -232,7 +281,9 @@ static tl_value *few_bits_weights(onnx_call *c, const few_bits *w)
     }
     double *zeros = TL_NEW_ARRAY(c->arena, double, w->n * w->blocks);
     const double *scale = all_elements(c, scales->constant, TL_F64);
-    const void *data = all_elements(c, b->constant, TL_U8);
+    const uint8_t *data = all_elements(c, b->constant, TL_U8);
+    if (data && order)
+        data = reordered(c, w, data, order);
     if (!zeros || !scale || !data || !read_zeros(c, w, zeros))
         return NULL;
     const tl_const *numbers =
@@ -245,9 +296,17 @@ void onnx_import_matmul_n_bits(onnx_call *c)
 {
     static const int swap[] = {1, 0};
     tl_value *x = onnx_need_rank(c, 0, 1, TL_MAX_RANK), *weights;
+    tl_value *groups = onnx_in(c, 4);
+    const int64_t *order = NULL;
     few_bits w;
-    if (!x || !read_few_bits(c, &w) || !(weights = few_bits_weights(c, &w)))
+    if (!x || !read_few_bits(c, &w) || (groups && !(order = columns_by_group(c, &w, groups))) ||
+        !(weights = few_bits_weights(c, &w, order)))
         return;
+    if (order) {
+        tl_gather_attrs columns = {.axis = onnx_rank(x) - 1, .may_be_negative = false};
+        tl_value *at = tl_build_i64s(c->model, order, (size_t)w.k);
+        x = tl_build2(c->b, TL_OP_gather, x, at, &columns);
+    }
     weights = tl_build_cast(c->b, tl_build_transpose(c->b, weights, swap), tl_type_of(x)->dtype);
     tl_value *y = onnx_build_matmul(c, x, weights);
     c->out[0] = onnx_in(c, 5) ? onnx_build(c, TL_OP_add, y, c->in[5]) : y;
