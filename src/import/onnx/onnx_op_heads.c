@@ -100,24 +100,22 @@ static tl_value *half_of_past(onnx_call *c, tl_value *past, int which)
     return part->poison ? part : tl_build_reshape(c->b, part, tl_type_of(part)->dims + 1, 4);
 }
 
-void onnx_import_fused_attention(onnx_call *c)
+/* Queries, keys and values side by side in product[b,s,n], attended to by the node's attributes. */
+static void attend_product(onnx_call *c, tl_value *product, tl_value *mask, tl_value *past,
+                           tl_value *added)
 {
     static const int pair = 0;
-    tl_value *x = onnx_need_rank(c, 0, 3, 3), *w = onnx_need_rank(c, 1, 2, 2),
-             *past = onnx_in(c, 4);
     const tl_dim *columns[3], *begin = onnx_int(c, 0);
-    int64_t heads = x && w ? heads_of(c) : 0;
+    int64_t heads = product && !product->poison ? heads_of(c) : 0;
+    tl_value *part[3];
     onnx_attention a = {0};
     if (heads < 1)
         return;
-    if (onnx_attr_i(c, "do_rotary", 0) || onnx_in(c, 6) || (past && onnx_rank(past) != 5)) {
+    if (onnx_attr_i(c, "do_rotary", 0) || (past && onnx_rank(past) != 5)) {
         onnx_refuse(c, "rotary embeddings inside, or a past in a shared buffer");
         return;
     }
-    tl_value *product = onnx_build(c, TL_OP_matmul, x, w), *part[3];
-    if (onnx_in(c, 2))
-        product = onnx_build(c, TL_OP_add, product, c->in[2]);
-    if (product->poison || !column_counts(c, product, columns))
+    if (!column_counts(c, product, columns))
         return;
     for (size_t i = 0; i < 3; i++) {
         part[i] = onnx_split_heads(c, onnx_part(c, product, 2, begin, columns[i]), heads);
@@ -129,9 +127,9 @@ void onnx_import_fused_attention(onnx_call *c)
     a.q = part[0];
     a.k = onnx_with_past(c, half_of_past(c, past, 0), part[1]);
     a.v = onnx_with_past(c, half_of_past(c, past, 1), part[2]);
-    if (a.k->poison || a.v->poison || !finish_reading(c, &a) || !add_key_mask(c, &a, onnx_in(c, 3)))
+    if (a.k->poison || a.v->poison || !finish_reading(c, &a) || !add_key_mask(c, &a, mask))
         return;
-    add_bias(c, &a, onnx_in(c, 5));
+    add_bias(c, &a, added);
     if (onnx_wants(c, 1)) {
         tl_value *present[2];
         present[0] = onnx_unsqueeze(c, a.k, &pair, 1);
@@ -139,6 +137,33 @@ void onnx_import_fused_attention(onnx_call *c)
         c->out[1] = tl_build_concat(c->b, present, 2, 0);
     }
     finish(c, &a, before);
+}
+
+void onnx_import_fused_attention(onnx_call *c)
+{
+    tl_value *x = onnx_need_rank(c, 0, 3, 3), *w = onnx_need_rank(c, 1, 2, 2);
+    if (!x || !w)
+        return;
+    if (onnx_in(c, 6)) {
+        onnx_refuse(c, "a past in a shared buffer");
+        return;
+    }
+    tl_value *product = onnx_build(c, TL_OP_matmul, x, w);
+    if (onnx_in(c, 2))
+        product = onnx_build(c, TL_OP_add, product, c->in[2]);
+    attend_product(c, product, onnx_in(c, 3), onnx_in(c, 4), onnx_in(c, 5));
+}
+
+/* QAttention: input and weights in integers, bias, their scales (of weights one, or one to a column), mask?, their
+ * zero points?, past? */
+void onnx_import_quantised_attention(onnx_call *c)
+{
+    tl_value *x = onnx_dequantised(c, 0, 3, 6, 0), *w = x ? onnx_dequantised(c, 1, 4, 7, 1) : NULL;
+    tl_value *bias = w ? onnx_need(c, 2) : NULL;
+    if (!bias)
+        return;
+    tl_value *product = onnx_build(c, TL_OP_matmul, x, w);
+    attend_product(c, onnx_build(c, TL_OP_add, product, bias), onnx_in(c, 5), onnx_in(c, 8), NULL);
 }
 
 /* ---- MultiHeadAttention: q, k?, v?, bias?, mask?, added?, past k?, past v? ---- */
@@ -263,8 +288,9 @@ void onnx_import_rotary_of_positions(onnx_call *c)
     c->out[0] = joined && !x->poison ? onnx_join_heads(c, x) : x;
 }
 
-/* ---- GroupQueryAttention without a past: q, k, v, past?, past?, last key of each sequence, number of
- * keys, cosines?, sines?, positions?, added? ---- */
+/* ---- GroupQueryAttention: q, k, v, past?, past?, last key of each sequence, number of keys, cosines?, sines?,
+ * positions?, added?. Sequences differ in how much of the past they use; what is new lies behind that, in a past
+ * that is as long as all keys need. ---- */
 
 /* q, k and v of the node, packed in q or not, with their heads in front; false: recorded. */
 static bool read_groups(onnx_call *c, tl_value *q, int64_t heads, int64_t groups, tl_value **part)
@@ -293,7 +319,64 @@ static bool read_groups(onnx_call *c, tl_value *q, int64_t heads, int64_t groups
     return true;
 }
 
-static bool turn_heads(onnx_call *c, tl_value **part)
+/* Past keys of each sequence, i64[b,1]: its keys in all but those that are new. */
+static tl_value *past_lengths(onnx_call *c, tl_value *last, const tl_dim *queries)
+{
+    const tl_dim *column[] = {onnx_size(last, 0), onnx_int(c, 1)};
+    tl_value *count = tl_build_reshape(c->b, tl_build_cast(c->b, last, TL_I64), column, 2);
+    return onnx_build(c, TL_OP_add, count,
+                      onnx_dim_value(c, tl_dim_sub(c->dims, column[1], queries)));
+}
+
+/* past[b,g,p,d], lengthened to `keys`, with x[b,g,s,d] behind the part that each sequence uses, and 0 behind that. */
+static tl_value *placed_in_past(onnx_call *c, tl_value *past, tl_value *x, tl_value *lengths,
+                                const tl_dim *keys)
+{
+    static const int around[] = {1, 3};
+    const tl_dim *lo[4], *hi[4];
+    for (int i = 0; i < 4; i++)
+        lo[i] = hi[i] = onnx_int(c, 0);
+    hi[2] = tl_dim_sub(c->dims, keys, onnx_size(past, 2));
+    tl_pad_attrs pad = {{4, lo}, {4, hi}, TL_pad_mode_constant};
+    past = tl_build2(c->b, TL_OP_pad, past, onnx_scalar_like(c, past, 0), &pad);
+    tl_value *at = onnx_build(c, TL_OP_sub, onnx_iota(c, keys), lengths); /* [b,t] */
+    tl_value *end = onnx_dim_value(c, onnx_size(x, 2)),
+             *zero = tl_build_scalar(c->model, TL_I64, 0);
+    tl_value *is_old = onnx_build(c, TL_OP_less, at, zero),
+             *inside = onnx_build(c, TL_OP_less, at, end);
+    at = tl_build3(c->b, TL_OP_where, inside, onnx_build(c, TL_OP_max, at, zero), zero, NULL);
+    if (at->poison)
+        return at;
+    tl_gather_attrs rows = {.axis = 2, .batch_dims = 1, .may_be_negative = false};
+    tl_value *moved = tl_build2(c->b, TL_OP_gather, x, at, &rows);
+    inside = onnx_unsqueeze(c, inside, around, 2);
+    is_old = onnx_unsqueeze(c, is_old, around, 2);
+    moved = tl_build3(c->b, TL_OP_where, inside, moved, onnx_scalar_like(c, past, 0), NULL);
+    return tl_build3(c->b, TL_OP_where, is_old, past, moved, NULL);
+}
+
+/* Keys and values behind the past, in place of a->k and a->v; a query sees keys up to its own. False: recorded. */
+static bool add_past(onnx_call *c, onnx_attention *a, tl_value *lengths)
+{
+    static const int heads = 1, last = 3;
+    tl_value *keys = onnx_need_rank(c, 3, 4, 4), *values = onnx_need_rank(c, 4, 4, 4);
+    tl_value *total = keys && values ? onnx_need_scalar(c, 6) : NULL;
+    if (!total)
+        return false;
+    const tl_dim *count = tl_dim_max(c->dims, onnx_size(keys, 2), onnx_scalar_size(c, total));
+    const tl_dim *row[] = {onnx_int(c, 1), onnx_size(a->q, 2)};
+    a->k = placed_in_past(c, keys, a->k, lengths, count);
+    a->v = placed_in_past(c, values, a->v, lengths, count);
+    tl_value *own = tl_build_reshape(c->b, onnx_iota(c, row[1]), row, 2);
+    own = onnx_build(c, TL_OP_add, lengths, own); /* [b,s] */
+    if (a->k->poison || a->v->poison || own->poison)
+        return false;
+    own = onnx_unsqueeze(c, onnx_unsqueeze(c, own, &heads, 1), &last, 1);
+    a->keep = onnx_build(c, TL_OP_less_equal, onnx_iota(c, count), own);
+    return true;
+}
+
+static bool turn_heads(onnx_call *c, tl_value **part, tl_value *lengths)
 {
     bool interleaved = onnx_attr_i(c, "rotary_interleaved", 0) != 0;
     tl_value *cosine = onnx_need_rank(c, 7, 2, 2), *sine = onnx_need_rank(c, 8, 2, 2),
@@ -301,7 +384,10 @@ static bool turn_heads(onnx_call *c, tl_value **part)
     if (!cosine || !sine)
         return false;
     const tl_dim *length = onnx_size(part[0], 2);
-    ids = ids ? ids : positions_of(c, tl_build_scalar(c->model, TL_I64, 0), length);
+    if (!ids)
+        ids = positions_of(c, tl_build_scalar(c->model, TL_I64, 0), length);
+    if (lengths && !onnx_in(c, 9))
+        ids = onnx_build(c, TL_OP_add, lengths, ids);
     cosine = onnx_cache_rows(c, cosine, ids);
     sine = onnx_cache_rows(c, sine, ids);
     if (cosine->poison || sine->poison)
@@ -319,27 +405,28 @@ void onnx_import_group_query_attention(onnx_call *c)
     onnx_attention a = {.softcap = onnx_attr_f(c, "softcap", 0)};
     if (!q || !last || heads < 1)
         return;
-    if (past && !tl_dim_is(onnx_size(past, 2), 0)) {
-        onnx_refuse(c, "a past; without one the whole sequence goes in");
-        return;
-    }
     if (onnx_attr_i(c, "local_window_size", -1) > 0 || onnx_attr_i(c, "smooth_softmax", 0) == 1 ||
         onnx_in(c, 11)) {
         onnx_refuse(c, "a local window, or a sink of the softmax");
         return;
     }
-    if (groups < 1 || !read_groups(c, q, heads, groups, part) ||
-        (onnx_attr_i(c, "do_rotary", 0) && !turn_heads(c, part)))
+    bool continues = past && !tl_dim_is(onnx_size(past, 2), 0);
+    last = onnx_need_rank(c, 5, continues, 2);
+    if (!last || groups < 1 || !read_groups(c, q, heads, groups, part))
+        return;
+    tl_value *lengths = continues ? past_lengths(c, last, onnx_size(part[0], 2)) : NULL;
+    if (onnx_attr_i(c, "do_rotary", 0) && !turn_heads(c, part, lengths))
         return;
     a.q = part[0];
     a.k = part[1];
     a.v = part[2];
-    const tl_dim *keys = onnx_size(a.k, 2), *none = onnx_int(c, 0);
-    if (!finish_reading(c, &a))
+    const tl_dim *none = onnx_int(c, 0);
+    if (!finish_reading(c, &a) || (continues && !add_past(c, &a, lengths)))
         return;
     onnx_set_out(c, 1, a.k);
     onnx_set_out(c, 2, a.v);
-    onnx_keep_also(c, &a, onnx_causal(c, onnx_size(a.q, 2), keys, none));
+    if (!continues)
+        onnx_keep_also(c, &a, onnx_causal(c, onnx_size(a.q, 2), onnx_size(a.k, 2), none));
     add_bias(c, &a, onnx_in(c, 10));
     finish(c, &a, none);
 }
