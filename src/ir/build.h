@@ -126,6 +126,7 @@ tl_status tl_model_substitute(tl_model *model, const tl_substitutions *symbols);
 /* Runs inference again over a graph (and its children) from its inputs, after their types changed. */
 tl_status tl_graph_reinfer(tl_graph *graph);
 void tl_value_set_name(tl_value *value, tl_str name);
+/* NULL: none. */
 void tl_value_set_mark(tl_value *value, const tl_mark *mark);
 /* Deep copy of a graph into another owner (inlining, unrolling): inputs map to values. Returns through
  * outputs the values that stand for the graph's results. */

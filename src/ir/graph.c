@@ -191,6 +191,10 @@ void tl_value_set_mark(tl_value *value, const tl_mark *mark)
     tl_arena *arena = value->model->arena;
     if (value == value->model->poison)
         return;
+    if (!mark) {
+        value->mark = NULL;
+        return;
+    }
     tl_mark *copy = tl_arena_copy(arena, mark, sizeof(*mark));
     if (!copy)
         return;

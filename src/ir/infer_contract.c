@@ -1,4 +1,4 @@
-/* Inference of contractions and windows of the core: matmul, conv, conv_transpose, pools, einsum.
+/* Inference of contractions and windows of the core: matmul, attention, conv, conv_transpose, pools, einsum.
  */
 #include "ir/infer_private.h"
 
@@ -20,6 +20,58 @@ tl_status infer_matmul(tl_infer *x)
     dims[batch.rank] = a->dims[a->rank - 2];
     dims[batch.rank + 1] = b->dims[b->rank - 1];
     return tl_infer_result(x, 0, a->dtype, batch.rank + 2, dims);
+}
+
+static tl_status need_heads(tl_infer *x, const tl_dim *heads, const tl_dim *shared)
+{
+    if (tl_dim_equal(tl_infer_dims(x), heads, shared) == TL_YES ||
+        tl_dim_divide_exactly(tl_infer_dims(x), heads, shared))
+        return TL_OK;
+    return tl_infer_fail(x, TL_M004, "%s heads do not share %s", tl_infer_dim_text(x, heads),
+                         tl_infer_dim_text(x, shared));
+}
+
+/* The mask, if any, broadcasts to the scores without making them larger. */
+static tl_status need_mask(tl_infer *x, const tl_dim *const *scores, int rank)
+{
+    tl_type type = {.rank = rank, .dims = scores}, both;
+    if (!tl_infer_has(x, 3))
+        return TL_OK;
+    if (tl_infer_type(x, 3)->dtype != TL_BOOL)
+        TRY(tl_infer_need_same_dtype(x, 3, 0));
+    TRY(tl_infer_need_rank_in(x, 3, 0, rank));
+    TRY(tl_infer_broadcast_types(x, &type, tl_infer_type(x, 3), TL_F32, &both));
+    for (int i = 0; i < rank; i++)
+        if (tl_dim_equal(tl_infer_dims(x), both.dims[i], scores[i]) != TL_YES)
+            return tl_infer_fail(x, TL_M004, "the mask is larger than the scores");
+    return TL_OK;
+}
+
+tl_status infer_attention(tl_infer *x)
+{
+    const tl_type *q = tl_infer_type(x, 0), *k = tl_infer_type(x, 1), *v = tl_infer_type(x, 2);
+    const tl_dim *dims[TL_MAX_RANK];
+    int rank = q->rank;
+    TRY(tl_infer_need_rank_in(x, 0, 2, TL_MAX_RANK));
+    TRY(tl_infer_need_float(x, 0));
+    TRY(tl_infer_need_plain(x));
+    for (size_t i = 1; i < 3; i++) {
+        TRY(tl_infer_need_rank(x, i, rank));
+        TRY(tl_infer_need_same_dtype(x, i, 0));
+        for (int axis = 0; axis < rank - 3; axis++)
+            TRY(tl_infer_need_size(x, i, axis, q->dims[axis]));
+    }
+    TRY(tl_infer_need_size(x, 1, rank - 1, q->dims[rank - 1]));
+    TRY(tl_infer_need_size(x, 2, rank - 2, k->dims[rank - 2]));
+    if (rank > 2) {
+        TRY(tl_infer_need_size(x, 2, rank - 3, k->dims[rank - 3]));
+        TRY(need_heads(x, q->dims[rank - 3], k->dims[rank - 3]));
+    }
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == rank - 1 ? k->dims[rank - 2] : q->dims[i];
+    TRY(need_mask(x, dims, rank));
+    dims[rank - 1] = v->dims[rank - 1];
+    return tl_infer_result(x, 0, q->dtype, rank, dims);
 }
 
 /* ---- windows ---- */

@@ -56,20 +56,26 @@ bool tl_lower_takes_batch_matmul(const tl_lower_options *options, const tl_node 
            tl_lower_type(options, TL_OP_tfl_batch_matmul, node, 0, 2, &dtype);
 }
 
-/* x before a transposition of its last two axes, if it comes from one. */
+/* x before a transposition of its last two axes, if it comes from one. Where that brings other axes in order, too,
+ * and would take rows apart, another takes its place that keeps them together. */
 static tl_value *untransposed(tl_lowerer *lw, tl_value *x, bool *adj)
 {
     int64_t perm[TL_MAX_RANK];
+    int turn[TL_MAX_RANK];
     size_t n;
     *adj = false;
     if (!x->def || x->def->op != TL_OP_tfl_transpose ||
         !tl_lower_known(lw->cx, x->def->in[1].value, perm, TL_MAX_RANK, &n) || n < 2)
         return x;
-    for (size_t i = 0; i + 2 < n; i++)
-        if (perm[i] != (int64_t)i)
-            return x;
-    *adj = perm[n - 1] == (int64_t)n - 2;
-    return *adj ? x->def->in[0].value : x;
+    for (size_t i = 0; i < n; i++)
+        turn[i] = (int)perm[i];
+    turn[n - 1] = (int)perm[n - 2];
+    turn[n - 2] = (int)perm[n - 1];
+    bool same = true;
+    for (size_t i = 0; i < n; i++)
+        same &= turn[i] == (int)i;
+    *adj = same || (turn[n - 1] == (int)n - 1 && tl_has_one_use(x));
+    return *adj ? tl_build_transpose(&lw->b, x->def->in[0].value, turn) : x;
 }
 
 /* x with all batch axes of the result, merged into one */

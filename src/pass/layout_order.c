@@ -294,7 +294,16 @@ static bool carry_reshape(tl_dims *dims, const tl_type *from, const tl_type *to,
     if (!find_groups(dims, from, to, &g))
         return false;
     bool used[TL_MAX_RANK] = {false};
+    /* units in front on both sides, a batch of one above all, stay there; others are innermost, as axes that were
+     * cut to one element are */
+    int leading = 0, wanted = 0;
+    while (leading < from->rank && g.from[leading] < 0)
+        leading++;
+    while (wanted < out->rank && g.to[out->axis[wanted]] < 0)
+        wanted++;
     in->rank = 0;
+    for (int k = TL_MAX(leading - wanted, 0); k < leading; k++)
+        in->axis[in->rank++] = (signed char)k;
     for (int i = 0; i < out->rank;) {
         int group = g.to[out->axis[i]];
         if (group < 0) {
@@ -319,7 +328,7 @@ static bool carry_reshape(tl_dims *dims, const tl_type *from, const tl_type *to,
                 in->axis[in->rank++] = (signed char)k;
     }
     for (int k = 0; k < from->rank; k++)
-        if (g.from[k] < 0)
+        if (g.from[k] < 0 && (k < leading - wanted || k >= leading))
             in->axis[in->rank++] = (signed char)k;
     return in->rank == from->rank;
 }

@@ -30,8 +30,24 @@ static tl_status run_fold(tl_model *model, const tl_pass_options *options)
 }
 
 static const tl_rule_set *const rule_sets[] = {
-    &tl_rules_canonical, &tl_rules_parts, &tl_rules_conv,      &tl_rules_idiom,
-    &tl_rules_linear,    &tl_rules_late,  &tl_rules_parts_late};
+    &tl_rules_canonical, &tl_rules_parts, &tl_rules_conv, &tl_rules_idiom,
+    &tl_rules_linear,    &tl_rules_views, &tl_rules_late, &tl_rules_parts_late};
+
+static const tl_rule_set *const idiom_sets[] = {&tl_rules_canonical, &tl_rules_idiom,
+                                                &tl_rules_attention};
+static const tl_rule_set *const first_sets[] = {
+    &tl_rules_canonical, &tl_rules_parts,  &tl_rules_conv, &tl_rules_idiom,
+    &tl_rules_attention, &tl_rules_linear, &tl_rules_views};
+
+/* Idioms twice: what they leave of conditions folds, and the rules about linear layers, which mix with attention,
+ * bring pieces together that views kept apart. */
+static tl_status run_rewrite_first(tl_model *model, const tl_pass_options *options)
+{
+    TRY(tl_rewrite(model, idiom_sets, TL_COUNT(idiom_sets), options->exact, NULL));
+    TRY(tl_pass_fold(model));
+    TRY(tl_rewrite(model, idiom_sets, TL_COUNT(idiom_sets), options->exact, NULL));
+    return tl_rewrite(model, first_sets, TL_COUNT(first_sets), options->exact, NULL);
+}
 
 static tl_status run_rewrite(tl_model *model, const tl_pass_options *options)
 {
@@ -53,7 +69,7 @@ static const struct {
     {"pin", run_pin},
     {"dce", run_dce},
     {"fold", run_fold},
-    {"rewrite", run_rewrite},
+    {"rewrite", run_rewrite_first},
     {"expand", tl_pass_expand},
     {"fold-expanded", run_fold},
     {"cse", run_cse},

@@ -61,6 +61,21 @@ bool tl_match_near(const tl_match *m, const tl_value *constant, double x)
     return tl_match_number(m, constant, &number) && number >= x - bound && number <= x + bound;
 }
 
+const tl_dim *tl_dim_from_end(const tl_value *v, int back)
+{
+    const tl_type *type = tl_type_of(v);
+    return type->rank >= back ? type->dims[type->rank - back] : NULL;
+}
+
+bool tl_keeps_last(const tl_node *view, int n)
+{
+    for (int i = 1; i <= n; i++)
+        if (!tl_dim_from_end(view->in[0].value, i) ||
+            tl_dim_from_end(view->in[0].value, i) != tl_dim_from_end(view->out[0], i))
+            return false;
+    return true;
+}
+
 bool tl_same_type(const tl_value *a, const tl_value *b)
 {
     return tl_type_same(tl_type_of(a), tl_type_of(b));

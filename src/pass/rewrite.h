@@ -75,7 +75,9 @@ typedef struct tl_rule_set {
 
 /* Every rule of the core graph, in order of preference. */
 extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom, tl_rules_linear,
-    tl_rules_parts;
+    tl_rules_parts, tl_rules_views;
+/* Attention in pieces, before its expansion brings those back. */
+extern const tl_rule_set tl_rules_attention;
 /* Those that wait until the layout is settled. */
 extern const tl_rule_set tl_rules_late, tl_rules_parts_late;
 
@@ -90,6 +92,10 @@ tl_status tl_rewrite(tl_model *model, const tl_rule_set *const *sets, size_t n_s
 bool tl_match_number(const tl_match *m, const tl_value *constant, double *number);
 /* Number near x: |number - x| <= 1e-6 |x|, for coefficients that exporters round. */
 bool tl_match_near(const tl_match *m, const tl_value *constant, double x);
+/* The size of an axis counted from the end, the last being 1; NULL: there is none. */
+const tl_dim *tl_dim_from_end(const tl_value *v, int back);
+/* The last n axes of the operand are those of the result. */
+bool tl_keeps_last(const tl_node *view, int n);
 /* Same dtype and shape. */
 bool tl_same_type(const tl_value *a, const tl_value *b);
 

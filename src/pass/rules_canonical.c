@@ -175,22 +175,6 @@ static tl_value *build_reshapes(tl_builder *b, const tl_match *m)
     return tl_build_reshape(b, m->x[0], type->dims, type->rank);
 }
 
-/* A transpose that only moves axes of size 1. */
-static tl_value *build_unit_transpose(tl_builder *b, const tl_match *m)
-{
-    const tl_type *from = tl_type_of(m->x[0]), *to = tl_type_of(m->root->out[0]);
-    tl_ints perm = tl_attrs_of(m->root, perm)->perm;
-    int64_t last = -1;
-    for (size_t i = 0; i < perm.n; i++) {
-        if (tl_dim_is(from->dims[perm.v[i]], 1))
-            continue;
-        if (perm.v[i] < last)
-            return NULL;
-        last = perm.v[i];
-    }
-    return tl_build_reshape(b, m->x[0], to->dims, to->rank);
-}
-
 /* Widening and back, or the same type twice. */
 static tl_value *build_casts(tl_builder *b, const tl_match *m)
 {
@@ -350,12 +334,3 @@ static const tl_rule rules[] = {
 /* clang-format on */
 
 const tl_rule_set tl_rules_canonical = {rules, TL_COUNT(rules)};
-
-/* Behind the layout only: in front of it a transpose says more than a reshape. */
-/* clang-format off */
-static const tl_rule late_rules[] = {
-    RULE(transpose_unit, EXACT, "transpose(x) = reshape(x)",            N(0, transpose, V(0)), build_unit_transpose),
-};
-/* clang-format on */
-
-const tl_rule_set tl_rules_late = {late_rules, TL_COUNT(late_rules)};

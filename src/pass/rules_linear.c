@@ -1,6 +1,5 @@
-/* Around linear layers: what stands behind the movement that splits their results into heads is folded into
- * weights and bias, views go behind them where they meet the next view, and slices that share out an axis
- * are one split. */
+/* Around linear layers: scales behind the movement that splits their results into heads are folded into weights and
+ * bias, parts of a layer are layers, and slices that share out an axis are one split. */
 #include "pass/cut.h"
 #include "pass/rewrite.h"
 
@@ -8,145 +7,6 @@
     {                                                 \
 #name, TL_RULE_##tag, algebra, pattern, build \
     }
-
-/* ---- views behind matmul ---- */
-
-static const tl_dim *last_dim(const tl_value *v, int back)
-{
-    const tl_type *type = tl_type_of(v);
-    return type->rank >= back ? type->dims[type->rank - back] : NULL;
-}
-
-static bool keeps_last(const tl_node *reshape, int n)
-{
-    for (int i = 1; i <= n; i++)
-        if (!last_dim(reshape->in[0].value, i) ||
-            last_dim(reshape->in[0].value, i) != last_dim(reshape->out[0], i))
-            return false;
-    return true;
-}
-
-static tl_value *shaped_as_root(tl_builder *b, const tl_match *m, tl_value *y)
-{
-    const tl_type *type = tl_type_of(m->root->out[0]);
-    return tl_build_reshape(b, y, type->dims, type->rank);
-}
-
-/* The rows of x are multiplied one by one, however they are arranged. */
-static tl_value *build_rows_viewed(tl_builder *b, const tl_match *m)
-{
-    int rank = tl_type_of(m->x[0])->rank;
-    if (m->root->in[0].value != m->node[1]->out[0] || tl_type_of(m->x[1])->rank != 2 || rank < 2 ||
-        rank > 4 || tl_type_of(m->node[1]->out[0])->rank < 2 || !keeps_last(m->node[1], 1))
-        return NULL;
-    return shaped_as_root(b, m, tl_build2(b, TL_OP_matmul, m->x[0], m->x[1], NULL));
-}
-
-/* One element, or one per element of the last axis. */
-static tl_value *build_bias_viewed(tl_builder *b, const tl_match *m)
-{
-    if (tl_type_of(m->x[2])->rank > 1 || !keeps_last(m->node[1], 1) ||
-        !tl_same_type(m->node[1]->out[0], m->root->out[0]))
-        return NULL;
-    return shaped_as_root(b, m, tl_build2(b, TL_OP_add, m->node[2]->out[0], m->x[2], NULL));
-}
-
-/* [b, h, m, k] and [b, h, k, n] seen as batches of one axis */
-static tl_value *build_batches_viewed(tl_builder *b, const tl_match *m)
-{
-    const tl_type *x = tl_type_of(m->x[0]), *y = tl_type_of(m->x[1]);
-    const tl_type *vx = tl_type_of(m->node[1]->out[0]), *vy = tl_type_of(m->node[2]->out[0]);
-    if (x->rank != y->rank || vx->rank != vy->rank || x->rank < 2 || x->rank > 4 ||
-        !keeps_last(m->node[1], 2) || !keeps_last(m->node[2], 2))
-        return NULL;
-    for (int i = 0; i < x->rank - 2; i++)
-        if (x->dims[i] != y->dims[i])
-            return NULL;
-    for (int i = 0; i < vx->rank - 2; i++)
-        if (vx->dims[i] != vy->dims[i])
-            return NULL;
-    return shaped_as_root(b, m, tl_build2(b, TL_OP_matmul, m->x[0], m->x[1], NULL));
-}
-
-static tl_value *build_number_viewed(tl_builder *b, const tl_match *m)
-{
-    if (tl_const_count(m->x[1]->constant) != 1 || m->root->in[0].value != m->node[1]->out[0] ||
-        tl_type_of(m->x[1])->rank > tl_type_of(m->x[0])->rank ||
-        !tl_same_type(m->node[1]->out[0], m->root->out[0]))
-        return NULL;
-    return shaped_as_root(b, m, tl_build2(b, m->root->op, m->x[0], m->x[1], NULL));
-}
-
-static tl_value *build_softmax_viewed(tl_builder *b, const tl_match *m)
-{
-    const tl_type *x = tl_type_of(m->x[0]), *out = tl_type_of(m->root->out[0]);
-    int64_t axis = tl_attrs_of(m->root, axis)->axis;
-    if (!keeps_last(m->node[1], 1) || (axis != -1 && axis != out->rank - 1))
-        return NULL;
-    tl_axis_attrs last = {x->rank - 1};
-    return shaped_as_root(b, m, tl_build1(b, TL_OP_softmax, m->x[0], &last));
-}
-
-/* ---- unit axes ---- */
-
-/* Those in front change nothing about how an operand broadcasts. */
-static tl_value *build_without_units(tl_builder *b, const tl_match *m)
-{
-    const tl_type *y = tl_type_of(m->x[1]), *view = tl_type_of(m->node[1]->out[0]);
-    const tl_type *x = tl_type_of(m->x[0]), *out = tl_type_of(m->root->out[0]);
-    int n = TL_MIN(y->rank, view->rank);
-    if (y->rank > out->rank || x->rank < out->rank)
-        return NULL;
-    for (int i = 1; i <= n; i++)
-        if (y->dims[y->rank - i] != view->dims[view->rank - i])
-            return NULL;
-    for (int i = 0; i < y->rank - n; i++)
-        if (!tl_dim_is(y->dims[i], 1))
-            return NULL;
-    for (int i = 0; i < view->rank - n; i++)
-        if (!tl_dim_is(view->dims[i], 1))
-            return NULL;
-    bool first = m->root->in[0].value == m->x[0];
-    return tl_build2(b, m->root->op, first ? m->x[0] : m->x[1], first ? m->x[1] : m->x[0], NULL);
-}
-
-/* A view that comes after a transpose and adds or drops unit axes alone goes in front of it, into the view that
- * is there. */
-static tl_value *build_units_first(tl_builder *b, const tl_match *m)
-{
-    const tl_type *x = tl_type_of(m->node[2]->out[0]), *turned = tl_type_of(m->node[1]->out[0]),
-                  *out = tl_type_of(m->root->out[0]);
-    tl_ints perm = tl_attrs_of(m->node[1], perm)->perm;
-    const tl_use *use = m->root->out[0]->uses;
-    if (out->rank < turned->rank && use && use->user->op == TL_OP_matmul)
-        return NULL; /* a batch, whose view goes behind the product */
-    int from[TL_MAX_RANK], n = 0, new_perm[TL_MAX_RANK], i = 0;
-    const tl_dim *dims[TL_MAX_RANK];
-    for (int k = 0; k < out->rank; k++) { /* from[k]: axis of x, or -1: a new one */
-        while (i < turned->rank && turned->dims[i] != out->dims[k] && tl_dim_is(turned->dims[i], 1))
-            i++;
-        bool same = i < turned->rank && turned->dims[i] == out->dims[k];
-        if (!same && !tl_dim_is(out->dims[k], 1))
-            return NULL;
-        from[k] = same ? (int)perm.v[i++] : -1;
-    }
-    for (; i < turned->rank; i++)
-        if (!tl_dim_is(turned->dims[i], 1))
-            return NULL;
-    for (int k = 0; k < out->rank; k++)
-        if (from[k] < 0) {
-            new_perm[k] = n;
-            dims[n++] = out->dims[k];
-        }
-    for (int axis = 0; axis < x->rank; axis++)
-        for (int k = 0; k < out->rank; k++)
-            if (from[k] == axis) {
-                new_perm[k] = n;
-                dims[n++] = x->dims[axis];
-            }
-    tl_value *view = tl_build_reshape(b, m->x[0], dims, n);
-    return tl_build_transpose(b, view, new_perm);
-}
 
 /* ---- scales of scores ---- */
 
@@ -213,7 +73,7 @@ static bool find_linear(tl_value *v, linear *l)
         l->bias = node->in[at].value;
         tl_value *product = node->in[1 - at].value;
         if (!is_constant_of_rank(l->bias, 1, 1) || !tl_has_one_use(product) ||
-            tl_type_of(l->bias)->dims[0] != last_dim(product, 1))
+            tl_type_of(l->bias)->dims[0] != tl_dim_from_end(product, 1))
             return false;
         node = product->def;
     }
@@ -230,32 +90,58 @@ static tl_value *build_linear(tl_builder *b, const linear *l, tl_value *weights,
     return bias ? tl_build2(b, TL_OP_add, y, bias, NULL) : y;
 }
 
-static tl_value *times(const tl_match *m, const tl_value *v, int axis, double k)
+/* A constant times factors along an axis. */
+static tl_value *times(const tl_match *m, const tl_value *v, int axis, const double *factors)
 {
-    int64_t n = tl_const_shape(v->constant)[axis];
-    tl_arena arena;
-    tl_arena_init(&arena, m->cx);
-    double *all = TL_NEW_ARRAY(&arena, double, n);
-    for (int64_t i = 0; all && i < n; i++)
-        all[i] = k;
-    const tl_const *c = all ? tl_const_muladd(m->model->arena, v->constant, axis, all, NULL) : NULL;
-    tl_arena_release(&arena);
+    const tl_const *c = tl_const_muladd(m->model->arena, v->constant, axis, factors, NULL);
     return c ? tl_build_const(m->model, c, v->name) : NULL;
+}
+
+/* The layer with its columns scaled, or NULL. */
+static tl_value *build_scaled_columns(tl_builder *b, const tl_match *m, const linear *l,
+                                      const double *factors)
+{
+    tl_value *weights = times(m, l->matmul->in[1].value, 1, factors);
+    tl_value *bias = l->bias ? times(m, l->bias, 0, factors) : NULL;
+    return weights && (bias || !l->bias) ? build_linear(b, l, weights, bias) : NULL;
+}
+
+/* Whether k is one number, or one for each column of the layer, which the views in between leave last. */
+static bool scales_columns(const tl_match *m, const linear *l, const tl_value *k)
+{
+    const tl_type *type = tl_type_of(k);
+    int64_t n;
+    if (tl_const_count(k->constant) == 1)
+        return true;
+    if (type->rank < 1 || l->n_transposes || !tl_dim_is_const(tl_dim_from_end(l->matmul->out[0], 1), &n) ||
+        tl_const_count(k->constant) != n || !tl_dim_is(tl_dim_from_end(k, 1), n))
+        return false;
+    for (int i = 0; i < l->n_moves; i++)
+        if (!tl_keeps_last(l->moves[i], 1))
+            return false;
+    return tl_same_type(m->x[0], m->root->out[0]);
 }
 
 static tl_value *build_scaled_linear(tl_builder *b, const tl_match *m)
 {
     linear l;
-    double k;
-    if (!tl_has_one_use(m->x[0]) || !find_linear(m->x[0], &l) ||
-        !scales_by(m, m->root->out[0], m->x[1], &k) || !tl_same_type(m->x[0], m->root->out[0]))
+    tl_value *y = NULL;
+    if (!tl_has_one_use(m->x[0]) || !tl_same_type(m->x[0], m->root->out[0]) ||
+        !tl_dtype_is_float(tl_type_of(m->x[0])->dtype) || !find_linear(m->x[0], &l) ||
+        !scales_columns(m, &l, m->x[1]))
         return NULL;
-    tl_value *weights = times(m, l.matmul->in[1].value, 1, k);
-    tl_value *bias = l.bias ? times(m, l.bias, 0, k) : NULL;
-    if (!weights || (l.bias && !bias))
-        return NULL;
-    tl_value *y = build_linear(b, &l, weights, bias);
-    for (int i = l.n_moves - 1; i >= 0; i--)
+    int64_t n = tl_const_shape(l.matmul->in[1].value->constant)[1];
+    int64_t step = tl_const_count(m->x[1]->constant) == 1 ? 0 : 1;
+    tl_arena arena;
+    tl_arena_init(&arena, m->cx);
+    double *factors = TL_NEW_ARRAY(&arena, double, n);
+    const double *k = tl_const_load_f64(m->cx, m->x[1]->constant, &arena);
+    for (int64_t i = 0; factors && k && i < n; i++)
+        factors[i] = k[i * step];
+    if (factors && k)
+        y = build_scaled_columns(b, m, &l, factors);
+    tl_arena_release(&arena);
+    for (int i = l.n_moves - 1; y && i >= 0; i--)
         y = tl_build1(b, l.moves[i]->op, y, l.moves[i]->attrs);
     return y;
 }
@@ -353,6 +239,174 @@ static tl_value *build_slice_viewed(tl_builder *b, const tl_match *m)
     return tl_build_reshape(b, tl_cut_build(b, m->x[0], c), type->dims, type->rank);
 }
 
+/* ---- scales of a part of a layer's columns ---- */
+
+/* Indices i along an axis with begin <= (i / inner) % period < begin + size. */
+typedef struct band {
+    int axis;
+    int64_t begin, size, period, inner;
+} band;
+
+/* What v is of an axis of the operand it was cut from. */
+static bool band_of(const tl_value *v, band *x)
+{
+    tl_cut c = {0};
+    const tl_node *node = v->def;
+    if (node->op == TL_OP_split) {
+        const tl_split_attrs *a = tl_attrs_of(node, split);
+        int64_t size;
+        c.axis = (int)(a->axis < 0 ? a->axis + tl_type_of(v)->rank : a->axis);
+        for (uint32_t i = 0; i <= v->def_index; i++, c.begin += size) {
+            if (!tl_dim_is_const(tl_type_of(node->out[i])->dims[c.axis], &size))
+                return false;
+            c.size = size;
+        }
+        c.begin -= c.size;
+    } else if (!tl_cut_is(node, &c)) {
+        return false;
+    }
+    *x = (band){c.axis, c.begin, c.size, 0, 1};
+    return tl_dim_is_const(tl_type_of(node->in[0].value)->dims[c.axis], &x->period);
+}
+
+/* The same elements in front of a reshape that splits an axis into this one and others. */
+static bool band_before_reshape(const tl_node *reshape, band *x)
+{
+    const tl_type *from = tl_type_of(reshape->in[0].value), *to = tl_type_of(reshape->out[0]);
+    int64_t behind = 1, rest = 1, size, all;
+    for (int i = x->axis + 1; i < to->rank; i++) {
+        if (!tl_dim_is_const(to->dims[i], &size) || size == 0)
+            return false;
+        behind *= size;
+    }
+    int axis = from->rank - 1;
+    for (; axis > 0 && tl_dim_is_const(from->dims[axis], &size) && rest * size <= behind; axis--)
+        rest *= size;
+    if (axis < 0 || rest == 0 || behind % rest != 0 || !tl_dim_is_const(from->dims[axis], &all) ||
+        !tl_dim_is_const(to->dims[x->axis], &size) || all % (behind / rest * size) != 0)
+        return false;
+    x->axis = axis;
+    x->inner *= behind / rest;
+    return true;
+}
+
+/* No other use of whole reads what part is of it. */
+static bool is_read_apart(const tl_value *whole, const tl_value *part, const band *x)
+{
+    for (const tl_use *use = whole->uses; use; use = use->next) {
+        tl_cut c;
+        if (use->user == part->def)
+            continue;
+        if (!tl_cut_is(use->user, &c) || c.axis != x->axis ||
+            (c.begin < x->begin + x->size && x->begin < c.begin + c.size))
+            return false;
+    }
+    return true;
+}
+
+typedef struct linear_part {
+    linear l;
+    tl_value *part;
+    band columns;
+} linear_part;
+
+/* v is moved from a part of what a linear layer gives, which nothing else reads. */
+static bool find_part(tl_value *v, linear_part *p)
+{
+    int n = 0;
+    if (!tl_has_one_use(v))
+        return false;
+    for (; v->def && (v->def->op == TL_OP_reshape || v->def->op == TL_OP_transpose); n++) {
+        v = v->def->in[0].value;
+        if (n == MOST_MOVES || !tl_has_one_use(v))
+            return false;
+    }
+    if (!v->def || (v->def->op != TL_OP_slice && v->def->op != TL_OP_split) ||
+        !band_of(v, &p->columns))
+        return false;
+    tl_value *whole = v->def->in[0].value;
+    p->part = v;
+    if (!is_read_apart(whole, v, &p->columns) || !find_linear(whole, &p->l))
+        return false;
+    for (int i = 0; i < p->l.n_moves; i++)
+        if (p->l.moves[i]->op == TL_OP_transpose)
+            p->columns.axis = (int)tl_attrs_of(p->l.moves[i], perm)->perm.v[p->columns.axis];
+        else if (!band_before_reshape(p->l.moves[i], &p->columns))
+            return false;
+    return p->columns.axis == tl_type_of(p->l.matmul->out[0])->rank - 1;
+}
+
+/* No longer what the source has under that name. */
+static void forget_source(tl_value *v)
+{
+    tl_value_set_mark(v, NULL);
+    tl_value_set_name(v, (tl_str){0});
+}
+
+/* The layer is changed where it stands: its other columns are what they were. */
+static tl_value *build_scaled_part(tl_builder *b, const tl_match *m)
+{
+    linear_part p;
+    double k;
+    (void)b;
+    if (!scales_by(m, m->root->out[0], m->x[1], &k) || !tl_same_type(m->x[0], m->root->out[0]) ||
+        !find_part(m->x[0], &p))
+        return NULL;
+    tl_node *last = p.l.add ? p.l.add : p.l.matmul;
+    int64_t n = tl_const_shape(p.l.matmul->in[1].value->constant)[1];
+    tl_builder at = tl_builder_before(last);
+    tl_arena arena;
+    tl_arena_init(&arena, m->cx);
+    double *factors = TL_NEW_ARRAY(&arena, double, n);
+    for (int64_t i = 0; factors && i < n; i++) {
+        int64_t place = i / p.columns.inner % p.columns.period - p.columns.begin;
+        factors[i] = place >= 0 && place < p.columns.size ? k : 1;
+    }
+    at.before = last->next;
+    tl_value *y = factors ? build_scaled_columns(&at, m, &p.l, factors) : NULL;
+    tl_arena_release(&arena);
+    if (!y || y->poison)
+        return NULL;
+    tl_replace_uses(last->out[0], y);
+    tl_remove_dead(last);
+    for (int i = 0; i < p.l.n_moves; i++)
+        forget_source(p.l.moves[i]->out[0]);
+    for (tl_value *v = m->x[0]; v != p.part; v = v->def->in[0].value)
+        forget_source(v);
+    forget_source(p.part);
+    return m->x[0];
+}
+
+/* A scale that no layer takes in on this side of a product, but one on the other would. */
+static tl_value *build_scale_aside(tl_builder *b, const tl_match *m)
+{
+    linear l;
+    linear_part p;
+    double k;
+    tl_value *y = m->x[2];
+    if (m->root->in[1].value != y || y->constant || !tl_has_one_use(y) ||
+        !scales_by(m, m->node[1]->out[0], m->x[1], &k) ||
+        !tl_same_type(m->node[1]->out[0], m->x[0]) || find_linear(m->x[0], &l) ||
+        find_part(m->x[0], &p) || !(find_linear(y, &l) || find_part(y, &p)))
+        return NULL;
+    y = tl_build2(b, TL_OP_mul, y, m->x[1], NULL);
+    return tl_build2(b, TL_OP_matmul, m->x[0], y, NULL);
+}
+
+/* Of a sum of products with constants, as rotations of pairs are. */
+static tl_value *build_scaled_sum(tl_builder *b, const tl_match *m)
+{
+    double k;
+    if (!scales_by(m, m->root->out[0], m->x[4], &k) ||
+        !tl_same_type(m->node[1]->out[0], m->root->out[0]))
+        return NULL;
+    tl_value *left = tl_build2(b, TL_OP_mul, m->x[1], m->x[4], NULL);
+    left = tl_build2(b, TL_OP_mul, m->x[0], left, NULL);
+    tl_value *right = tl_build2(b, TL_OP_mul, m->x[3], m->x[4], NULL);
+    right = tl_build2(b, TL_OP_mul, m->x[2], right, NULL);
+    return tl_build2(b, TL_OP_add, left, right, NULL);
+}
+
 /* ---- a split from its slices ---- */
 
 enum { MOST_PARTS = 64 };
@@ -445,24 +499,12 @@ static tl_value *build_turned(tl_builder *b, const tl_match *m)
 static const tl_rule rules[] = {
     RULE(scaled_linear,   REASSOCIATES, "mul(y, k) = moved(matmul(x, w k)), y = moved(matmul(x, w))",
          N(0, mul, V(0), K(1)), build_scaled_linear),
-    RULE(rows_viewed,     EXACT, "matmul(reshape(x), w) = reshape(matmul(x, w))",
-         N(0, matmul, NS(1, reshape, V(0)), K(1)), build_rows_viewed),
-    RULE(bias_viewed,     EXACT, "add(reshape(matmul(x, w)), k) = reshape(add(matmul(x, w), k))",
-         N(0, add, N(1, reshape, N(2, matmul, V(0), K(1))), K(2)), build_bias_viewed),
-    RULE(batches_viewed,  EXACT, "matmul(reshape(x), reshape(y)) = reshape(matmul(x, y))",
-         N(0, matmul, NS(1, reshape, V(0)), NS(2, reshape, V(1))), build_batches_viewed),
-    RULE(mul_viewed,      EXACT, "mul(reshape(x), k) = reshape(mul(x, k))",
-         N(0, mul, N(1, reshape, V(0)), K(1)), build_number_viewed),
-    RULE(div_viewed,      EXACT, "div(reshape(x), k) = reshape(div(x, k))",
-         N(0, div, N(1, reshape, V(0)), K(1)), build_number_viewed),
-    RULE(softmax_viewed,  EXACT, "softmax(reshape(x)) = reshape(softmax(x))",
-         N(0, softmax, N(1, reshape, V(0))), build_softmax_viewed),
-    RULE(units_first,     EXACT, "reshape(transpose(reshape(x))) = transpose(reshape(x))",
-         N(0, reshape, N(1, transpose, N(2, reshape, V(0)))), build_units_first),
-    RULE(add_units,       EXACT, "add(x, reshape(y)) = add(x, y)", N(0, add, V(0), NS(1, reshape, V(1))), build_without_units),
-    RULE(mul_units,       EXACT, "mul(x, reshape(y)) = mul(x, y)", N(0, mul, V(0), NS(1, reshape, V(1))), build_without_units),
-    RULE(sub_units,       EXACT, "sub(x, reshape(y)) = sub(x, y)", N(0, sub, V(0), NS(1, reshape, V(1))), build_without_units),
-    RULE(div_units,       EXACT, "div(x, reshape(y)) = div(x, y)", N(0, div, V(0), NS(1, reshape, V(1))), build_without_units),
+    RULE(scaled_part,     REASSOCIATES, "mul(y, k) = y, y = moved(part of matmul(x, w)) with those columns scaled",
+         N(0, mul, V(0), K(1)), build_scaled_part),
+    RULE(scaled_sum,      REASSOCIATES, "mul(add(mul(x, c), mul(y, d)), k) = add(mul(x, c k), mul(y, d k))",
+         N(0, mul, N(1, add, N(2, mul, V(0), K(1)), N(3, mul, V(2), K(3))), K(4)), build_scaled_sum),
+    RULE(scale_aside,     REASSOCIATES, "matmul(mul(x, k), y) = matmul(x, mul(y, k))",
+         N(0, matmul, N(1, mul, V(0), K(1)), V(2)), build_scale_aside),
     RULE(one_scale,       REASSOCIATES, "matmul(mul(x, k), mul(y, l)) = matmul(mul(x, k l), y)",
          N(0, matmul, N(1, mul, V(0), K(1)), N(2, mul, V(2), K(3))), build_one_scale),
     RULE(part_of_linear,  REASSOCIATES, "slice(y) = moved(matmul(x, slice(w))), y = moved(matmul(x, w))",

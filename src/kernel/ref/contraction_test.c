@@ -1,4 +1,4 @@
-/* Matrix products, convolutions and their gradients against hand-computed numbers. */
+/* Matrix products, attention, convolutions and their gradients against hand-computed numbers. */
 #include "kernel/ref/ref_testing.h"
 
 static void products_match(void **state)
@@ -36,6 +36,48 @@ static void products_match(void **state)
          NULL,
          {"i8[1,1]{0.5 0} 1", "i8[1,1]{0.5 0} 1"},
          {"!no arithmetic on quantised numbers for this op"}},
+    };
+    (void)state;
+    RUN_CASES(cases);
+}
+
+static void attention_matches(void **state)
+{
+    /* scores of the first query ln 1, ln 3, of the second ln 1, ln 1 */
+    static const char *const Q = "f32[2,1] 1 0", *const K = "f32[2,1] 0 1.09861229",
+                             *const V = "f32[2,1] 8 16";
+    const kernel_case cases[] = {
+        {TL_OP_attention, NULL, {Q, K, V}, {"f32[2,1] 14 12"}},
+        {TL_OP_attention,
+         A(attention, .scale = 2, .fill = -(double)INFINITY),
+         {Q, K, V},
+         {"f32[2,1] 15.2 12"}},
+        {TL_OP_attention, NULL, {Q, K, V, "bool[2,2] 0 1 1 0"}, {"f32[2,1] 16 8"}},
+        {TL_OP_attention, NULL, {Q, K, V, "f32[1,2] 1.09861229 0"}, {"f32[2,1] 12 10"}},
+        {TL_OP_attention, NULL, {Q, K, V, "bool[2,1] 1 0"}, {"f32[2,1] 14 nan"}},
+        {TL_OP_attention, NULL, {Q, K, V, "f32[2,1] 0 -inf"}, {"f32[2,1] 14 nan"}},
+        {TL_OP_attention,
+         A(attention, .scale = 1, .fill = -(double)INFINITY, .safe = true),
+         {Q, K, V, "bool[2,1] 1 0"},
+         {"f32[2,1] 14 0"}},
+        {TL_OP_attention,
+         A(attention, .scale = 1, .fill = -(double)INFINITY, .safe = true),
+         {Q, K, V, "f32[2,1] 0 -inf"},
+         {"f32[2,1] 14 0"}},
+        {TL_OP_attention,
+         A(attention, .scale = 1, .fill = -1e9),
+         {Q, K, V, "bool[] 0"},
+         {"f32[2,1] 12 12"}},
+        /* heads 0 and 1 read the first keys, 2 and 3 the second; rows of two numbers */
+        {TL_OP_attention,
+         NULL,
+         {"f32[1,4,1,1] 0 1 0 1", "f32[1,2,2,1] 0 1.09861229 0 1.09861229",
+          "f32[1,2,2,2] 8 0 16 4 -8 0 -16 4"},
+         {"f32[1,4,1,2] 12 2 14 3 -12 2 -14 3"}},
+        {TL_OP_attention,
+         NULL,
+         {"f32[2,1] 1 0", "f32[2,2] 1", "f32[2,1] 1"},
+         {"!queries, keys and values do not fit each other"}},
     };
     (void)state;
     RUN_CASES(cases);
@@ -167,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_match),
+        cmocka_unit_test(attention_matches),
         cmocka_unit_test(convolutions_match),
         cmocka_unit_test(einsums_match),
     };
