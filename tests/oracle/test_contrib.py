@@ -38,9 +38,10 @@ def q(scale, zero, dtype=U8):
 class Case:
     """inputs: arrays in order, None for one that is left out; those at `open` are fed, the others constant."""
 
-    def __init__(self, op, *inputs, outputs=1, open=(0,), domain="com.microsoft", step=None, rule=None, **attributes):
+    def __init__(self, op, *inputs, outputs=1, open=(0,), domain="com.microsoft", step=None, rule=None, version=3, **attributes):
         self.op, self.inputs, self.n_out, self.open = op, inputs, outputs, open
         self.domain, self.step, self.rule, self.attributes = domain, step, rule or {}, attributes
+        self.version = version  # of ai.onnx.ml
 
     def model(self):
         names = [f"x{i}" if x is not None else "" for i, x in enumerate(self.inputs)]
@@ -53,7 +54,7 @@ class Case:
             [b.helper.make_empty_tensor_value_info(o) for o in outs if o],
             [b.tensor(n, x) for i, (n, x) in enumerate(zip(names, self.inputs)) if x is not None and i not in self.open])
         opsets = [b.helper.make_opsetid("", 17), b.helper.make_opsetid("com.microsoft", 1),
-                  b.helper.make_opsetid("ai.onnx.ml", 3)]
+                  b.helper.make_opsetid("ai.onnx.ml", self.version)]
         return b.helper.make_model(graph, opset_imports=opsets, ir_version=9), feeds
 
 
@@ -201,6 +202,21 @@ def ml(op, *inputs, **how):
     return Case(op, *inputs, domain="ai.onnx.ml", **how)
 
 
+def ensemble(mode=0, targets=2, wide=False, **more):
+    """Attributes of two trees over 4 features: one of three inner nodes, one of a single one."""
+    split = np.array([0.1, -0.5, 0.4, 0.2], np.float64 if wide else np.float32)
+    weight = np.array([5, 3, -2, 1, 0.5, -0.25], split.dtype)
+    return {"tree_roots": [0, 3], "n_targets": targets, "nodes_featureids": [0, 2, 1, 3], "nodes_splits": b.tensor("s", split),
+            "nodes_modes": b.tensor("m", np.full(4, mode, U8)), "nodes_truenodeids": [1, 0, 2, 4], "nodes_trueleafs": [0, 1, 1, 1],
+            "nodes_falsenodeids": [2, 1, 3, 5], "nodes_falseleafs": [0, 1, 1, 1], "leaf_weights": b.tensor("w", weight),
+            "leaf_targetids": [i % targets for i in range(6)], **more}
+
+
+def vectors(kind, n=5, **more):
+    return {"kernel_type": kind, "kernel_params": [0.3, 0.5, 3.0], "n_supports": n, "coefficients": [float(v) for v in f(n)],
+            "support_vectors": [float(v) for v in f(n * 4)], "rho": [0.25], **more}
+
+
 ROWS = f(6, 4)
 HOLES = np.where(np.abs(ROWS) < 0.5, np.nan, ROWS).astype(np.float32)
 CLASSES = {"classlabels_int64s": [5, 3, 9]}
@@ -228,6 +244,13 @@ CASES |= {
     "trees_average": ml("TreeEnsembleRegressor", ROWS, **trees("target", targets=1, n_targets=1, aggregate_function="AVERAGE")),
     "trees_min": ml("TreeEnsembleRegressor", ROWS, **trees("target", full=True, n_targets=2, aggregate_function="MIN")),
     "trees_deep": ml("TreeEnsembleRegressor", f(20, 4), **trees("target", 10, 8, n_targets=2, post_transform="LOGISTIC")),
+    **{f"ensemble_{m}": ml("TreeEnsemble", ROWS, version=5, **ensemble(m)) for m in range(4)},
+    "ensemble_nan": ml("TreeEnsemble", HOLES, version=5, **ensemble(nodes_missing_value_tracks_true=[1, 0, 1, 1])),
+    "ensemble_mean": ml("TreeEnsemble", ROWS, version=5, **ensemble(targets=1, aggregate_function=0)),
+    "ensemble_doubles": ml("TreeEnsemble", ROWS.astype(np.float64), version=5, **ensemble(wide=True)),
+    **{f"svm_{k.lower()}": ml("SVMRegressor", ROWS, **vectors(k)) for k in ("LINEAR", "POLY", "RBF", "SIGMOID")},
+    "svm_one_class": ml("SVMRegressor", ROWS, **vectors("RBF", one_class=1)),
+    "svm_no_vectors": ml("SVMRegressor", ROWS, kernel_type="LINEAR", kernel_params=[0.0, 0.0, 0.0], coefficients=[0.5, 1.0, -2.0, 0.25], rho=[0.5]),
     "tree_classes": ml("TreeEnsembleClassifier", ROWS, outputs=2, **trees("class", targets=3, full=True, **CLASSES)),
     "tree_classes_softmax": ml("TreeEnsembleClassifier", ROWS, outputs=2,
                                **trees("class", targets=3, full=True, post_transform="SOFTMAX", **CLASSES)),
@@ -260,3 +283,26 @@ def test_one_operator(name, tmp_path):
         for one, other in zip(found, expected):  # integers: steps
             assert one.shape == other.shape and one.dtype == other.dtype, what
             assert np.abs(one.astype(float) - other.astype(float)).max() <= case.step, what
+
+
+def test_maps_become_columns(tmp_path):
+    """ZipMap behind a classifier: what onnxruntime gives as a dictionary per row."""
+    linear = b.helper.make_node("LinearClassifier", ["x"], ["label", "scores"], domain="ai.onnx.ml", post_transform="SOFTMAX",
+                                coefficients=[float(v) for v in f(12)], intercepts=[0.5, -0.5, 0.0], classlabels_ints=[4, 2, 7])
+    zip_map = b.helper.make_node("ZipMap", ["scores"], ["z"], domain="ai.onnx.ml", classlabels_int64s=[4, 2, 7])
+    kind = b.helper.make_sequence_type_proto(b.helper.make_map_type_proto(
+        b.TensorProto.INT64, b.helper.make_tensor_type_proto(b.FLOAT, [])))
+    proto = b.model([linear, zip_map], [b.value("x", ROWS.shape)],
+                    [b.value("label", [6], b.INT64), b.helper.make_value_info("z", kind)], domains=["ai.onnx.ml"])
+    label, maps = b.reference(proto, {"x": ROWS})
+    expected = [label, np.float32([[row[k] for k in (4, 2, 7)] for row in maps])]
+    path, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
+    assert "one column to a label" in support.tolite("convert", path, "-o", out).stderr
+    support.assert_agree(support.LiteRT(out)([ROWS]), expected, "LiteRT")
+
+
+def test_an_attribute_of_two_meanings_is_refused(tmp_path):
+    proto, _ = ml("TreeEnsemble", ROWS, version=5, **ensemble(post_transform=1)).model()
+    path = b.save(proto, tmp_path / "m.onnx")
+    said = support.tolite("convert", path, "-o", tmp_path / "m.tflite", status=4).stderr
+    assert "post_transform, value 1" in said and "onnxruntime" in said

@@ -218,7 +218,7 @@ static void put_attribute(builder *b, tl_str spec)
     put_message(&b->node, 5, &attribute);
 }
 
-/* "Gemm", or "com.microsoft.QGemm" of version 1 of another domain, which the model imports then. */
+/* "Gemm", or "com.microsoft.QGemm" of another domain, which the model imports then: in version 1, ai.onnx.ml in 5. */
 static void put_operator(builder *b, tl_str name, tl_text *model)
 {
     size_t n = name.n;
@@ -230,7 +230,7 @@ static void put_operator(builder *b, tl_str name, tl_text *model)
     tl_text import = text_in(b);
     put_bytes(&b->node, 7, (tl_str){name.p, n - 1});
     put_bytes(&import, 1, (tl_str){name.p, n - 1});
-    put_int(&import, 2, 1);
+    put_int(&import, 2, tl_str_starts(name, "ai.onnx.ml.") ? 5 : 1);
     put_message(model, 8, &import);
 }
 

@@ -215,6 +215,124 @@ static bool read_forest(onnx_call *c, forest *f, const tl_value *x, const char *
            measure_depth(c, f) && fits(c, f, x);
 }
 
+/* ---- the attributes of TreeEnsemble (5): inner nodes and leaves in lists of their own ---- */
+
+/* A tensor attribute of n numbers (0: any), *n then; NULL: recorded, or absent where it is optional. */
+static const double *tensor_numbers(onnx_call *c, const char *name, size_t *n)
+{
+    const onnx_attribute *a = onnx_find_attr(c, name);
+    tl_value *value = a && a->t ? onnx_tensor_value(c, a->t) : NULL;
+    if (!value) {
+        onnx_malformed(c, "attribute %s, expected a tensor", name);
+        return NULL;
+    }
+    if (value->poison)
+        return NULL;
+    size_t found = (size_t)tl_const_count(value->constant);
+    if (*n && *n != found) {
+        onnx_malformed(c, "attribute %s, expected %zu numbers, found %zu", name, *n, found);
+        return NULL;
+    }
+    *n = found;
+    return tl_const_load_f64(c->cx, value->constant, c->arena);
+}
+
+/* A list attribute of n integers. NULL: recorded. */
+static const int64_t *node_numbers(onnx_call *c, const char *name, size_t n)
+{
+    size_t found;
+    const int64_t *v = onnx_attr_ints(c, name, &found);
+    if (v && found == n)
+        return v;
+    onnx_malformed(c, "attribute %s, expected %zu numbers, found %zu", name, n, found);
+    return NULL;
+}
+
+/* Where a branch leads: leaves lie behind the inner nodes. -1 (recorded): nowhere. */
+static int64_t branch_target(onnx_call *c, const forest *f, size_t n_inner, int64_t id,
+                             int64_t leaf)
+{
+    uint64_t most = leaf ? f->n - n_inner : n_inner;
+    if (id >= 0 && (uint64_t)id < most)
+        return leaf ? (int64_t)n_inner + id : id;
+    onnx_malformed(c, "a branch leads to %s %lld of %llu", leaf ? "leaf" : "node", (long long)id,
+                   (unsigned long long)most);
+    return -1;
+}
+
+static bool read_inner_nodes(onnx_call *c, forest *f, size_t n, const double *mode)
+{
+    size_t n_tracks, count = n;
+    const int64_t *yes = node_numbers(c, "nodes_truenodeids", n);
+    const int64_t *no = node_numbers(c, "nodes_falsenodeids", n);
+    const int64_t *yes_leaf = node_numbers(c, "nodes_trueleafs", n);
+    const int64_t *no_leaf = node_numbers(c, "nodes_falseleafs", n);
+    const int64_t *feature = node_numbers(c, "nodes_featureids", n);
+    const int64_t *tracks = onnx_attr_ints(c, "nodes_missing_value_tracks_true", &n_tracks);
+    const double *split = tensor_numbers(c, "nodes_splits", &count);
+    if (!yes || !no || !yes_leaf || !no_leaf || !feature || !split)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!(mode[i] >= 0 && mode[i] < (double)TL_COUNT(modes)) || mode[i] != mode[0]) {
+            onnx_refuse(c, "nodes that test membership, or of different modes");
+            return false;
+        }
+        f->yes[i] = branch_target(c, f, n, yes[i], yes_leaf[i]);
+        f->no[i] = branch_target(c, f, n, no[i], no_leaf[i]);
+        f->feature[i] = feature[i];
+        f->threshold[i] = split[i];
+        f->tracks[i] = i < n_tracks && tracks[i];
+        f->any_tracks |= f->tracks[i];
+        if (f->yes[i] < 0 || f->no[i] < 0)
+            return false;
+        if (f->feature[i] < 0) {
+            onnx_malformed(c, "node %zu asks for feature %lld", i, (long long)f->feature[i]);
+            return false;
+        }
+    }
+    f->mode = (int)mode[0];
+    return true;
+}
+
+static bool read_leaves(onnx_call *c, forest *f, size_t n_inner, const double *weight)
+{
+    const int64_t *target = node_numbers(c, "leaf_targetids", f->n - n_inner);
+    f->n_leaves = f->n_weights = f->n - n_inner;
+    for (size_t i = n_inner; target && i < f->n; i++) {
+        int64_t id = target[i - n_inner];
+        f->yes[i] = f->no[i] = (int64_t)i;
+        if (id < 0 || (uint64_t)id >= f->n_targets) {
+            onnx_malformed(c, "leaf %zu belongs to no target", i - n_inner);
+            return false;
+        }
+        f->weight[i * f->n_targets + (size_t)id] = weight[i - n_inner];
+    }
+    return target != NULL;
+}
+
+static bool read_roots(onnx_call *c, forest *f, size_t n_inner)
+{
+    const int64_t *root = onnx_attr_ints(c, "tree_roots", &f->n_trees);
+    for (size_t t = 0; t < f->n_trees; t++) {
+        if (root[t] < 0 || (uint64_t)root[t] >= n_inner || f->n_trees > f->n) {
+            onnx_malformed(c, "tree %zu has no root", t);
+            return false;
+        }
+        f->root[t] = root[t];
+    }
+    return f->n_trees > 0;
+}
+
+static bool read_ensemble(onnx_call *c, forest *f, const tl_value *x, size_t n_targets)
+{
+    size_t n_inner = 0, n_leaves = 0;
+    const double *mode = tensor_numbers(c, "nodes_modes", &n_inner);
+    const double *weight = mode ? tensor_numbers(c, "leaf_weights", &n_leaves) : NULL;
+    return weight && new_forest(c, f, n_inner + n_leaves, n_targets) && n_inner > 0 &&
+           read_inner_nodes(c, f, n_inner, mode) && read_leaves(c, f, n_inner, weight) &&
+           read_roots(c, f, n_inner) && measure_depth(c, f) && fits(c, f, x);
+}
+
 /* ---- going down ---- */
 
 static tl_value *looked_up(onnx_call *c, tl_value *table, tl_value *at)
@@ -252,18 +370,15 @@ static tl_value *find_leaves(onnx_call *c, const forest *f, tl_value *x)
     return at;
 }
 
-/* Weights of the leaves together, [rows, targets], with the base values. NULL: recorded. */
-static tl_value *scores_of(onnx_call *c, const forest *f, tl_value *x)
+/* Weights of the leaves together, [rows, targets], with the base values; which: sum, mean, least, greatest. NULL:
+ * recorded. */
+static tl_value *scores_by(onnx_call *c, const forest *f, tl_value *x, int which)
 {
-    static const char *const words[] = {"SUM", "AVERAGE", "MIN", "MAX"};
     static const tl_op ops[] = {TL_OP_reduce_sum, TL_OP_reduce_mean, TL_OP_reduce_min,
                                 TL_OP_reduce_max};
-    int which = onnx_choice(c, "aggregate_function", "SUM", words, TL_COUNT(words));
     size_t n_base;
     const double *base = onnx_attr_floats(c, "base_values", &n_base);
     const int64_t trees = 1;
-    if (which < 0)
-        return NULL;
     if (which > 1 && f->n_weights != f->n_leaves * f->n_targets) {
         onnx_refuse(c, "the least or greatest of weights where some leaves have none");
         return NULL;
@@ -276,6 +391,43 @@ static tl_value *scores_of(onnx_call *c, const forest *f, tl_value *x)
     tl_value *y = looked_up(c, weights, find_leaves(c, f, x));
     y = tl_build_reduce(c->b, ops[which], y, &trees, 1, false);
     return base ? onnx_build(c, TL_OP_add, y, onnx_float_list(c, base, n_base)) : y;
+}
+
+static tl_value *scores_of(onnx_call *c, const forest *f, tl_value *x)
+{
+    static const char *const words[] = {"SUM", "AVERAGE", "MIN", "MAX"};
+    int which = onnx_choice(c, "aggregate_function", "SUM", words, TL_COUNT(words));
+    return which < 0 ? NULL : scores_by(c, f, x, which);
+}
+
+void onnx_import_tree_ensemble(onnx_call *c)
+{
+    static const int order[] = {1, 0, 2,
+                                3}; /* the numbers of the standard: mean, sum, least, greatest */
+    int64_t n = onnx_attr_i(c, "n_targets", 1), which = onnx_attr_i(c, "aggregate_function", 1);
+    int64_t transform = onnx_attr_i(c, "post_transform", 0);
+    tl_value *x = onnx_need_features(c);
+    forest f;
+    if (!x || !read_ensemble(c, &f, x, n > 0 ? (size_t)n : 0))
+        return;
+    if (which < 0 || which > 3) {
+        onnx_malformed(c, "attribute aggregate_function, value %lld", (long long)which);
+        return;
+    }
+    if (transform) {
+        onnx_refuse(
+            c,
+            "attribute post_transform, value %lld: in the standard 1 is softmax and 2 logistic, in "
+            "onnxruntime the other way; put the function behind the node",
+            (long long)transform);
+        return;
+    }
+    tl_where where = tl_origin_where(c->model, c->b->origin);
+    if (tl_type_of(c->in[0])->dtype == TL_F64)
+        tl_warn(c->cx, TL_W002, &where, "f64 is computed in f32");
+    tl_value *y = scores_by(c, &f, x, order[which]);
+    if (y)
+        c->out[0] = tl_build_cast(c->b, y, tl_type_of(c->in[0])->dtype);
 }
 
 void onnx_import_tree_regressor(onnx_call *c)
