@@ -185,6 +185,13 @@ struct tl_convert_options {
                           * has int8 when NULL) */
     const char *range;   /* of activations, from statistics: NULL or "min-max"; "percentile", "mse", "entropy" */
     const tl_statistics *statistics; /* of this network, converted with these options */
+    /* Compression, before quantisation: docs/compression.md. prune: NULL; "X[:WORD,...]" with X in [0, 1) and the words
+     * global, structured, block, magnitude; "N:M" */
+    const char *prune;
+    const char *const *prune_layers; /* "NAME=X": layers with a fraction of their own */
+    size_t n_prune_layers;
+    const char *cluster; /* NULL; "N" or "N:channel": values that the weights of a layer (a channel of it) share */
+    const tl_statistics *samples; /* of this network: samples that it kept (tl_statistics_keep); may be NULL */
     bool detail;         /* the report also tells of every op of the file, of the source's ops and of the time each step took */
 };
 
@@ -239,8 +246,9 @@ tl_status tl_arrays_add_random(tl_arrays *arrays, tl_network *network, uint64_t 
 
 /* ---- statistics of activations ---- */
 
-/* Of network as these options convert it (profile, exact, nhwc; quantize is not looked at), which must be the same
- * for the conversion that uses them. Free before the network. */
+/* Of network as these options convert it (profile, exact, nhwc, and what says how to compress; of quantize only what
+ * compression asks of it), which must be the same for the conversion that uses them. Must outlive what is made with them.
+ * Free before the network. */
 tl_status tl_statistics_new(tl_network *network, const tl_convert_options *options, tl_statistics **out);
 void tl_statistics_free(tl_statistics *statistics);
 /* Runs the network on samples and counts what its activations are like. Arrays hold one sample, or several along a
@@ -251,6 +259,9 @@ tl_status tl_statistics_observe(tl_statistics *statistics, const tl_arrays *arra
                                 int64_t most, int64_t *n_seen);
 /* n seeded random samples, with a warning: for timing, when nothing real is at hand. */
 tl_status tl_statistics_observe_random(tl_statistics *statistics, uint64_t seed, int64_t n);
+/* From here on samples are kept instead of counted, the first ones, up to so many bytes: they are for
+ * tl_convert_options.samples. */
+void tl_statistics_keep(tl_statistics *statistics, size_t most_bytes);
 uint64_t tl_statistics_samples(const tl_statistics *statistics);
 /* Adds those of a file that tl_statistics_write made for the same network and options. Exact: the order, and how
  * samples were shared out between files, make no difference to a byte of what is written then. */

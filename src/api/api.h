@@ -4,6 +4,7 @@
 #define TL_API_API_H
 
 #include "base/json.h"
+#include "compress/compress.h"
 #include "exec/session.h"
 #include "import/import.h"
 #include "lower/profile.h"
@@ -37,6 +38,22 @@ bool api_stage_is_source(const char *stage);
 /* The model that options (NULL: the source) speak of; to be given back. */
 tl_status api_view(tl_network *network, const tl_view_options *options, tl_model **out);
 void api_view_end(tl_network *network, tl_model *model);
+/* Compression, one step after the other. */
+typedef struct api_compress_step {
+    const char *name;        /* "float", "pruned", "clustered", a mode of quantisation */
+    uint64_t bytes, zipped;  /* of the file; as a zip program makes it */
+    int64_t weights, zeros;  /* of layers */
+    double sqnr;             /* dB against "float"; NaN: not comparable */
+} api_compress_step;
+
+typedef struct api_compression {
+    TL_VEC(api_compress_step) steps;
+    tl_samples samples;         /* those compared */
+    bool random;                /* they are */
+    size_t n_outputs;           /* results of all samples in `float` */
+    const tl_tensor *reference; /* [samples][outputs] */
+} api_compression;
+
 /* How long the steps of a conversion took. */
 typedef struct api_step {
     const char *name;
@@ -47,6 +64,7 @@ typedef struct api_steps {
     tl_arena *arena;
     uint64_t last; /* when the last step ended */
     TL_VEC(api_step) list;
+    api_compression compression; /* what was done, when the options ask for it */
 } api_steps;
 
 /* A step that began when the last one ended is over. */
@@ -68,8 +86,6 @@ tl_status api_quantize_options(tl_context *cx, const tl_convert_options *convert
 /* Statistics of the model that these options (not NULL) give; NULL on failure (recorded). */
 tl_stats *api_new_stats(const tl_model *model, const tl_convert_options *o, tl_arena *arena);
 const tl_stats *api_stats(const tl_statistics *statistics);
-/* The model that statistics are of: ops of the target, in floats. */
-tl_status api_lower_floats(tl_network *network, const tl_convert_options *convert, tl_arena *arena, tl_model **out);
 
 /* Options of the user as the readers want them; texts live in arena. options may be NULL. */
 tl_status api_import_options(tl_context *cx, tl_arena *arena, const tl_open_options *options,

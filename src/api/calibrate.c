@@ -1,5 +1,5 @@
 /* Statistics of a network's activations: the network is lowered as a conversion would, and run on samples. */
-#include "api/api.h"
+#include "api/compress.h"
 
 #include <string.h>
 
@@ -43,11 +43,54 @@ struct tl_statistics {
     const tl_entry *entry;
     tl_session *session;
     tl_stats *stats;
+    api_compression compression; /* that made the model */
+    size_t room;                 /* bytes of samples that may still be kept */
+    bool keeps, goes_on;
+    TL_VEC(tl_sample) kept;
 };
 
 const tl_stats *api_stats(const tl_statistics *statistics)
 {
     return statistics->stats;
+}
+
+const tl_model *api_compressed(const tl_statistics *statistics, const api_compression **compression)
+{
+    *compression = &statistics->compression;
+    return statistics->compression.steps.n ? statistics->model : NULL;
+}
+
+tl_samples api_kept_samples(const tl_statistics *statistics)
+{
+    return (tl_samples){statistics->kept.v, statistics->kept.n};
+}
+
+void tl_statistics_keep(tl_statistics *statistics, size_t most_bytes)
+{
+    statistics->keeps = true;
+    statistics->room = most_bytes;
+}
+
+/* Copies of a sample's arrays, one per input, where there is room. */
+static tl_status keep_sample(tl_statistics *s, const tl_arrays *sample)
+{
+    size_t size = 0;
+    for (size_t k = 0; k < sample->list.n; k++)
+        size += sample->list.v[k].size;
+    if (size > s->room) {
+        s->room = 0; /* the first ones, without gaps */
+        return TL_OK;
+    }
+    s->room -= size;
+    tl_tensor *in = TL_NEW_ARRAY(&s->arena, tl_tensor, sample->list.n + 1);
+    for (size_t k = 0; k < sample->list.n && in; k++) {
+        in[k] = api_tensor(&sample->list.v[k]);
+        in[k].data = tl_arena_copy(&s->arena, in[k].data, sample->list.v[k].size);
+    }
+    TRY(tl_context_status(s->network->cx));
+    tl_sample one = {in, s->goes_on};
+    (void)tl_vec_push(&s->arena, &s->kept, one);
+    return tl_context_status(s->network->cx);
 }
 
 static void observe(void *user, const tl_value *value, const tl_tensor *tensor)
@@ -60,7 +103,7 @@ static void observe(void *user, const tl_value *value, const tl_tensor *tensor)
 static tl_status prepare(tl_statistics *s, const tl_convert_options *options)
 {
     tl_context *cx = s->network->cx;
-    TRY(api_lower_floats(s->network, options, &s->arena, &s->model));
+    TRY(api_lower_floats(s->network, options, &s->arena, &s->compression, &s->model));
     TRY(api_entry(cx, s->model, NULL, &s->entry));
     s->stats = api_new_stats(s->model, options, &s->arena);
     if (!s->stats)
@@ -119,6 +162,15 @@ static tl_status check_finite(tl_context *cx, const tl_arrays *arrays, const tl_
     return TL_OK;
 }
 
+static tl_status count_sample(tl_statistics *s, const tl_arrays *sample)
+{
+    for (size_t k = 0; k < s->entry->n_in; k++) {
+        tl_tensor t = api_tensor(&sample->list.v[k]);
+        observe(s, s->entry->graph->inputs.v[k], &t);
+    }
+    return tl_session_run(s->session);
+}
+
 /* One run; part -1: of the arrays as they are, else of element `part` of each along axis 0, with that axis
  * (of size 1) kept or not. of_source: in the layout of the source. */
 static tl_status run_sample(tl_statistics *s, const tl_arrays *arrays, int64_t part, bool keep,
@@ -156,12 +208,8 @@ static tl_status run_sample(tl_statistics *s, const tl_arrays *arrays, int64_t p
     }
     if (status == TL_OK)
         status = api_feed(cx, s->session, s->entry, &sample, -1);
-    for (size_t k = 0; k < s->entry->n_in && status == TL_OK; k++) {
-        tl_tensor t = api_tensor(&sample.list.v[k]);
-        observe(s, s->entry->graph->inputs.v[k], &t);
-    }
     if (status == TL_OK)
-        status = tl_session_run(s->session);
+        status = s->keeps ? keep_sample(s, &sample) : count_sample(s, &sample);
     tl_arena_release(&sample.arena);
     s->stats->samples++;
     return status == TL_OK ? tl_check_cancel(cx) : status;
@@ -204,6 +252,7 @@ tl_status tl_statistics_observe(tl_statistics *s, const tl_arrays *arrays, bool 
     for (int64_t i = first; i < end && (most < 0 || i - first < most); i++) {
         if (!steps)
             tl_session_reset(s->session);
+        s->goes_on = steps && i > first;
         TRY(run_sample(s, arrays, n ? i : -1, keep, true));
         if (n_seen)
             ++*n_seen;

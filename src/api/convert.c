@@ -1,4 +1,5 @@
 /* Conversion: lower, emit, prove, report. */
+#include "api/compress.h"
 #include "api/proof.h"
 
 #include "base/os.h"
@@ -74,6 +75,7 @@ static tl_status write_model(tl_network *network, const tl_convert_options *o,
     tl_json_init(&json, &network->arena);
     tl_json_open(&json, NULL, '{');
     report_file(&json, network, o, lowered, path, &stats);
+    api_json_compression(&json, &steps->compression);
     if (o->verify > 0 || o->golden) {
         tl_file *written;
         TRY(reopen(cx, out, memory, path, &written));

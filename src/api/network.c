@@ -1,5 +1,5 @@
 /* Opening models, describing them, and the stages of their conversion. */
-#include "api/api.h"
+#include "api/compress.h"
 
 #include "base/os.h"
 #include "emit/emit.h"
@@ -301,12 +301,29 @@ static tl_status lower_floats(tl_network *network, const tl_convert_options *o,
 }
 
 tl_status api_lower_floats(tl_network *network, const tl_convert_options *convert, tl_arena *arena,
-                           tl_model **out)
+                           api_compression *compression, tl_model **out)
 {
     const tl_convert_options *o = convert ? convert : &default_convert;
     tl_lower_options lower = {.exact = o->exact, .show_state = o->show_state};
     TRY(api_profile(network->cx, o->profile, &lower.profile));
-    return lower_floats(network, o, &lower, true, arena, NULL, out);
+    TRY(lower_floats(network, o, &lower, true, arena, NULL, out));
+    return api_compress(*out, o, &lower, arena, compression);
+}
+
+/* The compressed model, made here or when its statistics were. */
+static tl_status lower_compressed(tl_network *network, const tl_convert_options *o,
+                                  const tl_lower_options *lower, tl_arena *arena, api_steps *steps,
+                                  api_compression *compression, tl_model **out)
+{
+    const api_compression *made;
+    const tl_model *model = o->statistics ? api_compressed(o->statistics, &made) : NULL;
+    if (!model) {
+        TRY(lower_floats(network, o, lower, true, arena, steps, out));
+        return api_compress(*out, o, lower, arena, compression);
+    }
+    *compression = *made;
+    *out = tl_model_copy(model, arena);
+    return tl_context_status(network->cx);
 }
 
 tl_stats *api_new_stats(const tl_model *model, const tl_convert_options *convert, tl_arena *arena)
@@ -317,6 +334,11 @@ tl_stats *api_new_stats(const tl_model *model, const tl_convert_options *convert
     key = tl_hash_combine(key, (uint64_t)(o->exact + 2 * o->show_state + 4 * o->nhwc));
     for (size_t i = 0; i < o->n_nhwc_names; i++)
         key = tl_hash_combine(key, tl_str_hash(tl_str_from(o->nhwc_names[i])));
+    const char *const compressed[] = {o->prune, o->cluster};
+    for (size_t i = 0; i < TL_COUNT(compressed); i++)
+        key = tl_hash_combine(key, tl_str_hash(tl_str_from(compressed[i])));
+    for (size_t i = 0; i < o->n_prune_layers; i++)
+        key = tl_hash_combine(key, tl_str_hash(tl_str_from(o->prune_layers[i])));
     return tl_stats_new(model, key, arena);
 }
 
@@ -385,9 +407,13 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
     tl_lower_options lower = {.exact = o->exact, .show_state = o->show_state};
     api_quantize q;
     tl_stats *stats;
+    api_compression compression = {0};
     TRY(api_quantize_options(network->cx, o, &q));
     TRY(api_profile(network->cx, o->profile, &lower.profile));
-    TRY(lower_floats(network, o, &lower, q.mode != TL_QUANTIZE_NONE, arena, steps, out));
+    if (api_is_compressed(o))
+        TRY(lower_compressed(network, o, &lower, arena, steps, &compression, out));
+    else
+        TRY(lower_floats(network, o, &lower, q.mode != TL_QUANTIZE_NONE, arena, steps, out));
     TRY(check_quantised(network, *out, &q));
     TRY(stats_of(*out, o, arena, &stats));
     TRY(into_integers(*out, &lower, &q, stats));
@@ -395,8 +421,12 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
     if (q.mode != TL_QUANTIZE_NONE && !tl_quantize_is_static(q.mode))
         TRY(tl_quantize_weights(*out, q.mode, q.bits, lower.profile, stats));
     TRY(tl_validate(*out));
-    if (steps)
+    if (q.mode != TL_QUANTIZE_NONE && api_is_compressed(o))
+        TRY(api_compress_measure(*out, o->quantize, arena, &compression));
+    if (steps) {
         api_step_done(steps, "lower");
+        steps->compression = compression;
+    }
     return TL_OK;
 }
 

@@ -73,6 +73,8 @@ tl_status cli_inputs(cli *c, tl_network *network, tl_arrays **out, bool *samples
 tl_status cli_picture_options(cli *c, tl_picture_options *options);
 /* Statistics from --samples and --stats; *out NULL where neither is given. */
 tl_status cli_statistics(cli *c, tl_network *network, const tl_convert_options *options, tl_statistics **out);
+/* Some of --samples as they are, for --prune and --cluster; *out NULL where neither or no samples are given. */
+tl_status cli_kept_samples(cli *c, tl_network *network, const tl_convert_options *options, tl_statistics **out);
 /* IN's name with this ending, in the current folder. */
 const char *cli_default_output(const char *in, const char *ending);
 /* --after, else --stage; NULL when neither is given. */

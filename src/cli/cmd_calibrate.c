@@ -123,7 +123,10 @@ static tl_status collect(sampling *s)
 {
     const cli_values *samples = &s->c->args.options[OPT_samples];
     const cli_values *stats = &s->c->args.options[OPT_stats];
+    long most = s->left;
     tl_status status = cli_int(s->c, OPT_limit, 1, 1000000000, &s->left);
+    if (most > 0 && s->left > most)
+        s->left = most;
     if (status == TL_OK)
         status = cli_picture_options(s->c, &s->pictures);
     for (size_t i = 0; i < stats->n && status == TL_OK; i++)
@@ -143,6 +146,32 @@ tl_status cli_statistics(cli *c, tl_network *network, const tl_convert_options *
     tl_status status = tl_statistics_new(network, options, &s.statistics);
     if (status == TL_OK)
         status = collect(&s);
+    if (status == TL_OK)
+        *out = s.statistics;
+    else
+        tl_statistics_free(s.statistics);
+    return status;
+}
+
+#define MOST_KEPT       128
+#define MOST_KEPT_BYTES ((size_t)256 << 20)
+
+tl_status cli_kept_samples(cli *c, tl_network *network, const tl_convert_options *options,
+                           tl_statistics **out)
+{
+    sampling s = {.c = c, .network = network, .left = MOST_KEPT};
+    tl_convert_options whole = *options;
+    *out = NULL;
+    if ((!options->prune && !options->cluster) || !cli_has(c, OPT_samples))
+        return TL_OK;
+    whole.prune = whole.cluster = NULL;
+    whole.n_prune_layers = 0;
+    tl_status status = tl_statistics_new(network, &whole, &s.statistics);
+    if (status == TL_OK) {
+        tl_statistics_keep(s.statistics, MOST_KEPT_BYTES);
+        status = collect(&s);
+    }
+    cli_diagnostics(c, status, true);
     if (status == TL_OK)
         *out = s.statistics;
     else

@@ -103,6 +103,31 @@ static void show_quantised(cli *c, const json_value *report)
     cli_say(c, "\n");
 }
 
+/* What each step of compression gives and costs. */
+static void show_compression(cli *c, const json_value *report)
+{
+    const json_value *compression = json_get(report, "compression");
+    const json_value *steps = json_get(compression, "steps");
+    char size[32], zipped[32];
+    if (!steps->n)
+        return;
+    cli_say(c, "  %-10s %10s %10s %7s  %s\n", "", "file", "zipped", "zeros", "signal to error");
+    JSON_EACH(step, steps)
+    {
+        double weights = json_number(step, "weights");
+        cli_say(c, "  %-10s %10s %10s %6.1f%%", json_text(step, "step"),
+                cli_bytes(json_number(step, "bytes"), size),
+                cli_bytes(json_number(step, "zip_bytes"), zipped),
+                weights > 0 ? 100 * json_number(step, "zeros") / weights : 0.0);
+        if (json_get(step, "sqnr")->kind == JSON_NUMBER)
+            cli_say(c, "  %.1f dB", json_number(step, "sqnr"));
+        cli_say(c, "\n");
+    }
+    cli_say(c, "  errors on %.0f %ssamples; tolite diff --in HELD_OUT.npz for others\n",
+            json_number(compression, "samples"),
+            json_true(compression, "random") ? "random " : "of the given ");
+}
+
 static void show_report(cli *c, const char *text, const char *out)
 {
     const json_value *report = json_parse(text);
@@ -116,6 +141,7 @@ static void show_report(cli *c, const char *text, const char *out)
             json_text(report, "min_runtime"),
             cli_has(c, OPT_dry_run) ? " (dry run, nothing written)" : "");
     cli_show_customs(c, report);
+    show_compression(c, report);
     show_quantised(c, report);
     show_transposes(c, report, out);
     show_proof(c, report, "verify", "the source run by tolite itself");
@@ -198,8 +224,11 @@ static const char *output_of(cli *c, const char *mode)
     const char *in = c->args.operands[0];
     if (cli_has(c, OPT_out_file))
         return cli_value(c, OPT_out_file);
-    if (!mode || !strcmp(mode, "none"))
-        return cli_default_output(in, ".tflite");
+    if (!mode || !strcmp(mode, "none")) {
+        if (!cli_has(c, OPT_prune) && !cli_has(c, OPT_cluster))
+            return cli_default_output(in, ".tflite");
+        mode = "small";
+    }
     char *ending = cli_alloc(strlen(mode) + sizeof "..tflite");
     strcat(strcat(strcpy(ending, "."), mode), ".tflite");
     return cli_default_output(in, ending);
@@ -214,7 +243,11 @@ tl_status cmd_convert(cli *c)
         return status;
     tl_arrays *golden = NULL;
     tl_network *network = NULL;
-    tl_statistics *statistics = NULL;
+    tl_statistics *statistics = NULL, *kept = NULL;
+    bool compressed = options.prune || options.cluster;
+    if (compressed && cli_has(c, OPT_stats))
+        return cli_usage("--stats are of the network as it was, --prune and --cluster change it; "
+                         "expected --samples PATH...");
     if (cli_has(c, OPT_golden))
         status = tl_arrays_read(c->cx, cli_value(c, OPT_golden), &golden);
     options.golden = golden;
@@ -222,11 +255,15 @@ tl_status cmd_convert(cli *c)
     if (status == TL_OK)
         status = cli_open(c, in, &network);
     if (status == TL_OK)
+        status = cli_kept_samples(c, network, &options, &kept);
+    options.samples = kept;
+    if (status == TL_OK && (options.quantize || !compressed))
         status = cli_statistics(c, network, &options, &statistics);
     options.statistics = statistics;
     if (status == TL_OK)
         status = convert_file(c, network, &options, output_of(c, options.quantize));
     tl_statistics_free(statistics);
+    tl_statistics_free(kept);
     tl_close(network);
     tl_arrays_free(golden);
     return status;
@@ -234,8 +271,10 @@ tl_status cmd_convert(cli *c)
 
 tl_status cmd_quantize(cli *c)
 {
-    if (!cli_has(c, OPT_quantize) && !cli_has(c, OPT_mode))
+    bool compressed = cli_has(c, OPT_prune) || cli_has(c, OPT_cluster);
+    if (!cli_has(c, OPT_quantize) && !cli_has(c, OPT_mode) && !compressed)
         return cli_usage(
-            "no mode, expected --mode fp16, weights, dynamic, int8, int8-only or int16x8");
+            "no mode, expected --mode fp16, weights, dynamic, int8, int8-only or int16x8, or "
+            "--prune or --cluster");
     return cmd_convert(c);
 }

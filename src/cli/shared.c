@@ -39,14 +39,26 @@ static void nhwc_options(cli *c, tl_convert_options *options)
     options->nhwc_names = names;
 }
 
+static bool has_one(const cli *c, const cli_option *options, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cli_has(c, options[i]))
+            return true;
+    return false;
+}
+
 /* Options that mean nothing without others, which the user may have forgotten. Only where files are written. */
 static tl_status check_company(const cli *c)
 {
     static const struct {
-        cli_option option, with[2];
+        cli_option option, with[4]; /* those left out are --help, which comes alone */
         const char *name, *expected;
     } rows[] = {
-        {OPT_samples, {OPT_quantize, OPT_mode}, "samples", "--quantize MODE"},
+        {OPT_samples,
+         {OPT_quantize, OPT_mode, OPT_prune, OPT_cluster},
+         "samples",
+         "--quantize MODE, --prune or --cluster"},
+        {OPT_prune_layer, {OPT_prune}, "prune-layer", "--prune X"},
         {OPT_stats, {OPT_quantize, OPT_mode}, "stats", "--quantize MODE"},
         {OPT_range, {OPT_quantize, OPT_mode}, "range", "--quantize int8, int8-only or int16x8"},
         {OPT_weight_bits, {OPT_quantize, OPT_mode}, "weights", "--quantize weights"},
@@ -66,8 +78,7 @@ static tl_status check_company(const cli *c)
     if (strcmp(c->args.command, "convert") && strcmp(c->args.command, "quantize"))
         return TL_OK;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (cli_has(c, rows[i].option) && !cli_has(c, rows[i].with[0]) &&
-            !cli_has(c, rows[i].with[1]))
+        if (cli_has(c, rows[i].option) && !has_one(c, rows[i].with, 4))
             return cli_usage("option --%s says nothing by itself, expected %s beside it",
                              rows[i].name, rows[i].expected);
     return TL_OK;
@@ -82,6 +93,10 @@ static tl_status quantize_options(cli *c, tl_convert_options *options)
     options->io = cli_value(c, OPT_io);
     options->range = cli_value(c, OPT_range);
     options->weight_bits = bits ? bits[3] - '0' : 0;
+    options->prune = cli_value(c, OPT_prune);
+    options->prune_layers = c->args.options[OPT_prune_layer].v;
+    options->n_prune_layers = c->args.options[OPT_prune_layer].n;
+    options->cluster = cli_value(c, OPT_cluster);
     return check_company(c);
 }
 

@@ -490,3 +490,43 @@ tl_status tl_zip_finish(tl_zip_writer *writer)
     add(&end, 0, 2);
     return tl_out_write(writer->out, end.bytes, end.n);
 }
+
+/* ---- measuring ---- */
+
+#define LEVEL 6 /* of zip programs that are not told otherwise */
+
+tl_status tl_zip_deflated_size(tl_context *cx, const void *data, size_t size, uint64_t *deflated)
+{
+    const size_t chunk_size = 1 << 16;
+    z_stream z = {.zalloc = NULL};
+    tl_arena scratch;
+    tl_arena_init(&scratch, cx);
+    Bytef *chunk = tl_arena_push(&scratch, chunk_size);
+    *deflated = 0;
+    if (!chunk || deflateInit2(&z, LEVEL, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+        tl_arena_release(&scratch);
+        return tl_oom(cx);
+    }
+    const uint8_t *next = data;
+    int code = Z_OK;
+    while (code == Z_OK) {
+        if (z.avail_in == 0 && size) {
+            union {
+                const uint8_t *in;
+                Bytef *out; /* zlib reads through a pointer that is not const */
+            } at = {next};
+            uInt n = (uInt)TL_MIN(size, (size_t)1 << 20);
+            z.next_in = at.out;
+            z.avail_in = n;
+            next += n;
+            size -= n;
+        }
+        z.next_out = chunk;
+        z.avail_out = (uInt)chunk_size;
+        code = deflate(&z, size ? Z_NO_FLUSH : Z_FINISH);
+        *deflated += chunk_size - z.avail_out;
+    }
+    (void)deflateEnd(&z);
+    tl_arena_release(&scratch);
+    return code == Z_STREAM_END ? tl_check_cancel(cx) : tl_bug(cx, "deflate gave %d", code);
+}

@@ -34,6 +34,9 @@ tl_status tl_zip_read(tl_context *cx, tl_zip *zip, const tl_zip_entry *entry, tl
 /* Reads a member and compares its checksum; nothing of it stays. */
 tl_status tl_zip_check(tl_context *cx, tl_zip *zip, const tl_zip_entry *entry);
 
+/* How many bytes of data are left when it is deflated as zip programs do by themselves. */
+tl_status tl_zip_deflated_size(tl_context *cx, const void *data, size_t size, uint64_t *deflated);
+
 /* ---- writing: stored members, the same bytes for the same contents ---- */
 
 typedef struct tl_zip_part {

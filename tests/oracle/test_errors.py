@@ -150,7 +150,7 @@ def test_usage(tmp_path):
         assert not out.exists()
 
 
-@pytest.mark.parametrize("option", [["--cluster", "4"], ["--prune", "0.5"]])
+@pytest.mark.parametrize("option", [["--keep-accuracy", "cosine=0.99"]])
 def test_options_of_later_steps_say_so(tmp_path, option):
     source = b.save(good(tmp_path), tmp_path / "good.onnx")
     done = support.tolite("convert", source, "-o", tmp_path / "x.tflite", *option, status=2)
