@@ -69,8 +69,6 @@ static tl_status prune_option(tl_context *cx, const char *text, tl_compress_opti
         TRY(find_word(cx, text, part, out));
     if (out->global && out->prune == TL_PRUNE_CHANNELS)
         return no_prune(cx, text, "channels are removed layer by layer");
-    if (out->prune == TL_PRUNE_CHANNELS)
-        return tl_fail(cx, TL_O003, NULL, "--prune %s: not yet in this version", text);
     return TL_OK;
 }
 

@@ -350,6 +350,40 @@ static tl_status quantise(work *w, tl_network *network)
     return status;
 }
 
+/* Pruned by kept samples, clustered, then quantised. */
+static tl_status shrink(work *w, tl_network *network)
+{
+    tl_convert_options options;
+    tl_statistics *kept = NULL, *statistics = NULL;
+    tl_convert_options_init(&options);
+    const void *data;
+    size_t size;
+    const char *report = NULL;
+    tl_status status = tl_statistics_new(network, &options, &kept);
+    if (status == TL_OK) {
+        tl_statistics_keep(kept, 1000);
+        status = tl_statistics_observe_random(kept, 1, 2);
+    }
+    options.quantize = "int8";
+    options.prune = "0.5";
+    options.cluster = "16";
+    options.samples = kept;
+    if (status == TL_OK)
+        status = tl_statistics_new(network, &options, &statistics);
+    if (status == TL_OK)
+        status = tl_statistics_observe_random(statistics, 1, 1);
+    options.statistics = statistics;
+    if (status == TL_OK)
+        status = tl_convert_memory(network, &options, &data, &size, &report);
+    if (status == TL_OK)
+        digest(w, data, size);
+    if (status == TL_OK)
+        status = digest_text(w, report);
+    tl_statistics_free(statistics);
+    tl_statistics_free(kept);
+    return status;
+}
+
 /* Pictures in, an archive out and in again. */
 static tl_status classify(work *w, tl_network *network)
 {
@@ -384,6 +418,7 @@ static const job jobs[] = {
     {"print digits", DIGITS "digits.onnx", print_stages, false},
     {"diff digits", DIGITS "digits.onnx", diff_random, false},
     {"quantise", DIGITS "digits.onnx", quantise, false},
+    {"shrink", DIGITS "digits.onnx", shrink, false},
     {"classify", DIGITS "digits.onnx", classify, false},
     {"run a file", "digits.tflite", run_random, false},
     {"print a file", "conv.tflite", print_file, false},

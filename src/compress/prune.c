@@ -1,6 +1,6 @@
 /* Weights set to zero: those that change the results least. The score of a weight is |w| times the root mean square of
  * what it multiplies (Wanda, Sun et al. 2023), without samples |w| alone. */
-#include "compress/layers.h"
+#include "compress/structured.h"
 
 #include "base/math.h"
 
@@ -232,6 +232,8 @@ tl_status tl_compress_prune(tl_model *model, const tl_compress_options *options,
     tl_arena arena;
     if (options->prune == TL_PRUNE_NONE)
         return TL_OK;
+    if (options->prune == TL_PRUNE_CHANNELS)
+        return tl_prune_channels(model, options, samples);
     tl_arena_init(&arena, model->cx);
     pruning p = {.layers = {.model = model, .arena = &arena}, .options = options};
     tl_status status = prune_weights(&p, samples);

@@ -124,7 +124,7 @@ def test_a_layer_of_its_own(tmp_path):
     (["--prune", "-0.1"], "no part in [0, 1)"),
     (["--prune", "nan"], "no part in [0, 1)"),
     (["--prune", "half"], "no part in [0, 1)"),
-    (["--prune", "4:4"], "an unknown word"),
+    (["--prune", "4:4"], "no part in [0, 1)"),
     (["--prune", "0.5:often"], "an unknown word"),
     (["--prune", "0.5:structured,block"], "exclude each other"),
     (["--prune", "0.5", "--prune-layer", "head.weight"], "--prune-layer head.weight, expected NAME=X"),
@@ -141,3 +141,51 @@ def test_bad_options(options, text, tmp_path):
     done = support.tolite("convert", DIGITS, "-o", tmp_path / "x.tflite", *options, status=2)
     assert text in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr
     assert not (tmp_path / "x.tflite").exists()
+
+
+# ---- channels ----
+
+def test_half_of_the_channels(tmp_path):
+    """Through a depthwise convolution, a sum, a pad and a grouped convolution."""
+    whole = tmp_path / "whole.tflite"
+    support.tolite("convert", DIGITS, "-o", whole)
+    path, report = compress(tmp_path, "--prune", "0.5:structured")
+    shapes = {name: w.shape for name, w in weights(path).items()}
+    assert shapes["stem.0.weight"] == (12, 3, 3, 1) and shapes["depthwise.0.weight"] == (1, 3, 3, 12)
+    assert shapes["down.0.weight"] == (24, 3, 3, 12) and shapes["grouped.0.weight"] == (24, 3, 3, 6)
+    assert shapes["head.weight"] == (10, 24)
+    assert path.stat().st_size < 0.35 * whole.stat().st_size
+    agree(path, tmp_path)
+
+
+def networks_with_channels():
+    return [n for n in ("mobilenet_v2", "resnet18", "resnext", "densenet", "efficientnet_b0", "googlenet", "unet", "hrnet",
+                        "convnext_tiny", "vit_tiny") if (support.MODELS / n).exists()]
+
+
+@pytest.mark.parametrize("name", networks_with_channels())
+def test_networks_without_half_of_their_channels(name, tmp_path):
+    """The files are valid and smaller; LiteRT computes what we do."""
+    model = support.MODELS / name / "model.onnx"
+    path, report = compress(tmp_path, "--prune", "0.5:structured", model=model, samples=None)
+    assert steps(report)["pruned"]["bytes"] < 0.9 * steps(report)["float"]["bytes"]
+    inputs, _ = support.golden(support.MODELS / name / "io.npz")
+    given = support.ordered(inputs, support.litert_names(path)[0])
+    np.savez(tmp_path / "in.npz", **{f"input_{k}": x for k, x in enumerate(given)})
+    support.tolite("run", path, "--in", tmp_path / "in.npz", "--out", tmp_path / "out.npz")
+    mine = list(support.load(tmp_path / "out.npz").values())
+    support.assert_agree(support.LiteRT(path)(given), mine, name, relative=1e-3, cosine=0.999)
+
+
+def test_layers_that_keep_their_channels_are_counted(tmp_path):
+    done = support.tolite("convert", DIGITS, "-o", tmp_path / "x.tflite", "--prune", "0.5:structured")
+    assert "1 of 5 layers keep all their channels" in done.stderr
+    done = support.tolite("convert", DIGITS, "-o", tmp_path / "x.tflite", "--prune", "0:structured", "--prune-layer",
+                          "head.weight=0.5", status=2)
+    assert "no layer can lose channels" in done.stderr
+
+
+def test_channels_in_integers(tmp_path):
+    path, report = compress(tmp_path, "--prune", "0.25:structured", "--quantize", "int8-only")
+    assert steps(report)["int8-only"]["bytes"] < 0.3 * steps(report)["float"]["bytes"]
+    agree(path, tmp_path, 0.05)

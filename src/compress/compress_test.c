@@ -36,8 +36,7 @@ static void read_options(const char *argument, tl_compress_options *o, tl_prune_
     o->steps = steps ? (int)strtol(steps, NULL, 10) : 0;
     for (const char *at = argument; (at = find(at, "layer="));) {
         const char *sign = strchr(at, '@');
-        layers[o->n_layers++] =
-            (tl_prune_layer){{at, (size_t)(sign - at)}, strtod(sign + 1, NULL)};
+        layers[o->n_layers++] = (tl_prune_layer){{at, (size_t)(sign - at)}, strtod(sign + 1, NULL)};
     }
 }
 
@@ -54,6 +53,12 @@ static void weights(void **state)
 {
     (void)state;
     text_cases(TEST_DATA "/compress/weights.txt", compress);
+}
+
+static void channels(void **state)
+{
+    (void)state;
+    text_cases(TEST_DATA "/compress/channels.txt", compress);
 }
 
 /* ---- with samples ---- */
@@ -139,8 +144,8 @@ static double best_of_all(const double *x, const double *weight, int n, int k)
     if (n == 0)
         return 0;
     if (k == 0)
-        return INFINITY;
-    double least = INFINITY, w = 0, sum = 0, square = 0;
+        return (double)INFINITY;
+    double least = (double)INFINITY, w = 0, sum = 0, square = 0;
     for (int i = n - 1; i >= 0; i--) {
         w += weight[i];
         sum += weight[i] * x[i];
@@ -201,7 +206,7 @@ static void test_many_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights), cmocka_unit_test(test_samples_weigh),
+        cmocka_unit_test(weights), cmocka_unit_test(channels), cmocka_unit_test(test_samples_weigh),
         cmocka_unit_test(test_palettes_are_the_best), cmocka_unit_test(test_many_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

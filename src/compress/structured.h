@@ -1,0 +1,10 @@
+/* Pruning of whole channels; a step of tl_compress_prune. */
+#ifndef TL_COMPRESS_STRUCTURED_H
+#define TL_COMPRESS_STRUCTURED_H
+
+#include "compress/channels.h"
+
+/* O001 where no layer can lose channels; N003 where some cannot. */
+tl_status tl_prune_channels(tl_model *model, const tl_compress_options *options, const tl_samples *samples);
+
+#endif
