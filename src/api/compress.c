@@ -18,18 +18,19 @@ static tl_status no_prune(tl_context *cx, const char *text, const char *what)
 {
     return tl_fail(cx, TL_O001, NULL,
                    "--prune %s: %s, expected a part in [0, 1) such as 0.5, then perhaps :global, "
-                   ":structured, :block or :magnitude, or N:M such as 2:4",
+                   ":structured, :block, :magnitude or :plain, or N:M such as 2:4",
                    text, what);
 }
 
-/* "2:4": N zeros among M neighbours. */
-static bool find_pattern(tl_str text, tl_compress_options *out)
+/* "2:4": N zeros among M neighbours; *rest: what follows. */
+static bool find_pattern(tl_str *rest, tl_compress_options *out)
 {
-    tl_str rest = text, n;
+    tl_str at = *rest, n, m;
     int64_t zeros, of;
-    if (!tl_str_split(&rest, ':', &n) || !tl_str_to_i64(n, &zeros) || !tl_str_to_i64(rest, &of) ||
-        zeros < 1 || of > 64 || zeros >= of)
+    if (!tl_str_split(&at, ':', &n) || !tl_str_split(&at, ':', &m) || !tl_str_to_i64(n, &zeros) ||
+        !tl_str_to_i64(m, &of) || zeros < 1 || of > 64 || zeros >= of)
         return false;
+    *rest = at;
     *out = (tl_compress_options){.prune = TL_PRUNE_N_OF_M,
                                  .zeros = (int)zeros,
                                  .of = (int)of,
@@ -45,11 +46,13 @@ static tl_status find_word(tl_context *cx, const char *text, tl_str word, tl_com
     } kinds[] = {{"structured", TL_PRUNE_CHANNELS}, {"block", TL_PRUNE_BLOCKS}};
     out->global |= tl_str_is(word, "global");
     out->magnitude |= tl_str_is(word, "magnitude");
-    bool known = tl_str_is(word, "global") || tl_str_is(word, "magnitude");
+    out->plain |= tl_str_is(word, "plain");
+    bool known =
+        tl_str_is(word, "global") || tl_str_is(word, "magnitude") || tl_str_is(word, "plain");
     for (size_t i = 0; i < TL_COUNT(kinds); i++)
         if (tl_str_is(word, kinds[i].word)) {
             if (out->prune != TL_PRUNE_WEIGHTS)
-                return no_prune(cx, text, "structured and block exclude each other");
+                return no_prune(cx, text, "N:M, structured and block exclude each other");
             out->prune = kinds[i].kind;
             known = true;
         }
@@ -59,16 +62,16 @@ static tl_status find_word(tl_context *cx, const char *text, tl_str word, tl_com
 static tl_status prune_option(tl_context *cx, const char *text, tl_compress_options *out)
 {
     tl_str rest = tl_str_from(text), part;
-    if (find_pattern(rest, out))
-        return TL_OK;
-    *out = (tl_compress_options){.prune = TL_PRUNE_WEIGHTS};
-    (void)tl_str_split(&rest, ':', &part);
-    if (!tl_str_to_f64(part, &out->fraction) || !(out->fraction >= 0 && out->fraction < 1))
-        return no_prune(cx, text, "no part in [0, 1)");
+    if (!find_pattern(&rest, out)) {
+        *out = (tl_compress_options){.prune = TL_PRUNE_WEIGHTS};
+        (void)tl_str_split(&rest, ':', &part);
+        if (!tl_str_to_f64(part, &out->fraction) || !(out->fraction >= 0 && out->fraction < 1))
+            return no_prune(cx, text, "no part in [0, 1)");
+    }
     while (tl_str_split(&rest, ',', &part))
         TRY(find_word(cx, text, part, out));
-    if (out->global && out->prune == TL_PRUNE_CHANNELS)
-        return no_prune(cx, text, "channels are removed layer by layer");
+    if (out->global && (out->prune == TL_PRUNE_CHANNELS || out->prune == TL_PRUNE_N_OF_M))
+        return no_prune(cx, text, "that is done layer by layer, not globally");
     return TL_OK;
 }
 

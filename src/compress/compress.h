@@ -30,6 +30,7 @@ typedef struct tl_compress_options {
     double fraction; /* in [0, 1): part of the weights, blocks or channels of a layer that goes */
     bool global; /* ... of all layers together, scores in units of their layer's root mean square */
     bool magnitude;               /* |w| decides, whatever the samples are */
+    bool plain;          /* what is left stays as it was; else it is fitted to what the whole network computed on the samples */
     int zeros, of;                /* N_OF_M: zeros in `of`; BLOCKS: of */
     const tl_prune_layer *layers; /* with a fraction of their own */
     size_t n_layers;

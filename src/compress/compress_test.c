@@ -111,7 +111,7 @@ static void test_samples_weigh(void **state)
     fixture f;
     begin(&f, text);
     /* |w| rms(x) = 1 15.8, 2 1, 3 0.5, 4 0.56: the third goes first, then the second */
-    tl_compress_options options = {.prune = TL_PRUNE_WEIGHTS, .fraction = 0.5};
+    tl_compress_options options = {.prune = TL_PRUNE_WEIGHTS, .fraction = 0.5, .plain = true};
     assert_int_equal(tl_compress_prune(f.model, &options, &samples), TL_OK);
     const double *w = constant(&f, 1);
     assert_true(w[0] == 1 && w[1] == 0 && w[2] == 0 && w[3] == 4);
@@ -124,6 +124,57 @@ static void test_samples_weigh(void **state)
     assert_true(w[0] == 0 && w[1] == 0 && w[2] == 3 && w[3] == 4);
     assert_true(fabs(constant(&f, 2)[0] - (10 + 1 * 15 + 2 * 1)) < 1e-6);
     end(&f);
+}
+
+/* What is left takes over what went where both see the same: x[0] = x[1] / 2, and the first channel is half the second. */
+static void fits(const char *text, tl_prune_kind kind, const tl_tensor *shape, size_t operand,
+                 double expected)
+{
+    enum { N = 400 };
+    static float x[N][2];
+    static tl_tensor in[N];
+    static tl_sample sample[N];
+    for (int i = 0; i < N; i++) {
+        x[i][1] = (float)(i % 20 - 5) / 5;
+        x[i][0] = x[i][1] / 2;
+        in[i] = *shape;
+        in[i].data = x[i];
+        sample[i] = (tl_sample){&in[i], false};
+    }
+    tl_samples samples = {sample, N};
+    tl_compress_options options = {.prune = kind, .fraction = 0.5};
+    fixture f;
+    begin(&f, text);
+    assert_int_equal(tl_compress_prune(f.model, &options, &samples), TL_OK);
+    const tl_node *last = f.model->entries.v[0].graph->last->prev;
+    const tl_const *w = tl_in(last, 1)->constant;
+    const double *fitted = tl_const_load_f64(f.cx, w, &f.arena);
+    if (!(fabs(fitted[operand] - expected) < 0.02))
+        fail_msg("%g, expected %g", fitted[operand], expected);
+    end(&f);
+}
+
+static void test_what_is_left_is_fitted(void **state)
+{
+    static const tl_tensor vector = {TL_F32, 2, {1, 2}, NULL, NULL};
+    static const tl_tensor image = {TL_F32, 4, {1, 1, 2, 1}, NULL, NULL};
+    (void)state;
+    fits("model \"t\"\n"
+         "const %w \"w\" : f32[1,2] = {1, 3}\n"
+         "entry \"main\"(%x: f32[1,2]) -> (\"y\") {\n"
+         "  %0 = tfl_fully_connected(%x, %w)\n"
+         "  return %0\n"
+         "}\n",
+         TL_PRUNE_WEIGHTS, &vector, 1, 3.5);
+    fits("model \"t\"\n"
+         "const %v \"v\" : f32[2,1,1,1] = {1, 2}\n"
+         "const %w \"w\" : f32[1,1,1,2] = {1, 1}\n"
+         "entry \"main\"(%x: f32[1,1,2,1]) -> (\"y\") {\n"
+         "  %0 = tfl_conv_2d(%x, %v)\n"
+         "  %1 = tfl_conv_2d(%0, %w)\n"
+         "  return %1\n"
+         "}\n",
+         TL_PRUNE_CHANNELS, &image, 0, 1.5);
 }
 
 /* ---- shared values ---- */
@@ -205,8 +256,11 @@ static void test_many_numbers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights), cmocka_unit_test(channels), cmocka_unit_test(test_samples_weigh),
-        cmocka_unit_test(test_palettes_are_the_best), cmocka_unit_test(test_many_numbers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(weights),
+                                       cmocka_unit_test(channels),
+                                       cmocka_unit_test(test_samples_weigh),
+                                       cmocka_unit_test(test_what_is_left_is_fitted),
+                                       cmocka_unit_test(test_palettes_are_the_best),
+                                       cmocka_unit_test(test_many_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Weights set to zero: those that change the results least. The score of a weight is |w| times the root mean square of
  * what it multiplies (Wanda, Sun et al. 2023), without samples |w| alone. */
+#include "compress/fit.h"
 #include "compress/structured.h"
 
 #include "base/math.h"
@@ -211,7 +212,27 @@ static tl_status select_of_all(pruning *p)
     return TL_OK;
 }
 
-static tl_status prune_weights(pruning *p, const tl_samples *samples)
+/* What is left makes good what went. whole: the model before, NULL: nothing is fitted. */
+static tl_status fit(pruning *p, tl_model *whole, const tl_samples *samples)
+{
+    tl_fit_layer *layers = TL_NEW_ARRAY(p->layers.arena, tl_fit_layer, p->layers.list.n);
+    if (!whole || !layers)
+        return tl_context_status(p->layers.model->cx);
+    for (size_t i = 0; i < p->layers.list.n; i++)
+        layers[i].pruned = is_pruned(&p->layers.list.v[i]);
+    return tl_fit(p->layers.model, whole, layers, p->layers.list.n, samples);
+}
+
+#define ROUNDS 4
+
+/* Part of the weights that goes by round i: large steps first, for what goes late had most time to be made good. */
+static double part_by(double fraction, int i)
+{
+    double left = 1 - (double)i / ROUNDS;
+    return fraction * (1 - left * left * left);
+}
+
+static tl_status prune_round(pruning *p, tl_model *whole, const tl_samples *samples)
 {
     tl_model *model = p->layers.model;
     TRY(tl_layers_find(&p->layers, model, p->options, samples, p->layers.arena));
@@ -223,7 +244,30 @@ static tl_status prune_weights(pruning *p, const tl_samples *samples)
             TRY(prune_layer(p, i));
         TRY(tl_check_cancel(model->cx));
     }
-    return tl_context_status(model->cx);
+    return fit(p, whole, samples);
+}
+
+/* In several rounds where what is left is fitted: the scores of the next one are those of weights that have taken over. */
+static tl_status prune_weights(tl_model *model, const tl_compress_options *options, tl_model *whole,
+                               const tl_samples *samples)
+{
+    bool once = !whole || options->prune == TL_PRUNE_N_OF_M;
+    for (int i = once ? ROUNDS : 1; i <= ROUNDS; i++) {
+        tl_arena arena;
+        tl_compress_options now = *options;
+        tl_arena_init(&arena, model->cx);
+        tl_prune_layer *layers = TL_NEW_ARRAY(&arena, tl_prune_layer, options->n_layers + 1);
+        for (size_t k = 0; k < options->n_layers && layers; k++)
+            layers[k] =
+                (tl_prune_layer){options->layers[k].name, part_by(options->layers[k].fraction, i)};
+        now.fraction = part_by(options->fraction, i);
+        now.layers = layers;
+        pruning p = {.layers = {.model = model, .arena = &arena}, .options = &now};
+        tl_status status = layers ? prune_round(&p, whole, samples) : tl_context_status(model->cx);
+        tl_arena_release(&arena);
+        TRY(status);
+    }
+    return TL_OK;
 }
 
 tl_status tl_compress_prune(tl_model *model, const tl_compress_options *options,
@@ -232,11 +276,16 @@ tl_status tl_compress_prune(tl_model *model, const tl_compress_options *options,
     tl_arena arena;
     if (options->prune == TL_PRUNE_NONE)
         return TL_OK;
-    if (options->prune == TL_PRUNE_CHANNELS)
-        return tl_prune_channels(model, options, samples);
     tl_arena_init(&arena, model->cx);
-    pruning p = {.layers = {.model = model, .arena = &arena}, .options = options};
-    tl_status status = prune_weights(&p, samples);
+    bool fits = samples && samples->n && !options->plain;
+    tl_model *whole = fits ? tl_model_copy(model, &arena) : NULL;
+    tl_status status = tl_context_status(model->cx);
+    if (status == TL_OK)
+        status = options->prune == TL_PRUNE_CHANNELS
+                     ? tl_prune_channels(model, options, samples, whole)
+                     : prune_weights(model, options, whole, samples);
+    if (whole)
+        tl_model_release(whole);
     tl_arena_release(&arena);
     return status;
 }

@@ -4,6 +4,8 @@
  * the filters that make the channel. */
 #include "compress/structured.h"
 
+#include "compress/fit.h"
+
 #include "base/map.h"
 #include "base/math.h"
 
@@ -240,7 +242,24 @@ static tl_status tell(const choosing *k)
     return TL_OK;
 }
 
-static tl_status prune_channels(choosing *k, const tl_samples *samples)
+/* Which filters of every layer are left. */
+static tl_fit_layer *filters_left(const choosing *k)
+{
+    tl_fit_layer *layers = TL_NEW_ARRAY(k->layers.arena, tl_fit_layer, k->layers.list.n);
+    for (size_t i = 0; i < k->layers.list.n && layers; i++) {
+        const tl_layer *layer = &k->layers.list.v[i];
+        const tl_value *y = layer->node->out[0], *x = tl_in(layer->node, layer->p.x);
+        uint32_t n = tl_channels_of(&k->channels, y), m = tl_channels_of(&k->channels, x);
+        bool *stays = n ? TL_NEW_ARRAY(k->layers.arena, bool, n) : NULL;
+        for (uint32_t f = 0; f < n && stays; f++)
+            stays[f] = tl_channel_stays(&k->channels, y, f);
+        layers[i] = (tl_fit_layer){stays, tl_channels_left(&k->channels, y) < n ||
+                                              tl_channels_left(&k->channels, x) < m};
+    }
+    return layers;
+}
+
+static tl_status prune_channels(choosing *k, const tl_samples *samples, tl_model *whole)
 {
     tl_model *model = k->channels.model;
     TRY(tl_layers_find(&k->layers, model, k->options, samples, k->layers.arena));
@@ -256,16 +275,19 @@ static tl_status prune_channels(choosing *k, const tl_samples *samples)
         TRY(choose(k));
     } while (pin_uneven(k));
     TRY(tell(k));
-    return tl_channels_cut(&k->channels);
+    const tl_fit_layer *left = whole ? filters_left(k) : NULL;
+    TRY(tl_channels_cut(&k->channels));
+    return left ? tl_fit(model, whole, left, k->layers.list.n, samples)
+                : tl_context_status(model->cx);
 }
 
 tl_status tl_prune_channels(tl_model *model, const tl_compress_options *options,
-                            const tl_samples *samples)
+                            const tl_samples *samples, tl_model *whole)
 {
     tl_arena arena;
     tl_arena_init(&arena, model->cx);
     choosing k = {.channels = {.model = model}, .layers = {.arena = &arena}, .options = options};
-    tl_status status = prune_channels(&k, samples);
+    tl_status status = prune_channels(&k, samples, whole);
     tl_arena_release(&arena);
     return status;
 }

@@ -48,7 +48,34 @@ def test_half_of_the_weights(tmp_path):
     pruned = steps(report)["pruned"]
     assert pruned["bytes"] == path.stat().st_size
     assert pruned["zip_bytes"] < 0.65 * steps(report)["float"]["zip_bytes"]
-    assert agree(path, tmp_path) >= 330  # without any training
+    assert agree(path, tmp_path) >= 435  # by ten samples, without any training
+
+
+def half(tmp_path):
+    """Every other digit of those held out as samples; the others are counted."""
+    images = support.load(HELD_OUT)["in_image"]
+    np.savez(tmp_path / "half.npz", image=images[::2, None])
+    return [tmp_path / "half.npz"]
+
+
+@pytest.mark.parametrize("options, least", [
+    (["--prune", "0.5"], 222), (["--prune", "0.8"], 200), (["--prune", "0.8:global"], 200), (["--prune", "2:4"], 223),
+    (["--prune", "0.5:structured"], 198), (["--prune", "0.25:structured"], 223),
+    (["--prune", "0.8", "--cluster", "16", "--quantize", "int8"], 195),
+])
+def test_right_of_225_by_other_samples(options, least, tmp_path):
+    path, _ = compress(tmp_path, *options, samples=half(tmp_path))
+    held_out = support.load(HELD_OUT)
+    assert right(litert(path, held_out["in_image"][1::2], True), held_out["labels"][1::2]) >= least
+
+
+def test_plain_pruning_leaves_the_other_weights(tmp_path):
+    whole = tmp_path / "whole.tflite"
+    support.tolite("convert", DIGITS, "-o", whole)
+    path, _ = compress(tmp_path, "--prune", "0.5:plain")
+    before = weights(whole)
+    for name, w in weights(path).items():
+        assert np.array_equal(w[w != 0], before[name][w != 0]), name
 
 
 def test_two_of_four(tmp_path):
@@ -106,7 +133,7 @@ def test_a_tflite_file_is_compressed_like_its_source(tmp_path):
 def test_without_samples_sizes_decide_and_errors_are_of_random_inputs(tmp_path):
     a, report = compress(tmp_path, "--prune", "0.5", samples=None, name="a.tflite")
     assert report["random"] and report["samples"] == 4
-    b, report = compress(tmp_path, "--prune", "0.5:magnitude", name="b.tflite")
+    b, report = compress(tmp_path, "--prune", "0.5:magnitude,plain", name="b.tflite")
     assert not report["random"] and report["samples"] == 10
     for x, y in zip(weights(a).values(), weights(b).values()):
         assert np.array_equal(x, y)  # the biases differ
@@ -126,7 +153,10 @@ def test_a_layer_of_its_own(tmp_path):
     (["--prune", "half"], "no part in [0, 1)"),
     (["--prune", "4:4"], "no part in [0, 1)"),
     (["--prune", "0.5:often"], "an unknown word"),
-    (["--prune", "0.5:structured,block"], "exclude each other"),
+    (["--prune", "0.5:structured,block"], "N:M, structured and block exclude each other"),
+    (["--prune", "2:4:block"], "exclude each other"),
+    (["--prune", "2:4:global"], "layer by layer, not globally"),
+    (["--prune", "0.5:structured,global"], "layer by layer, not globally"),
     (["--prune", "0.5", "--prune-layer", "head.weight"], "--prune-layer head.weight, expected NAME=X"),
     (["--prune", "0.5", "--prune-layer", "head.weight=1.5"], "expected NAME=X with X in [0, 1)"),
     (["--prune", "0.5", "--prune-layer", "nowhere=0.5"], "no layer with weights is called nowhere, expected the name"),
