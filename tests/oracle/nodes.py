@@ -58,13 +58,25 @@ def known_failures():
 # ---- one test ----
 
 def read_arrays(folder, kind, infos):
-    arrays = []
+    """{name: array}; elements of a sequence are NAME.0, NAME.1, ..."""
+    arrays = {}
     for i, info in enumerate(infos):
-        if not info.type.HasField("tensor_type"):
-            raise NotImplementedError(f"{info.name} is no tensor")
-        tensor = onnx.TensorProto.FromString((folder / f"{kind}_{i}.pb").read_bytes())
-        arrays.append(numpy_helper.to_array(tensor))
+        data = (folder / f"{kind}_{i}.pb").read_bytes()
+        if info.type.HasField("sequence_type"):
+            elements = numpy_helper.to_list(onnx.SequenceProto.FromString(data))
+            arrays |= {f"{info.name}.{k}": x for k, x in enumerate(elements)}
+        elif info.type.HasField("tensor_type"):
+            arrays[info.name] = numpy_helper.to_array(onnx.TensorProto.FromString(data))
+        else:
+            raise NotImplementedError(f"{info.name} is an optional value")
     return arrays
+
+
+def element_options(inputs, infos):
+    """How many elements the sequences among the inputs have, as options of the program."""
+    names = [info.name for info in infos if info.type.HasField("sequence_type")]
+    return [word for name, x in inputs.items() if name.rsplit(".", 1)[0] in names
+            for word in ("--input", f"{name}={','.join(map(str, x.shape))}")]
 
 
 def whole_bytes(array):
@@ -86,12 +98,12 @@ def load(name, mode, row):
     folder = DATA / name / "test_data_set_0"
     constants = {tensor.name for tensor in proto.graph.initializer}  # old files list them as inputs, too
     infos = [info for info in proto.graph.input if info.name not in constants]
-    arrays = read_arrays(folder, "input", infos)
-    inputs = {info.name: x for info, x in zip(infos, arrays)}
-    outputs = read_arrays(folder, "output", proto.graph.output)
+    inputs = read_arrays(folder, "input", infos)
+    outputs = list(read_arrays(folder, "output", proto.graph.output).values())
+    options = element_options(inputs, infos)
     if mode == "folded":
         inputs = freeze(proto, inputs, [p for p in row["parameters"].split(",") if p])
-    return proto, inputs, outputs
+    return proto, inputs, outputs, options
 
 
 def difference(results, expected):
@@ -111,8 +123,8 @@ def difference(results, expected):
     return None
 
 
-def run_ours(model, arrays, folder):
-    support.tolite("run", model, "--in", arrays, "--out", folder / "out.npz")
+def run_ours(model, arrays, folder, options=()):
+    support.tolite("run", model, "--in", arrays, "--out", folder / "out.npz", *options)
     return list(support.load(folder / "out.npz").values())
 
 
@@ -128,14 +140,14 @@ def run_litert(file, inputs, delegate):
 def outcome(name, mode, row, folder, report=lambda stage: None):
     """(stage that stops the test, or ALL; one line that says why). report is told of each stage before it runs."""
     report("source")
-    proto, inputs, expected = load(name, mode, row)
+    proto, inputs, expected, options = load(name, mode, row)
     source, file, arrays = folder / "model.onnx", folder / "model.tflite", folder / "in.npz"
     onnx.save(proto, source)
     inputs = {name: whole_bytes(x) for name, x in inputs.items()}
     np.savez(arrays, **inputs)
     expected = [whole_bytes(y) for y in expected]
-    run = {"source": lambda: run_ours(source, arrays, folder),
-           "convert": lambda: support.tolite("convert", source, "-o", file),
+    run = {"source": lambda: run_ours(source, arrays, folder, options),
+           "convert": lambda: support.tolite("convert", source, "-o", file, *options),
            "file": lambda: run_ours(file, arrays, folder),
            "litert": lambda: run_litert(file, inputs, True),
            "plain": lambda: run_litert(file, inputs, False)}

@@ -1,6 +1,8 @@
-"""Sequences and optional values inside a model: lists of known length, nothing of which is left in the file."""
+"""Sequences and optional values: lists of known length, nothing of which is left in the file but inputs and outputs
+NAME.0, NAME.1, ..."""
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 import builders as b
@@ -97,6 +99,49 @@ def test_optional_values(tmp_path):
     check(tmp_path, nodes, {"x": X}, outputs=["y", "h"])
 
 
+def check_lists(tmp_path, proto, feeds, options=(), leaves=None):
+    """As check, with sequences at the border: their elements are inputs and outputs NAME.0, NAME.1, ..."""
+    path, out = b.save(proto, tmp_path / "m.onnx"), tmp_path / "m.tflite"
+    expected = {}
+    session = onnxruntime.InferenceSession(path)
+    for o, y in zip(proto.graph.output, session.run(None, feeds)):
+        expected |= {f"{o.name}.{i}": e for i, e in enumerate(y)} if isinstance(y, list) else {o.name: y}
+    flat = {}
+    for name, x in feeds.items():
+        flat |= {f"{name}.{i}": e for i, e in enumerate(x)} if isinstance(x, list) else {name: x}
+    np.savez(tmp_path / "in.npz", **flat)
+    support.tolite("convert", path, "-o", out, *options)
+    assert support.litert_names(out)[1] == list(expected)
+    support.tolite("run", out, "--in", tmp_path / "in.npz", "--out", tmp_path / "out.npz")
+    found = support.load(tmp_path / "out.npz")
+    assert list(found) == list(expected)
+    support.assert_agree(list(found.values()), list(expected.values()), "executor")
+    for delegate in (True, False):
+        support.assert_agree(support.LiteRT(out, delegate)(list(flat.values())), list(expected.values()), "LiteRT")
+
+
+def test_a_sequence_as_output(tmp_path):
+    nodes = [b.node("SplitToSequence", "x two", "parts", axis=1), b.node("ReduceSum", "x", "sum", keepdims=0)]
+    proto = b.model(nodes, [b.value("x", [2, 5])], [sequence("parts"), b.value("sum", [])], {"two": np.int64(2)}, opset=18)
+    check_lists(tmp_path, proto, {"x": f(2, 5)})
+
+
+def test_a_sequence_as_input(tmp_path):
+    nodes = [b.node("ConcatFromSequence", "s", "y", axis=0), b.node("SequenceInsert", "s x", "t")]
+    proto = b.model(nodes, [sequence("s"), b.value("x", [2, 3])], [b.value("y", [None, 3]), sequence("t")], opset=18)
+    check_lists(tmp_path, proto, {"s": [f(2, 3), f(4, 3)], "x": X}, ["--input", "s.0=2,3", "--input", "s.1=4,3"])
+
+
+def test_a_sequence_from_a_branch(tmp_path):
+    yes = body([b.node("Neg", "x", "a"), b.node("SequenceConstruct", "a y", "s")], [], [sequence("s")])
+    no = body([b.node("SequenceConstruct", "y x", "t")], [], [sequence("t")])
+    nodes = [H.make_node("If", ["c"], ["z"], then_branch=yes, else_branch=no), b.node("SequenceAt", "z one", "last")]
+    proto = b.model(nodes, [b.value("x", [2, 3]), b.value("y", [2, 3]), b.value("c", [], b.BOOL)],
+                    [sequence("z"), b.value("last", [2, 3])], {"one": np.int64(1)}, opset=18)
+    for c in (True, False):
+        check_lists(tmp_path, proto, {"x": X, "y": Y, "c": np.array(c)})
+
+
 def refused(tmp_path, nodes, feeds, *words, status=4, outputs=("y",), initializers=()):
     kind = H.np_dtype_to_tensor_dtype
     proto = b.model(nodes, [b.value(k, x.shape, kind(x.dtype)) for k, x in feeds.items()],
@@ -109,7 +154,8 @@ def refused(tmp_path, nodes, feeds, *words, status=4, outputs=("y",), initialize
 
 def test_what_cannot_be_is_named(tmp_path):
     construct, empty = b.node("SequenceConstruct", "x x", "s"), b.node("SequenceEmpty", "", "s")
-    refused(tmp_path, [b.node("SequenceConstruct", "x", "y")], {"x": X}, "output y", "sequence")
+    refused(tmp_path, [b.node("SequenceEmpty", "", "y"), b.node("Relu", "x", "z")], {"x": X}, "output y", "no elements",
+            outputs=("y", "z"))
     refused(tmp_path, [b.node("SequenceConstruct", "x z", "s"), b.node("SequenceAt", "s i", "y")],
             {"x": X, "z": f(4), "i": np.int64(0)}, "position in a sequence", "run time")
     refused(tmp_path, [construct, b.node("SequenceAt", "s i", "y")], {"x": X}, "position 2", "2 elements", status=3,
@@ -122,3 +168,9 @@ def test_what_cannot_be_is_named(tmp_path):
     refused(tmp_path, [empty, H.make_node("Loop", ["n", "", "s"], ["t2"], body=inner), b.node("SequenceLength", "t2", "y")],
             {"x": X, "n": np.int64(3)}, "number of iterations is not known")
     refused(tmp_path, [construct, b.node("Relu", "s", "y")], {"x": X}, "Relu", "expected tensors")
+    yes, no = (body([b.node("SequenceConstruct", names, "s")], [], [sequence("s")]) for names in ("x", "x x"))
+    refused(tmp_path, [H.make_node("If", ["c"], ["z"], then_branch=yes, else_branch=no), b.node("SequenceLength", "z", "y")],
+            {"x": X, "c": np.bool_(True)}, "1 and 2 elements", "not known")
+    proto = b.model([b.node("SequenceLength", "s", "y")], [sequence("s")], [b.value("y", [], b.INT64)], opset=18)
+    said = support.tolite("convert", b.save(proto, tmp_path / "m.onnx"), "-o", tmp_path / "m.tflite", status=4).stderr
+    assert "input s" in said and "--input s.0=DIMS" in said

@@ -162,8 +162,9 @@ static void inline_branch(onnx_call *c, const onnx_graph *branch)
         c->out[i] = results[i];
 }
 
+/* The results of a branch, and their tensors, which its graph gives. NULL: recorded. */
 static tl_value **build_branch(onnx_call *c, const onnx_graph *branch, const onnx_captures *before,
-                               onnx_scope *scope)
+                               onnx_scope *scope, onnx_leaves *leaves)
 {
     onnx_importer *imp = c->importer;
     onnx_scope_enter(imp, scope, tl_graph_new(c->model, branch->name), true);
@@ -171,21 +172,51 @@ static tl_value **build_branch(onnx_call *c, const onnx_graph *branch, const onn
         onnx_capture_also(imp, scope, before);
     onnx_import_graph(imp, branch, NULL);
     tl_value **results = onnx_graph_results(imp, branch);
+    bool complete = true;
+    for (size_t i = 0; results && i < c->n_out; i++)
+        complete = onnx_add_leaves(imp, results[i], leaves) && complete;
     onnx_scope_leave(imp, scope);
+    if (!complete) {
+        onnx_refuse_as(
+            c, TL_U006,
+            "an optional value from a branch that may hold nothing, and which is taken is "
+            "not known");
+        return NULL;
+    }
     if (results)
-        (void)tl_graph_set_outputs(scope->b.graph, results, c->n_out);
+        (void)tl_graph_set_outputs(scope->b.graph, leaves->v, leaves->n);
     return results;
 }
 
-/* Types that the branches may differ in only by sizes. */
-static bool branches_agree(onnx_call *c, tl_value *const *a, tl_value *const *b)
+/* Sequences have as many elements in either branch. */
+static bool structures_agree(onnx_call *c, tl_value *const *a, tl_value *const *b)
 {
-    if (onnx_has_sequence(c->importer, a, c->n_out) ||
-        onnx_has_sequence(c->importer, b, c->n_out)) {
-        onnx_refuse_as(c, TL_U006, "a sequence from a branch, and which is taken is not known");
+    for (size_t i = 0; i < c->n_out; i++) {
+        const onnx_sequence *x = onnx_find_sequence(c->importer, a[i]),
+                            *y = onnx_find_sequence(c->importer, b[i]);
+        if (onnx_same_structure(c->importer, a[i], b[i]))
+            continue;
+        if (x && y && x->n != y->n)
+            onnx_refuse_as(
+                c, TL_U006,
+                "the branches give output %zu sequences of %zu and %zu elements, and which is "
+                "taken is not known",
+                i, x->n, y->n);
+        else
+            onnx_refuse_as(
+                c, TL_U006,
+                "the branches give output %zu a sequence and something else, and which is taken "
+                "is not known",
+                i);
         return false;
     }
-    for (size_t i = 0; i < c->n_out; i++) {
+    return true;
+}
+
+/* Types that the branches may differ in only by sizes. */
+static bool branches_agree(onnx_call *c, tl_value *const *a, tl_value *const *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
         if (onnx_rank(a[i]) == onnx_rank(b[i]))
             continue;
         onnx_refuse_as(
@@ -201,21 +232,24 @@ static bool branches_agree(onnx_call *c, tl_value *const *a, tl_value *const *b)
 static void build_if(onnx_call *c, tl_value *cond, const onnx_graph *yes, const onnx_graph *no)
 {
     onnx_scope a, b;
-    tl_value **results = build_branch(c, yes, NULL, &a);
-    tl_value **others = build_branch(c, no, &a.captures, &b);
+    onnx_leaves left = {0}, right = {0};
+    tl_value **results = build_branch(c, yes, NULL, &a, &left);
+    tl_value **others = build_branch(c, no, &a.captures, &b, &right);
     onnx_capture_also(c->importer, &a, &b.captures);
     tl_value **operands = onnx_outer_values(c, &b.captures, 1);
-    if (!results || !others || !operands || onnx_has_poison(results, c->n_out) ||
-        onnx_has_poison(others, c->n_out) || !branches_agree(c, results, others)) {
+    if (!results || !others || !operands || onnx_has_poison(left.v, left.n) ||
+        onnx_has_poison(right.v, right.n) || !structures_agree(c, results, others) ||
+        !branches_agree(c, left.v, right.v, left.n)) {
         onnx_discard_graph(a.b.graph);
         onnx_discard_graph(b.b.graph);
         return;
     }
     operands[0] = cond;
-    tl_node *node = tl_build_node(c->b, TL_OP_if, operands, 1 + b.captures.n, NULL, c->n_out,
+    tl_node *node = tl_build_node(c->b, TL_OP_if, operands, 1 + b.captures.n, NULL, left.n,
                                   (tl_graph *[]){a.b.graph, b.b.graph}, 2);
+    size_t next = 0;
     for (size_t i = 0; i < c->n_out; i++)
-        c->out[i] = node->out[i];
+        c->out[i] = onnx_from_leaves(c->importer, results[i], node->out, &next);
 }
 
 void onnx_import_if(onnx_call *c)

@@ -190,14 +190,37 @@ static tl_status find_outputs(onnx_importer *imp, const tl_str *names, size_t n,
             return tl_fail(imp->cx, asked ? TL_O001 : TL_M003, &where,
                            "output %.*s is listed twice", TL_STR_ARG(names[i]));
         (void)tl_map_put(&seen, names[i], values[i]);
-        if (onnx_find_sequence(imp, values[i])) {
-            where = onnx_where(imp, "output", names[i]);
-            return tl_fail(imp->cx, TL_U004, &where,
-                           "a sequence or an optional value, expected a tensor");
-        }
         const onnx_value_info *info = tl_map_find(&declared, names[i]);
-        if (info && !values[i]->poison)
+        if (info && !values[i]->poison && !onnx_find_sequence(imp, values[i]))
             (void)check_output(imp, info, values[i]);
+    }
+    return TL_OK;
+}
+
+/* What the entry gives: tensors, and the elements of sequences under the names NAME.0, NAME.1, ... */
+typedef struct output_leaves {
+    TL_VEC(tl_str) names;
+    onnx_leaves values;
+    tl_map taken;
+} output_leaves;
+
+static tl_status add_output(onnx_importer *imp, output_leaves *leaves, tl_str name, tl_value *value)
+{
+    const onnx_sequence *list = onnx_find_sequence(imp, value);
+    tl_where where = onnx_where(imp, "output", name);
+    if (!list) {
+        name = tl_import_unique_name(imp->arena, &leaves->taken, name);
+        (void)tl_vec_push(imp->arena, &leaves->names, name);
+        (void)tl_vec_push(imp->arena, &leaves->values, value);
+        return tl_context_status(imp->cx);
+    }
+    if (list->is_nothing)
+        return tl_fail(imp->cx, TL_U004, &where, "an optional value that holds nothing");
+    if (list->n == 0)
+        return tl_fail(imp->cx, TL_U004, &where, "a sequence of no elements, expected tensors");
+    for (size_t i = 0; i < list->n; i++) {
+        const char *leaf = tl_arena_printf(imp->arena, "%.*s.%zu", TL_STR_ARG(name), i);
+        TRY(add_output(imp, leaves, tl_str_from(leaf), list->v[i]));
     }
     return TL_OK;
 }
@@ -247,9 +270,13 @@ static tl_status import_model_graph(onnx_importer *imp)
     TRY(imp->cx->out_of_memory ? TL_ENVIRONMENT : TL_OK);
     TRY(find_outputs(imp, out_names, n_out, outputs));
     TRY(tl_context_status(imp->cx));
+    output_leaves leaves = {0};
+    tl_map_init(&leaves.taken, imp->arena);
+    for (size_t i = 0; i < n_out; i++)
+        TRY(add_output(imp, &leaves, out_names[i], outputs[i]));
     tl_graph *made = imp->scope->b.graph;
-    TRY(tl_graph_set_outputs(made, outputs, n_out));
-    return tl_model_add_entry(imp->model, TL_STR(ENTRY_NAME), made, in_names, out_names, 0);
+    TRY(tl_graph_set_outputs(made, leaves.values.v, leaves.values.n));
+    return tl_model_add_entry(imp->model, TL_STR(ENTRY_NAME), made, in_names, leaves.names.v, 0);
 }
 
 static tl_status import_file(onnx_importer *imp)

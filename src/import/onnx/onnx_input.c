@@ -57,6 +57,54 @@ static const onnx_value_info *info_of(const onnx_graph *graph, tl_str name)
     return info ? info : find_info(graph->outputs.v, graph->outputs.n, name);
 }
 
+/* ---- sequences: the user says with --input NAME.0, NAME.1, ... how many elements they have ---- */
+
+static tl_str element_name(onnx_importer *imp, tl_str name, size_t i)
+{
+    return tl_str_from(tl_arena_printf(imp->arena, "%.*s.%zu", TL_STR_ARG(name), i));
+}
+
+/* How many elements the user gives a sequence; 0: none, or it is none. */
+static size_t elements_of(onnx_importer *imp, const onnx_value_info *info)
+{
+    size_t n = 0;
+    while (info->kind == ONNX_VALUE_SEQUENCE && find_spec(imp, element_name(imp, info->name, n)))
+        n++;
+    return n;
+}
+
+static void add_element_plans(onnx_importer *imp, input_plans *plans, const onnx_value_info *list,
+                              size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        onnx_value_info *info = tl_arena_copy(imp->arena, list, sizeof *list);
+        tl_str name = element_name(imp, list->name, i);
+        if (!info)
+            return;
+        input_plan plan = {name, info, find_spec(imp, name), NULL};
+        info->kind = ONNX_VALUE_TENSOR;
+        info->name = name;
+        if (plan.spec->rank >= 0) /* elements may differ in what the file names alike */
+            info->has_shape = false;
+        (void)tl_vec_push(imp->arena, plans, plan);
+    }
+}
+
+/* The sequences that the elements make. */
+static void define_sequences(onnx_importer *imp)
+{
+    const onnx_graph *graph = imp->proto->graph;
+    for (size_t i = 0; i < graph->inputs.n; i++) {
+        const onnx_value_info *info = &graph->inputs.v[i];
+        size_t n = elements_of(imp, info), found = 0;
+        tl_value **v = TL_NEW_ARRAY(imp->arena, tl_value *, n + 1);
+        for (size_t k = 0; v && k < n; k++)
+            found += (v[k] = onnx_lookup(imp, element_name(imp, info->name, k))) != NULL;
+        if (n && found == n)
+            onnx_define(imp, info->name, onnx_new_sequence(imp, v, n), 0);
+    }
+}
+
 static void add_plan(onnx_importer *imp, input_plans *plans, tl_str name)
 {
     input_plan plan = {name, info_of(imp->proto->graph, name), find_spec(imp, name), NULL};
@@ -73,7 +121,12 @@ static void plan_inputs(onnx_importer *imp, const tl_map *needed, input_plans *p
     for (size_t i = 0; i < graph->inputs.n; i++) {
         tl_str name = graph->inputs.v[i].name;
         bool constant = tl_map_has(&constants, name) && !onnx_is_user_input(imp, name);
-        if (!constant && !is_start(imp, name) && (!needed || tl_map_has(needed, name)))
+        if (constant || is_start(imp, name) || (needed && !tl_map_has(needed, name)))
+            continue;
+        size_t n_elements = elements_of(imp, &graph->inputs.v[i]);
+        if (n_elements)
+            add_element_plans(imp, plans, &graph->inputs.v[i], n_elements);
+        else
             add_plan(imp, plans, name);
     }
     for (size_t i = 0; i < imp->options->n_starts; i++)
@@ -213,6 +266,12 @@ static tl_status check_kind(onnx_importer *imp, const input_plan *plan, const tl
     static const char *const kinds[] = {"of no type", "a tensor", "a sequence", "no tensor"};
     const onnx_value_info *info = plan->info;
     tl_dtype dtype;
+    if (info && info->kind == ONNX_VALUE_SEQUENCE)
+        return tl_fail(
+            imp->cx, TL_U006, where,
+            "a sequence, and the file does not say of how many elements; give each of them with "
+            "--input %.*s.0=DIMS --input %.*s.1=DIMS ...",
+            TL_STR_ARG(plan->name), TL_STR_ARG(plan->name));
     if (info && info->kind != ONNX_VALUE_TENSOR)
         return tl_fail(imp->cx, TL_U006, where, "the input is %s", kinds[info->kind]);
     if (info && info->type != ONNX_UNDEFINED && !onnx_dtype(info->type, &dtype))
@@ -289,5 +348,7 @@ tl_status onnx_import_inputs(onnx_importer *imp, const tl_map *needed, tl_str **
         status = status == TL_OK ? one : status;
         (*names)[i] = plans.v[i].name;
     }
+    if (status == TL_OK)
+        define_sequences(imp);
     return status == TL_OK ? tl_context_status(imp->cx) : status;
 }

@@ -83,6 +83,18 @@ typedef struct onnx_sequence {
 /* What value stands for; NULL: it is a tensor. */
 const onnx_sequence *onnx_find_sequence(const onnx_importer *imp, const tl_value *value);
 bool onnx_has_sequence(const onnx_importer *imp, tl_value *const *v, size_t n);
+/* A value that stands for a list; its elements are copied. */
+tl_value *onnx_new_sequence(onnx_importer *imp, tl_value *const *v, size_t n);
+
+/* The tensors of values, lists of lists taken apart: as they cross the borders of graphs. */
+typedef TL_VEC(tl_value *) onnx_leaves;
+
+/* Adds those of value as values of the current scope; false: an optional value that holds nothing is among them. */
+bool onnx_add_leaves(onnx_importer *imp, tl_value *value, onnx_leaves *leaves);
+/* Two values are tensors, or lists of as many elements of which that holds. */
+bool onnx_same_structure(const onnx_importer *imp, const tl_value *a, const tl_value *b);
+/* A value of the structure of like from leaves from *next on. */
+tl_value *onnx_from_leaves(onnx_importer *imp, tl_value *like, tl_value *const *leaves, size_t *next);
 
 /* ---- scopes: onnx_scope.c ---- */
 

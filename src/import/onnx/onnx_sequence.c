@@ -23,21 +23,64 @@ bool onnx_has_sequence(const onnx_importer *imp, tl_value *const *v, size_t n)
     return false;
 }
 
-/* A value that stands for a list; its elements are copied. */
-static tl_value *new_sequence(onnx_call *c, tl_value *const *v, size_t n)
+tl_value *onnx_new_sequence(onnx_importer *imp, tl_value *const *v, size_t n)
 {
     const int64_t none = 0;
-    onnx_sequence *list = TL_NEW(c->arena, onnx_sequence);
-    tl_value **copy = TL_NEW_ARRAY(c->arena, tl_value *, n + 1);
-    const tl_const *empty = tl_const_bytes(c->model->arena, TL_I64, 1, &none, &none);
+    onnx_sequence *list = TL_NEW(imp->arena, onnx_sequence);
+    tl_value **copy = TL_NEW_ARRAY(imp->arena, tl_value *, n + 1);
+    const tl_const *empty = tl_const_bytes(imp->model->arena, TL_I64, 1, &none, &none);
     if (!list || !copy || !empty)
-        return tl_build_poison(c->b, 1)->out[0];
+        return tl_build_poison(&imp->scope->b, 1)->out[0];
     for (size_t i = 0; i < n; i++)
         copy[i] = v[i];
     *list = (onnx_sequence){copy, n, false};
-    tl_value *value = tl_build_const(c->model, empty, TL_STR(""));
-    tl_map_put_id(&c->importer->sequences, key_of(value), list);
+    tl_value *value = tl_build_const(imp->model, empty, TL_STR(""));
+    tl_map_put_id(&imp->sequences, key_of(value), list);
     return value;
+}
+
+static tl_value *new_sequence(onnx_call *c, tl_value *const *v, size_t n)
+{
+    return onnx_new_sequence(c->importer, v, n);
+}
+
+/* ---- the borders of graphs, which tensors alone cross ---- */
+
+bool onnx_add_leaves(onnx_importer *imp, tl_value *value, onnx_leaves *leaves)
+{
+    const onnx_sequence *list = onnx_find_sequence(imp, value);
+    bool complete = true;
+    if (!list) {
+        value = onnx_capture_value(imp, imp->scope, value);
+        (void)tl_vec_push(imp->arena, leaves, value);
+        return true;
+    }
+    for (size_t i = 0; i < list->n; i++)
+        complete = onnx_add_leaves(imp, list->v[i], leaves) && complete;
+    return complete && !list->is_nothing;
+}
+
+bool onnx_same_structure(const onnx_importer *imp, const tl_value *a, const tl_value *b)
+{
+    const onnx_sequence *x = onnx_find_sequence(imp, a), *y = onnx_find_sequence(imp, b);
+    if (!x || !y)
+        return x == y;
+    bool same = x->n == y->n && x->is_nothing == y->is_nothing;
+    for (size_t i = 0; same && i < x->n; i++)
+        same = onnx_same_structure(imp, x->v[i], y->v[i]);
+    return same;
+}
+
+tl_value *onnx_from_leaves(onnx_importer *imp, tl_value *like, tl_value *const *leaves,
+                           size_t *next)
+{
+    const onnx_sequence *list = onnx_find_sequence(imp, like);
+    if (!list)
+        return leaves[(*next)++];
+    tl_value **v = TL_NEW_ARRAY(imp->arena, tl_value *, list->n + 1);
+    for (size_t i = 0; v && i < list->n; i++)
+        v[i] = onnx_from_leaves(imp, list->v[i], leaves, next);
+    return v ? onnx_new_sequence(imp, v, list->n) : tl_build_poison(&imp->scope->b, 1)->out[0];
 }
 
 /* Input i as a list; NULL: recorded. */
