@@ -7,6 +7,8 @@
 static const tl_rule_set *const rule_sets[] = {
     &tl_rules_canonical, &tl_rules_parts, &tl_rules_conv, &tl_rules_idiom,     &tl_rules_attention,
     &tl_rules_linear,    &tl_rules_views, &tl_rules_late, &tl_rules_parts_late};
+static const tl_rule_set *const idiom_sets[] = {&tl_rules_canonical, &tl_rules_idiom,
+                                                &tl_rules_attention};
 static size_t rule_counts[256]; /* over all cases */
 
 /* What expands: everything, as if the target had nothing. */
@@ -34,6 +36,8 @@ static tl_status run_pass(tl_model *model, const char *name)
         return tl_pass_interface(model, &options);
     if (!strcmp(name, "layout"))
         return tl_pass_layout(model, &options);
+    if (!strcmp(name, "idioms")) /* as the first rewriting begins: nothing has moved views yet */
+        return tl_rewrite(model, idiom_sets, TL_COUNT(idiom_sets), false, NULL);
     if (strcmp(name, "rewrite") != 0)
         fail_msg("no pass %s", name);
     size_t counts[256] = {0};

@@ -308,8 +308,56 @@ static tl_value *build_sigmoid(tl_builder *b, const tl_match *m)
                : NULL;
 }
 
+/* ---- pixel shuffle ---- */
+
+/* x is what a convolution with constant weights gives, seen channels first, and nobody else reads it. */
+static bool is_lone_conv(const tl_value *x)
+{
+    const tl_node *turn = x->def && tl_has_one_use(x) ? x->def : NULL;
+    if (!turn || turn->op != TL_OP_transpose || !tl_has_one_use(turn->in[0].value))
+        return false;
+    const tl_node *conv = turn->in[0].value->def;
+    return conv && conv->op == TL_OP_conv && conv->in[1].value->constant &&
+           tl_attrs_of(conv, conv)->groups == 1;
+}
+
+/* x[n,c r r,h,w] -> [n,c,h r,w r] is depth_to_space but for the order of the channels, which costs nothing where there
+ * is one behind it, or a convolution in front. */
+static tl_value *build_pixel_shuffle(tl_builder *b, const tl_match *m)
+{
+    static const int64_t apart[] = {0, 1, 4, 2, 5, 3};
+    static const int last[] = {0, 2, 3, 1}, first[] = {0, 3, 1, 2}, blocks[] = {0, 1, 2, 4, 3};
+    const tl_type *x = tl_type_of(m->x[0]), *v = tl_type_of(m->node[2]->out[0]);
+    const tl_type *out = tl_type_of(m->root->out[0]);
+    tl_ints perm = tl_attrs_of(m->node[1], perm)->perm;
+    int64_t r;
+    if (x->rank != 4 || v->rank != 6 || out->rank != 4 || !tl_dim_is_const(v->dims[2], &r) ||
+        !tl_dim_is(v->dims[3], r) || r < 2 || v->dims[0] != x->dims[0] ||
+        v->dims[4] != x->dims[2] || v->dims[5] != x->dims[3] || out->dims[0] != v->dims[0] ||
+        out->dims[1] != v->dims[1] || (!tl_dim_is(v->dims[1], 1) && !is_lone_conv(m->x[0])))
+        return NULL;
+    for (size_t i = 0; i < 6; i++)
+        if (perm.v[i] != apart[i])
+            return NULL;
+    for (int i = 0; i < 2; i++)
+        if (out->dims[2 + i] != tl_dim_mul_i(b->model->dims, x->dims[2 + i], r))
+            return NULL;
+    tl_value *y = tl_build_transpose(b, m->x[0], last);
+    if (!tl_dim_is(v->dims[1], 1)) {
+        const tl_dim *cells = tl_dim_const(b->model->dims, r * r);
+        const tl_dim *dims[] = {x->dims[0], x->dims[2], x->dims[3], v->dims[1], cells};
+        const tl_dim *flat[] = {x->dims[0], x->dims[2], x->dims[3], x->dims[1]};
+        y = tl_build_transpose(b, tl_build_reshape(b, y, dims, 5), blocks);
+        y = tl_build_reshape(b, y, flat, 4);
+    }
+    y = tl_build1(b, TL_OP_depth_to_space, y, &(tl_block_attrs){r});
+    return tl_build_transpose(b, y, first);
+}
+
 /* clang-format off */
 static const tl_rule rules[] = {
+    RULE(pixel_shuffle,   EXACT, "reshape(transpose(reshape(x))) = moved(depth_to_space(moved(x)))",
+         N(0, reshape, N(1, transpose, N(2, reshape, V(0)))), build_pixel_shuffle),
     RULE(hard_swish_div, REASSOCIATES, "div(mul(x, clip(add(x, k3))), k6) = hard_swish(x)",
          N(0, div, N(1, mul, V(0), N(2, clip, N(3, add, V(0), K(1)))), K(2)), build_hard_swish_div),
     RULE(hard_swish_inner_div, REASSOCIATES, "mul(x, div(clip(add(x, k3)), k6)) = hard_swish(x)",

@@ -142,8 +142,146 @@ static tl_value *build_focus(tl_builder *b, const tl_match *m)
     return tl_build(b, TL_OP_conv, operands, m->root->n_in, m->root->attrs);
 }
 
+/* ---- shuffled channels ---- */
+
+/* The last axis as factors, and what a transpose makes of their order. */
+typedef struct shuffle {
+    int n;
+    int64_t size[TL_MAX_RANK];
+    int perm[TL_MAX_RANK];
+} shuffle;
+
+/* reshape(transpose(reshape(x))) that moves nothing but parts of the last axis, and units. */
+static bool is_shuffle(const tl_node *split, const tl_node *turn, const tl_node *join, shuffle *s)
+{
+    const tl_type *x = tl_type_of(split->in[0].value), *v = tl_type_of(split->out[0]);
+    tl_ints perm = tl_attrs_of(turn, perm)->perm;
+    int64_t channels, product = 1, size;
+    int first = v->rank, place = 0, leading[TL_MAX_RANK], n_leading = 0;
+    if (!tl_type_same(x, tl_type_of(join->out[0])) ||
+        !tl_dim_is_const(x->dims[x->rank - 1], &channels))
+        return false;
+    while (first > 0 && product < channels && tl_dim_is_const(v->dims[first - 1], &size)) {
+        product *= size;
+        first--;
+    }
+    if (product != channels || channels < 2)
+        return false;
+    for (int i = 0; i < first; i++)
+        if (!tl_dim_is(v->dims[i], 1))
+            leading[n_leading++] = i;
+    s->n = v->rank - first;
+    for (int i = 0; i < s->n; i++)
+        if (!tl_dim_is_const(v->dims[first + i], &s->size[i]))
+            return false;
+    for (size_t i = 0, k = 0; i < perm.n; i++) { /* the others stay in their order, in front */
+        if (perm.v[i] >= first)
+            s->perm[place++] = (int)perm.v[i] - first;
+        else if (!tl_dim_is(v->dims[perm.v[i]], 1) &&
+                 (place || k >= (size_t)n_leading || leading[k++] != perm.v[i]))
+            return false;
+    }
+    return place == s->n;
+}
+
+static shuffle undone(const shuffle *s)
+{
+    shuffle u = {.n = s->n};
+    for (int i = 0; i < s->n; i++) {
+        u.size[i] = s->size[s->perm[i]];
+        u.perm[s->perm[i]] = i;
+    }
+    return u;
+}
+
+/* A value with such an axis shuffled the same way. */
+static tl_value *shuffled(tl_builder *b, tl_value *k, int axis, const shuffle *s)
+{
+    const tl_type *type = tl_type_of(k);
+    const tl_dim *dims[TL_MAX_RANK];
+    int perm[TL_MAX_RANK], n = 0;
+    for (int i = 0; i < type->rank; i++)
+        for (int f = 0; f < (i == axis ? s->n : 1); f++) {
+            perm[n] = i == axis ? axis + s->perm[f] : n;
+            dims[n++] = i == axis ? tl_dim_const(b->model->dims, s->size[f]) : type->dims[i];
+        }
+    k = tl_build_transpose(b, tl_build_reshape(b, k, dims, n), perm);
+    return tl_build_reshape(b, k, type->dims, type->rank);
+}
+
+/* The filters of a convolution in the order that its channels are brought into. */
+static tl_value *build_shuffled_filters(tl_builder *b, const tl_match *m)
+{
+    shuffle s;
+    if (tl_attrs_of(m->node[3], conv)->groups != 1 ||
+        !is_shuffle(m->node[2], m->node[1], m->root, &s) ||
+        s.n + tl_type_of(m->x[1])->rank > TL_MAX_RANK || (m->x[2] && !m->x[2]->constant))
+        return NULL;
+    tl_value *operands[] = {m->x[0], shuffled(b, m->x[1], 0, &s), NULL};
+    operands[2] = m->x[2] ? shuffled(b, m->x[2], 0, &s) : NULL;
+    return tl_build(b, TL_OP_conv, operands, m->node[3]->n_in, m->node[3]->attrs);
+}
+
+static bool is_plain_conv(const tl_node *node)
+{
+    return node->op == TL_OP_conv && node->in[1].value->constant &&
+           (!tl_in(node, 2) || node->in[2].value->constant) &&
+           tl_type_of(node->out[0])->rank + 2 <= TL_MAX_RANK;
+}
+
+/* One filter for each channel. */
+static bool is_depthwise(const tl_node *node)
+{
+    const tl_type *x = tl_type_of(node->in[0].value), *w = tl_type_of(node->in[1].value);
+    return is_plain_conv(node) && tl_dim_is(w->dims[w->rank - 1], 1) &&
+           w->dims[0] == x->dims[x->rank - 1];
+}
+
+static bool mixes_channels(const tl_node *node)
+{
+    return is_plain_conv(node) && tl_attrs_of(node, conv)->groups == 1;
+}
+
+/* All that read v are convolutions whose filters take a shuffle in, some behind a depthwise one. */
+static bool is_read_mixed(const tl_value *v)
+{
+    for (const tl_use *use = v->uses; use; use = use->next) {
+        const tl_node *node = use->user;
+        if (node->op != TL_OP_conv || node->in[0].value != v)
+            return false;
+        if (mixes_channels(node))
+            continue;
+        const tl_value *y = node->out[0];
+        if (!is_depthwise(node) || !tl_has_one_use(y) || y->uses->user->op != TL_OP_conv ||
+            y->uses->user->in[0].value != y || !mixes_channels(y->uses->user))
+            return false;
+    }
+    return true;
+}
+
+/* What a convolution reads is shuffled: its filters are instead. Depthwise ones pass the shuffle on. */
+static tl_value *build_unshuffled_input(tl_builder *b, const tl_match *m)
+{
+    shuffle s;
+    bool mixes = mixes_channels(m->root);
+    if (!is_shuffle(m->node[3], m->node[2], m->node[1], &s) || !is_read_mixed(m->node[1]->out[0]) ||
+        tl_type_of(m->x[0])->rank + s.n > TL_MAX_RANK)
+        return NULL;
+    shuffle u = undone(&s);
+    int axis = mixes ? tl_type_of(m->x[1])->rank - 1 : 0;
+    tl_value *operands[] = {m->x[0], shuffled(b, m->x[1], axis, &u), m->x[2]};
+    if (operands[2] && !mixes)
+        operands[2] = shuffled(b, operands[2], 0, &u);
+    tl_value *y = tl_build(b, TL_OP_conv, operands, m->root->n_in, m->root->attrs);
+    return mixes ? y : shuffled(b, y, tl_type_of(y)->rank - 1, &s);
+}
+
 /* clang-format off */
 static const tl_rule rules[] = {
+    RULE(shuffled_input, REASSOCIATES, "conv(reshape(transpose(reshape(x))), w, b?) = conv(x, w', b?), or shuffled behind depthwise filters",
+         N(0, conv, NS(1, reshape, N(2, transpose, N(3, reshape, V(0)))), K(1), O(2)), build_unshuffled_input),
+    RULE(shuffled_filters, REASSOCIATES, "reshape(transpose(reshape(conv(x, w, b?)))) = conv(x, w', b')",
+         N(0, reshape, N(1, transpose, N(2, reshape, N(3, conv, V(0), K(1), O(2))))), build_shuffled_filters),
     RULE(transpose_unit, EXACT, "transpose(x) = reshape(x)",            N(0, transpose, V(0)), build_unit_transpose),
     RULE(space_to_depth, EXACT, "concat(a, b, c, d) = space_to_depth(x) or its cells in another order",
          N(0, concat, V(0), V(1), V(2), V(3)), build_space_to_depth),
