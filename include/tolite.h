@@ -192,6 +192,9 @@ struct tl_convert_options {
     size_t n_prune_layers;
     const char *cluster; /* NULL; "N" or "N:channel": values that the weights of a layer (a channel of it) share */
     const tl_statistics *samples; /* of this network: samples that it kept (tl_statistics_keep); may be NULL */
+    const char *keep_accuracy; /* NULL, or a bound of mode "int8" that is kept on the samples held out of statistics by types for
+                          * single ops, int8, int16 or float: "sqnr=DECIBEL" or "cosine=C" of every output, "top1=SHARE" of rows of the
+                          * first output that have the same class as in floats */
     bool detail;         /* the report also tells of every op of the file, of the source's ops and of the time each step took */
 };
 
@@ -257,6 +260,9 @@ void tl_statistics_free(tl_statistics *statistics);
  * receives how many. O004 where an array does not fit or is not finite. */
 tl_status tl_statistics_observe(tl_statistics *statistics, const tl_arrays *arrays, bool steps, int64_t first,
                                 int64_t most, int64_t *n_seen);
+/* Keeps such samples aside, as copies, for tl_convert_options.keep_accuracy; they count nowhere else. */
+tl_status tl_statistics_hold_out(tl_statistics *statistics, const tl_arrays *arrays, bool steps, int64_t first, int64_t most,
+                                 int64_t *n_seen);
 /* n seeded random samples, with a warning: for timing, when nothing real is at hand. */
 tl_status tl_statistics_observe_random(tl_statistics *statistics, uint64_t seed, int64_t n);
 /* From here on samples are kept instead of counted, the first ones, up to so many bytes: they are for

@@ -7,6 +7,7 @@
 #include "compress/compress.h"
 #include "exec/session.h"
 #include "import/import.h"
+#include "lower/lower.h"
 #include "lower/profile.h"
 #include "quant/quantize.h"
 #include "tolite.h"
@@ -18,6 +19,7 @@ struct tl_network {
     tl_file *file;
     tl_model *model; /* as it was read */
     const char *name;
+    const char *kept; /* of the last conversion with a bound: its report, as JSON; or NULL */
 };
 
 typedef TL_VEC(tl_array) api_array_list;
@@ -85,6 +87,21 @@ tl_status api_quantize_options(tl_context *cx, const tl_convert_options *convert
 
 /* Statistics of the model that these options (not NULL) give; NULL on failure (recorded). */
 tl_stats *api_new_stats(const tl_model *model, const tl_convert_options *o, tl_arena *arena);
+/* Multiply-adds of one run; open sizes count as 1. */
+int64_t api_macs(const tl_node *node);
+
+/* A sample that is kept aside: for the inputs of the lowered model, in order. */
+typedef struct api_held {
+    tl_arrays *arrays;
+    bool first; /* state begins anew */
+} api_held;
+const api_held *api_held_out(const tl_statistics *statistics, size_t *n);
+
+/* keep.c: which type every op of lowered (prepared, not yet quantised) is to have, by node id, so that the bound of o holds
+ * on the samples held out; and what that costs, as JSON in the arena of the network. */
+tl_status api_keep_accuracy(tl_network *network, const tl_convert_options *o, const tl_quantize_options *quantize,
+                            const tl_model *lowered, const tl_lower_options *lower, tl_arena *arena,
+                            const uint8_t **choice);
 const tl_stats *api_stats(const tl_statistics *statistics);
 
 /* Options of the user as the readers want them; texts live in arena. options may be NULL. */

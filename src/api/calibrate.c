@@ -47,6 +47,7 @@ struct tl_statistics {
     size_t room;                 /* bytes of samples that may still be kept */
     bool keeps, goes_on;
     TL_VEC(tl_sample) kept;
+    TL_VEC(api_held) held;
 };
 
 const tl_stats *api_stats(const tl_statistics *statistics)
@@ -134,6 +135,8 @@ void tl_statistics_free(tl_statistics *s)
 {
     if (!s)
         return;
+    for (size_t i = 0; i < s->held.n; i++)
+        tl_arrays_free(s->held.v[i].arrays);
     if (s->session)
         tl_session_free(s->session);
     if (s->model)
@@ -171,14 +174,12 @@ static tl_status count_sample(tl_statistics *s, const tl_arrays *sample)
     return tl_session_run(s->session);
 }
 
-/* One run; part -1: of the arrays as they are, else of element `part` of each along axis 0, with that axis
- * (of size 1) kept or not. of_source: in the layout of the source. */
-static tl_status run_sample(tl_statistics *s, const tl_arrays *arrays, int64_t part, bool keep,
-                            bool of_source)
+/* Into *sample, arrays for the inputs in order; part -1: of the arrays as they are, else of element `part` of each along
+ * axis 0, with that axis (of size 1) kept or not. of_source: in the layout of the source. */
+static tl_status take_sample(tl_statistics *s, const tl_arrays *arrays, int64_t part, bool keep,
+                             bool of_source, tl_arrays *sample)
 {
     tl_context *cx = s->network->cx;
-    tl_arrays sample = {.cx = cx, .name = arrays->name};
-    tl_arena_init(&sample.arena, cx);
     tl_status status = TL_OK;
     for (size_t k = 0; k < s->entry->n_in && status == TL_OK; k++) {
         const tl_array *array = api_find_input(arrays, s->entry, k);
@@ -188,8 +189,8 @@ static tl_status run_sample(tl_statistics *s, const tl_arrays *arrays, int64_t p
         if (part >= 0) {
             one = api_part(array, part);
             if (keep) {
-                int64_t *shape =
-                    tl_arena_copy(&sample.arena, array->shape, (size_t)array->rank * sizeof *shape);
+                int64_t *shape = tl_arena_copy(&sample->arena, array->shape,
+                                               (size_t)array->rank * sizeof *shape);
                 status = tl_context_status(cx);
                 if (shape) {
                     shape[0] = 1;
@@ -199,13 +200,23 @@ static tl_status run_sample(tl_statistics *s, const tl_arrays *arrays, int64_t p
             }
         }
         if (status == TL_OK && of_source && is_turned(s->entry, k, &one))
-            status = turn(cx, &sample.arena, &one);
+            status = turn(cx, &sample->arena, &one);
         one.name = s->entry->in_names[k].p;
         if (status == TL_OK && api_dtype(one.dtype) == TL_F32)
             status = check_finite(cx, arrays, &one, part);
-        if (status == TL_OK && !tl_vec_push(&sample.arena, &sample.list, one))
+        if (status == TL_OK && !tl_vec_push(&sample->arena, &sample->list, one))
             status = tl_context_status(cx);
     }
+    return status;
+}
+
+static tl_status run_sample(tl_statistics *s, const tl_arrays *arrays, int64_t part, bool keep,
+                            bool of_source)
+{
+    tl_context *cx = s->network->cx;
+    tl_arrays sample = {.cx = cx, .name = arrays->name};
+    tl_arena_init(&sample.arena, cx);
+    tl_status status = take_sample(s, arrays, part, keep, of_source, &sample);
     if (status == TL_OK)
         status = api_feed(cx, s->session, s->entry, &sample, -1);
     if (status == TL_OK)
@@ -235,6 +246,15 @@ static int64_t count_samples(const tl_statistics *s, const tl_arrays *arrays, bo
     return n;
 }
 
+static tl_status check_some(const tl_arrays *arrays)
+{
+    for (size_t k = 0; k < arrays->list.n; k++)
+        if (arrays->list.v[k].rank > 0 && arrays->list.v[k].shape[0] == 0)
+            return tl_fail(arrays->cx, TL_O004, &(tl_where){.file = arrays->name},
+                           "array %s holds no sample", arrays->list.v[k].name);
+    return TL_OK;
+}
+
 tl_status tl_statistics_observe(tl_statistics *s, const tl_arrays *arrays, bool steps,
                                 int64_t first, int64_t most, int64_t *n_seen)
 {
@@ -243,10 +263,7 @@ tl_status tl_statistics_observe(tl_statistics *s, const tl_arrays *arrays, bool 
     int64_t n = count_samples(s, arrays, &keep);
     if (n_seen)
         *n_seen = 0;
-    for (size_t k = 0; k < arrays->list.n; k++)
-        if (arrays->list.v[k].rank > 0 && arrays->list.v[k].shape[0] == 0)
-            return tl_fail(cx, TL_O004, &(tl_where){.file = arrays->name},
-                           "array %s holds no sample", arrays->list.v[k].name);
+    TRY(check_some(arrays));
     tl_session_reset(s->session);
     int64_t end = TL_MAX(n, (int64_t)1);
     for (int64_t i = first; i < end && (most < 0 || i - first < most); i++) {
@@ -258,6 +275,58 @@ tl_status tl_statistics_observe(tl_statistics *s, const tl_arrays *arrays, bool 
             ++*n_seen;
     }
     return tl_context_status(cx);
+}
+
+/* ---- samples kept aside ---- */
+
+/* Copies all that sample only points to. */
+static tl_status own(tl_arrays *sample)
+{
+    for (size_t k = 0; k < sample->list.n; k++) {
+        tl_array *a = &sample->list.v[k];
+        if (a->rank > 0)
+            a->shape = tl_arena_copy(&sample->arena, a->shape, (size_t)a->rank * sizeof *a->shape);
+        if (a->size > 0)
+            a->data = tl_arena_copy(&sample->arena, a->data, a->size);
+    }
+    return tl_context_status(sample->cx);
+}
+
+tl_status tl_statistics_hold_out(tl_statistics *s, const tl_arrays *arrays, bool steps,
+                                 int64_t first, int64_t most, int64_t *n_seen)
+{
+    bool keep;
+    int64_t n = count_samples(s, arrays, &keep), end = TL_MAX(n, (int64_t)1);
+    if (n_seen)
+        *n_seen = 0;
+    TRY(check_some(arrays));
+    for (int64_t i = first; i < end && (most < 0 || i - first < most); i++) {
+        tl_arrays *sample;
+        TRY(tl_arrays_new(s->network->cx, &sample));
+        sample->name = tl_str_copy(&sample->arena, tl_str_from(arrays->name)).p;
+        api_held held = {sample, !steps || i == first};
+        tl_status status = take_sample(s, arrays, n ? i : -1, keep, true, sample);
+        if (status == TL_OK && sample->list.n < s->entry->n_in)
+            status = api_feed(s->network->cx, s->session, s->entry, sample,
+                              -1); /* says which is missing */
+        if (status == TL_OK)
+            status = own(sample);
+        if (status == TL_OK && !tl_vec_push(&s->arena, &s->held, held))
+            status = tl_context_status(s->network->cx);
+        if (status != TL_OK) {
+            tl_arrays_free(sample);
+            return status;
+        }
+        if (n_seen)
+            ++*n_seen;
+    }
+    return TL_OK;
+}
+
+const api_held *api_held_out(const tl_statistics *s, size_t *n)
+{
+    *n = s->held.n;
+    return s->held.v;
 }
 
 tl_status tl_statistics_observe_random(tl_statistics *s, uint64_t seed, int64_t n)

@@ -33,6 +33,8 @@ static void report_file(tl_json *json, tl_network *network, const tl_convert_opt
     tl_json_int(json, "n_ops", (int64_t)stats->n_ops);
     tl_json_text(json, "min_runtime", stats->min_runtime);
     report_quantised(json, o);
+    if (network->kept)
+        tl_json_raw(json, "kept", network->kept);
     api_json_model(json, &network->arena, lowered);
     tl_json_open(json, "warnings", '[');
     for (size_t i = 0; i < network->cx->diags.n; i++)

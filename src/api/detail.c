@@ -26,7 +26,7 @@ static int64_t divided(int64_t a, int64_t b)
 }
 
 /* Multiplications that are added up, of the ops that consist of them. */
-static int64_t multiplications(const tl_node *node)
+int64_t api_macs(const tl_node *node)
 {
     const tl_value *x = tl_in(node, 0), *w = tl_in(node, 1);
     if (!x || !w || !node->n_out)
@@ -79,7 +79,7 @@ static void add_layer(tl_json *json, tl_arena *arena, const tl_node *node)
         tl_json_text(json, "type", api_type_text(arena, tl_type_of(node->out[0])));
     }
     api_json_origin(json, node->origin);
-    tl_json_int(json, "macs", multiplications(node));
+    tl_json_int(json, "macs", api_macs(node));
     tl_json_int(json, "weight_bytes", weights);
     tl_json_int(json, "output_bytes", out);
     tl_json_close(json, '}');

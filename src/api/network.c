@@ -281,6 +281,9 @@ tl_status api_quantize_options(tl_context *cx, const tl_convert_options *o, api_
             cx, TL_O001, NULL,
             "--verify runs random inputs, which say nothing about a file with measured "
             "ranges, expected --golden IO.npz with real ones, or tolite diff afterwards");
+    if (o->keep_accuracy && out->mode != TL_QUANTIZE_INT8)
+        return tl_fail(cx, TL_O001, NULL,
+                       "--keep-accuracy mixes types, expected --quantize int8 with it");
     return io_option(cx, o->io, out);
 }
 
@@ -388,12 +391,17 @@ static tl_status stats_of(const tl_model *model, const tl_convert_options *o, tl
 }
 
 /* Into integers: those of a source that has them, or as statistics say. */
-static tl_status into_integers(tl_model *model, const tl_lower_options *lower,
-                               const api_quantize *q, const tl_stats *stats)
+static tl_status into_integers(tl_network *network, const tl_convert_options *o, tl_model *model,
+                               const tl_lower_options *lower, const api_quantize *q,
+                               const tl_stats *stats, tl_arena *arena)
 {
+    network->kept = NULL;
     if (tl_quantize_is_static(q->mode)) {
         tl_quantize_options options = {q->mode, lower->profile, q->range,
                                        stats,   q->io,          lower->show_state};
+        options.n_choice = model->n_nodes;
+        if (o->keep_accuracy)
+            TRY(api_keep_accuracy(network, o, &options, model, lower, arena, &options.choice));
         return tl_quantize_static(model, &options);
     }
     tl_quant_options quant = {.profile = lower->profile, .exact = lower->exact};
@@ -416,7 +424,7 @@ tl_status api_lower(tl_network *network, const tl_convert_options *convert, tl_a
         TRY(lower_floats(network, o, &lower, q.mode != TL_QUANTIZE_NONE, arena, steps, out));
     TRY(check_quantised(network, *out, &q));
     TRY(stats_of(*out, o, arena, &stats));
-    TRY(into_integers(*out, &lower, &q, stats));
+    TRY(into_integers(network, o, *out, &lower, &q, stats, arena));
     TRY(tl_lower_finish(*out, &lower));
     if (q.mode != TL_QUANTIZE_NONE && !tl_quantize_is_static(q.mode))
         TRY(tl_quantize_weights(*out, q.mode, q.bits, lower.profile, stats));

@@ -50,6 +50,12 @@ void tl_json_text(tl_json *json, const char *key, const char *value)
         tl_text_add(&json->text, "null");
 }
 
+void tl_json_raw(tl_json *json, const char *key, const char *value)
+{
+    begin_item(json, key);
+    tl_text_add(&json->text, value);
+}
+
 void tl_json_int(tl_json *json, const char *key, int64_t value)
 {
     begin_item(json, key);

@@ -16,6 +16,7 @@ void tl_json_open(tl_json *json, const char *key, char bracket); /* '{' or '[' *
 void tl_json_close(tl_json *json, char bracket);                 /* '}' or ']' */
 void tl_json_str(tl_json *json, const char *key, tl_str value);
 void tl_json_text(tl_json *json, const char *key, const char *value); /* NULL writes null */
+void tl_json_raw(tl_json *json, const char *key, const char *value); /* a document of its own */
 void tl_json_int(tl_json *json, const char *key, int64_t value);
 void tl_json_num(tl_json *json, const char *key, double value);
 void tl_json_bool(tl_json *json, const char *key, bool value);

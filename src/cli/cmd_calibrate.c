@@ -40,6 +40,8 @@ typedef struct sampling {
     tl_statistics *statistics;
     tl_picture_options pictures;
     long left; /* samples that may still come; < 0: any number */
+    long n;    /* how many came */
+    enum { COUNT_ALL, HOLD_SOME, HOLD_ALL } what;
 } sampling;
 
 static tl_status take_path(sampling *s, const char *path);
@@ -77,11 +79,33 @@ static tl_status take_folder(sampling *s, const char *folder)
     return status;
 }
 
+#define EVERY     4  /* of --samples is held out where --held-out says nothing, */
+#define MOST_HELD 32 /* ... up to so many, which are kept in memory */
+
+/* Every fourth sample is held out, one at least where there are two. */
+static tl_status share_out(sampling *s, const tl_arrays *arrays)
+{
+    tl_status status = TL_OK;
+    int64_t seen = 1;
+    for (int64_t i = 0; seen && s->left && status == TL_OK; i++) {
+        bool held = s->n % EVERY == 1 && s->n / EVERY < MOST_HELD;
+        status = held ? tl_statistics_hold_out(s->statistics, arrays, false, i, 1, &seen)
+                      : tl_statistics_observe(s->statistics, arrays, false, i, 1, &seen);
+        s->n += (long)seen;
+        s->left -= s->left > 0 ? (long)seen : 0;
+    }
+    return status;
+}
+
 static tl_status observe(sampling *s, const tl_arrays *arrays)
 {
     int64_t seen = 0;
-    tl_status status =
-        tl_statistics_observe(s->statistics, arrays, cli_has(s->c, OPT_steps), 0, s->left, &seen);
+    bool steps = cli_has(s->c, OPT_steps);
+    if (s->what == HOLD_SOME)
+        return share_out(s, arrays);
+    tl_status status = s->what == HOLD_ALL
+                           ? tl_statistics_hold_out(s->statistics, arrays, steps, 0, s->left, &seen)
+                           : tl_statistics_observe(s->statistics, arrays, steps, 0, s->left, &seen);
     s->left -= s->left > 0 ? (long)seen : 0;
     return status;
 }
@@ -131,8 +155,18 @@ static tl_status collect(sampling *s)
         status = cli_picture_options(s->c, &s->pictures);
     for (size_t i = 0; i < stats->n && status == TL_OK; i++)
         status = tl_statistics_read(s->statistics, stats->v[i]);
+    const cli_values *held = &s->c->args.options[OPT_held_out];
+    bool share = cli_has(s->c, OPT_keep_accuracy) && held->n == 0;
+    if (share && cli_has(s->c, OPT_steps))
+        return cli_usage("--keep-accuracy of successive calls: expected --held-out PATH... with "
+                         "calls of their own");
+    s->what = share ? HOLD_SOME : COUNT_ALL;
     for (size_t i = 0; i < samples->n && status == TL_OK && s->left; i++)
         status = take_path(s, samples->v[i]);
+    s->what = HOLD_ALL;
+    s->left = -1;
+    for (size_t i = 0; i < held->n && status == TL_OK; i++)
+        status = take_path(s, held->v[i]);
     return status;
 }
 

@@ -92,6 +92,40 @@ static void show_proof(cli *c, const json_value *report, const char *key, const 
         cli_say(c, "    the rule: %s\n", json_text(report, "rule"));
 }
 
+static double part_of(const json_value *macs, const char *type)
+{
+    double all =
+        json_number(macs, "int8") + json_number(macs, "int16") + json_number(macs, "float");
+    return all > 0 ? 100 * json_number(macs, type) / all : 0;
+}
+
+/* What --keep-accuracy found: the bound, and which ops it takes. */
+static void show_kept(cli *c, const json_value *kept)
+{
+    const json_value *macs = json_get(kept, "macs");
+    if (kept->kind != JSON_OBJECT)
+        return;
+    cli_say(c, "  %s %s on %.0f samples held out: %.4g, all in int8 %.4g\n",
+            json_true(kept, "holds") ? "keeps" : "MISSES", json_text(kept, "bound"),
+            json_number(kept, "samples"), json_number(kept, "reached"),
+            json_number(kept, "all_int8"));
+    cli_say(c, "  multiply-adds: %.1f %% int8, %.1f %% int16, %.1f %% float\n",
+            part_of(macs, "int8"), part_of(macs, "int16"), part_of(macs, "float"));
+    JSON_EACH(op, json_get(kept, "ops"))
+    {
+        cli_say(c, "    %s", json_text(op, "op"));
+        if (json_text(op, "source_node")[0])
+            cli_say(c, " (%s)", json_text(op, "source_node"));
+        else if (json_text(op, "line")[0])
+            cli_say(c, " (%s)", json_text(op, "line"));
+        cli_say(c, ": %s; alone in int8 it has %.3g dB", json_text(op, "type"),
+                json_number(op, "alone"));
+        if (json_get(op, "as_int8")->kind == JSON_NUMBER)
+            cli_say(c, ", and all would have %.4g", json_number(op, "as_int8"));
+        cli_say(c, "\n");
+    }
+}
+
 static void show_quantised(cli *c, const json_value *report)
 {
     double samples = json_number(report, "samples");
@@ -101,6 +135,7 @@ static void show_quantised(cli *c, const json_value *report)
     if (samples > 0)
         cli_say(c, ", calibrated on %.0f sample%s", samples, samples == 1 ? "" : "s");
     cli_say(c, "\n");
+    show_kept(c, json_get(report, "kept"));
 }
 
 /* What each step of compression gives and costs. */

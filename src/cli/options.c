@@ -197,8 +197,8 @@ static bool has_folder(const char *path)
 static tl_status check_written(const cli *c)
 {
     static const cli_option written[] = {OPT_out_file, OPT_report, OPT_out};
-    static const cli_option read[] = {OPT_in,     OPT_image,   OPT_golden,
-                                      OPT_labels, OPT_samples, OPT_stats};
+    static const cli_option read[] = {OPT_in,      OPT_image, OPT_golden,  OPT_labels,
+                                      OPT_samples, OPT_stats, OPT_held_out};
     for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
         const char *out = cli_value(c, written[i]);
         if (out && !has_folder(out))

@@ -51,18 +51,22 @@ static bool has_one(const cli *c, const cli_option *options, size_t n)
 static tl_status check_company(const cli *c)
 {
     static const struct {
-        cli_option option, with[4]; /* those left out are --help, which comes alone */
+        cli_option option, with[5]; /* those left out are --help, which comes alone */
         const char *name, *expected;
     } rows[] = {
+        {OPT_held_out, {OPT_keep_accuracy}, "held-out", "--keep-accuracy BOUND"},
         {OPT_samples,
-         {OPT_quantize, OPT_mode, OPT_prune, OPT_cluster},
+         {OPT_quantize, OPT_mode, OPT_keep_accuracy, OPT_prune, OPT_cluster},
          "samples",
          "--quantize MODE, --prune or --cluster"},
         {OPT_prune_layer, {OPT_prune}, "prune-layer", "--prune X"},
-        {OPT_stats, {OPT_quantize, OPT_mode}, "stats", "--quantize MODE"},
-        {OPT_range, {OPT_quantize, OPT_mode}, "range", "--quantize int8, int8-only or int16x8"},
+        {OPT_stats, {OPT_quantize, OPT_mode, OPT_keep_accuracy}, "stats", "--quantize MODE"},
+        {OPT_range,
+         {OPT_quantize, OPT_mode, OPT_keep_accuracy},
+         "range",
+         "--quantize int8, int8-only or int16x8"},
         {OPT_weight_bits, {OPT_quantize, OPT_mode}, "weights", "--quantize weights"},
-        {OPT_io, {OPT_quantize, OPT_mode}, "io", "--quantize int8 or int8-only"},
+        {OPT_io, {OPT_quantize, OPT_mode, OPT_keep_accuracy}, "io", "--quantize int8 or int8-only"},
         {OPT_limit, {OPT_samples, OPT_samples}, "limit", "--samples PATH..."},
         {OPT_resize, {OPT_samples, OPT_samples}, "resize", "pictures in --samples PATH..."},
         {OPT_crop, {OPT_samples, OPT_samples}, "crop", "pictures in --samples PATH..."},
@@ -78,7 +82,7 @@ static tl_status check_company(const cli *c)
     if (strcmp(c->args.command, "convert") && strcmp(c->args.command, "quantize"))
         return TL_OK;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (cli_has(c, rows[i].option) && !has_one(c, rows[i].with, 4))
+        if (cli_has(c, rows[i].option) && !has_one(c, rows[i].with, 5))
             return cli_usage("option --%s says nothing by itself, expected %s beside it",
                              rows[i].name, rows[i].expected);
     return TL_OK;
@@ -90,6 +94,9 @@ static tl_status quantize_options(cli *c, tl_convert_options *options)
     options->quantize = cli_has(c, OPT_mode) ? cli_value(c, OPT_mode) : cli_value(c, OPT_quantize);
     if (bits && strcmp(bits, "int8") && strcmp(bits, "int4"))
         return cli_usage("option --weights: \"%s\", expected int8 or int4", bits);
+    options->keep_accuracy = cli_value(c, OPT_keep_accuracy);
+    if (options->keep_accuracy && !options->quantize)
+        options->quantize = "int8";
     options->io = cli_value(c, OPT_io);
     options->range = cli_value(c, OPT_range);
     options->weight_bits = bits ? bits[3] - '0' : 0;

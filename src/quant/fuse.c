@@ -108,8 +108,11 @@ static bool cancel(tl_fusing *f, tl_node *node)
     tl_value *x = node->op == TL_OP_tfl_quantize ? tl_fusing_stored(tl_in(node, 0)) : NULL;
     if (!x)
         return false;
-    if (!same_parameters(tl_type_of(x), tl_attrs_of(node, tfl_quantize))) {
-        if (f->options->requantise && tl_fusing_is_per_tensor(tl_type_of(x)->quant))
+    const tl_tfl_quantize_attrs *to = tl_attrs_of(node, tfl_quantize);
+    bool widens =
+        to->to == TL_I16 && tl_type_of(x)->dtype == TL_I8; /* no kernel goes there at once */
+    if (!same_parameters(tl_type_of(x), to)) {
+        if (f->options->requantise && !widens && tl_fusing_is_per_tensor(tl_type_of(x)->quant))
             tl_node_set_input(node, 0, x);
         return false;
     }

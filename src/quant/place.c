@@ -281,6 +281,8 @@ static tl_status set_interface(tl_model *model, tl_dtype io)
 static const char *why_float(tl_plan *plan, tl_node *node)
 {
     const char *why = node->id < plan->n_nodes ? plan->nodes[node->id].why : NULL;
+    if (tl_plan_choice(plan, node) == TL_CHOOSE_FLOAT)
+        return "the accuracy that was asked for";
     return why ? why : tl_fusing_refusal(&plan->fusing, node);
 }
 
@@ -345,20 +347,42 @@ static tl_status check_borders(const tl_model *model)
 
 /* ---- all of it ---- */
 
-static tl_status quantize(tl_model *model, const tl_quantize_options *o, tl_arena *arena)
+/* Everything that is to have this width. */
+static tl_status pass(tl_model *model, const tl_quantize_options *o, bool notes, tl_arena *arena,
+                      tl_plan **out)
 {
-    bool only = o->mode == TL_QUANTIZE_INT8_ONLY;
     tl_quant_options fuse = {.profile = o->profile, .requantise = true, .quiet = true};
-    tl_plan *plan = tl_plan_make(model, o, &fuse, arena);
+    tl_quant_options *kept = tl_arena_copy(arena, &fuse, sizeof fuse);
+    tl_plan *plan = *out = kept ? tl_plan_make(model, o, kept, arena) : NULL;
     if (!plan)
         return tl_context_status(model->cx);
     TRY(tl_plan_place(plan));
-    TRY(tl_quant_fuse(model, &fuse));
-    TRY(report_all(plan, only, false));
+    TRY(tl_quant_fuse(model, kept));
+    if (notes)
+        TRY(report_all(plan, o->mode == TL_QUANTIZE_INT8_ONLY, false));
     bool changed;
     TRY(tl_plan_carry(plan, &changed));
-    if (changed)
-        TRY(tl_quant_fuse(model, &fuse));
+    return changed ? tl_quant_fuse(model, kept) : TL_OK;
+}
+
+static bool is_chosen(const tl_quantize_options *o, tl_quantize_choice choice)
+{
+    for (uint32_t i = 0; o->choice && i < o->n_choice; i++)
+        if (o->choice[i] == choice)
+            return true;
+    return false;
+}
+
+/* A mix is made one width after the other: what is integers of 8 bits then looks like floats to those of 16. */
+static tl_status quantize(tl_model *model, const tl_quantize_options *o, tl_arena *arena)
+{
+    bool only = o->mode == TL_QUANTIZE_INT8_ONLY, both = is_chosen(o, TL_CHOOSE_INT16);
+    tl_plan *plan, *wide;
+    tl_quantize_options rest = *o;
+    rest.mode = TL_QUANTIZE_INT16X8;
+    TRY(pass(model, o, !o->quiet && !both, arena, &plan));
+    if (both)
+        TRY(pass(model, &rest, !o->quiet, arena, &wide));
     TRY(tl_plan_carry_state(plan));
     if (o->io != TL_F32)
         TRY(set_interface(model, o->io));

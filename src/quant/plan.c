@@ -46,12 +46,28 @@ static bool has_marks(const tl_plan *plan, const tl_value *value, const tl_value
 
 #define HEADROOM 13 /* a softmax makes nothing of what is so far below the others */
 
+/* What is made of integers of 8 bits is no larger than they are; see pass of place.c. */
+static bool has_stored_range(const tl_value *value, double *lo, double *hi)
+{
+    const tl_value *stored = tl_fusing_stored(value);
+    const tl_type *type = stored ? tl_type_of(stored) : NULL;
+    if (!type || !tl_fusing_is_per_tensor(type->quant) || type->dtype != TL_I8)
+        return false;
+    double scale = (double)type->quant->scale[0], zero = (double)tl_fusing_zero(type->quant, 0);
+    *lo = TL_MIN((-128 - zero) * scale, 0);
+    *hi = TL_MAX((127 - zero) * scale, 0);
+    return true;
+}
+
 static void note_value(tl_plan *plan, const tl_value *value)
 {
     tl_planned *p = &plan->values[value->id];
     if (tl_type_of(value)->dtype != TL_F32)
         return;
     *p = (tl_planned){.value = value, .parent = value->id};
+    p->known = has_stored_range(value, &p->lo, &p->hi);
+    if (p->known)
+        return;
     const tl_value_stats *stats = tl_stats_find(plan->options->stats, value);
     bool only = plan->options->mode == TL_QUANTIZE_INT8_ONLY, marks = has_marks(plan, value, stats);
     p->marked = marks || tl_stats_has_marks(stats);
@@ -113,6 +129,12 @@ static tl_plan_kind kind_of(const tl_node *node)
     if (tl_fusing_is_mover(node))
         return TL_PLAN_MOVER;
     return tl_fusing_find_kernel(node->op, &kernel) ? TL_PLAN_KERNEL : TL_PLAN_FLOAT;
+}
+
+bool tl_quantize_is_candidate(const tl_node *node)
+{
+    tl_plan_kind kind = kind_of(node);
+    return (kind == TL_PLAN_PRODUCT || kind == TL_PLAN_KERNEL) && tl_plan_is_float(node->out[0]);
 }
 
 static bool touches_floats(const tl_node *node)
@@ -188,9 +210,19 @@ static void choose_graph(tl_plan *plan, const tl_graph *graph)
         tl_planned_node *p = &plan->nodes[node->id];
         p->kind = kind_of(node);
         p->why = check_node(plan, node, p->kind);
-        if (p->why)
+        bool wide = plan->dtype == TL_I16, chosen = true;
+        if (plan->options->choice && p->kind != TL_PLAN_MOVER)
+            chosen = tl_plan_choice(plan, node) == (wide ? TL_CHOOSE_INT16 : TL_CHOOSE_INT8);
+        if (p->why || !chosen)
             p->kind = TL_PLAN_FLOAT;
     }
+}
+
+tl_quantize_choice tl_plan_choice(const tl_plan *plan, const tl_node *node)
+{
+    const tl_quantize_options *o = plan->options;
+    return o->choice && node->id < o->n_choice ? (tl_quantize_choice)o->choice[node->id]
+                                               : TL_CHOOSE_INT8;
 }
 
 tl_plan_kind tl_plan_kind_of(const tl_plan *plan, const tl_node *node)
@@ -213,17 +245,56 @@ static bool is_read(const tl_plan *plan, const tl_value *value)
     return false;
 }
 
+static bool is_anchor(const tl_plan *plan, const tl_node *node)
+{
+    tl_plan_kind kind = tl_plan_kind_of(plan, node);
+    return kind == TL_PLAN_PRODUCT || kind == TL_PLAN_KERNEL ||
+           (kind == TL_PLAN_MOVER && plan->nodes[node->id].anchored);
+}
+
+static bool is_read_by_anchor(const tl_plan *plan, const tl_value *value)
+{
+    for (const tl_use *use = value->uses; use; use = use->next)
+        if (tl_plan_reads(plan, use->user, (size_t)(use - use->user->in)) &&
+            is_anchor(plan, use->user))
+            return true;
+    return false;
+}
+
 /* Movement is integer where it comes from an integer op or goes to one. */
 static bool needs_movement(const tl_plan *plan, const tl_node *node)
 {
     for (size_t i = 0; i < node->n_in; i++)
-        if (tl_plan_reads(plan, node, i) &&
-            tl_plan_kind_of(plan, node->in[i].value->def) != TL_PLAN_FLOAT)
+        if (tl_plan_reads(plan, node, i) && is_anchor(plan, node->in[i].value->def))
             return true;
     for (size_t i = 0; i < node->n_out; i++)
-        if (is_read(plan, node->out[i]))
+        if (is_read_by_anchor(plan, node->out[i]))
             return true;
     return false;
+}
+
+static void lift_anchors(tl_plan *plan, const tl_graph *graph)
+{
+    TL_EACH_NODE (node, graph) {
+        for (size_t i = 0; i < node->n_graphs; i++)
+            lift_anchors(plan, node->graphs[i]);
+        if (node->id < plan->n_nodes)
+            plan->nodes[node->id].anchored = false;
+    }
+}
+
+static bool anchor(tl_plan *plan, const tl_graph *graph)
+{
+    bool changed = false;
+    TL_EACH_NODE (node, graph) {
+        for (size_t i = 0; i < node->n_graphs; i++)
+            changed |= anchor(plan, node->graphs[i]);
+        if (tl_plan_kind_of(plan, node) != TL_PLAN_MOVER || plan->nodes[node->id].anchored ||
+            !needs_movement(plan, node))
+            continue;
+        plan->nodes[node->id].anchored = changed = true;
+    }
+    return changed;
 }
 
 /* Arithmetic without weights is integer between integer ops. Next to an op in floats (a layer norm has several) the
@@ -246,20 +317,28 @@ static bool needs_kernel(const tl_plan *plan, const tl_node *node)
 }
 
 /* Integer ops that nothing is gained with go back to floats; in int8_only all stay. */
-static bool demote(tl_plan *plan, const tl_graph *graph)
+static bool demote_graph(tl_plan *plan, const tl_graph *graph)
 {
     bool changed = false;
     TL_EACH_NODE (node, graph) {
         for (size_t i = 0; i < node->n_graphs; i++)
-            changed |= demote(plan, node->graphs[i]);
+            changed |= demote_graph(plan, node->graphs[i]);
         tl_plan_kind kind = tl_plan_kind_of(plan, node);
-        if ((kind == TL_PLAN_MOVER && !needs_movement(plan, node)) ||
+        if ((kind == TL_PLAN_MOVER && !plan->nodes[node->id].anchored) ||
             (kind == TL_PLAN_KERNEL && !needs_kernel(plan, node))) {
-            plan->nodes[node->id] = (tl_planned_node){TL_PLAN_FLOAT, NULL};
+            plan->nodes[node->id] = (tl_planned_node){.kind = TL_PLAN_FLOAT};
             changed = true;
         }
     }
     return changed;
+}
+
+static bool demote(tl_plan *plan)
+{
+    tl_plan_each(plan, lift_anchors);
+    for (int i = 0; i < TL_PLAN_ROUNDS && tl_plan_any(plan, anchor); i++)
+        ;
+    return tl_plan_any(plan, demote_graph);
 }
 
 /* ---- all of it ---- */
@@ -301,7 +380,7 @@ tl_plan *tl_plan_make(tl_model *model, const tl_quantize_options *options,
     tl_plan_inherit(plan);
     tl_plan_each(plan, choose_graph);
     for (int i = 0; i < TL_PLAN_ROUNDS && options->mode != TL_QUANTIZE_INT8_ONLY; i++)
-        if (!tl_plan_any(plan, demote))
+        if (!demote(plan))
             break;
     tl_plan_scales(plan);
     return tl_context_status(model->cx) == TL_OK ? plan : NULL;

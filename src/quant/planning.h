@@ -26,6 +26,7 @@ typedef enum tl_plan_kind { TL_PLAN_FLOAT, TL_PLAN_PRODUCT, TL_PLAN_KERNEL, TL_P
 typedef struct tl_planned_node {
     tl_plan_kind kind; /* TL_PLAN_FLOAT: stays in floats */
     const char *why;   /* it does; NULL: it has no float operand or result */
+    bool anchored;     /* of movement: it leads to an op that computes, or comes from one, by other movement at most */
 } tl_planned_node;
 
 typedef struct tl_plan {
@@ -45,6 +46,8 @@ tl_plan *tl_plan_make(tl_model *model, const tl_quantize_options *options, const
 /* The parameters in which value is stored; NULL: it is none that is. */
 const tl_quant *tl_plan_quant(tl_plan *plan, const tl_value *value);
 /* Whether operand i of node is read as integers. */
+/* What the user's bound has made of node. */
+tl_quantize_choice tl_plan_choice(const tl_plan *plan, const tl_node *node);
 bool tl_plan_reads(const tl_plan *plan, const tl_node *node, size_t i);
 /* Parameters for numbers between lo and hi. */
 const tl_quant *tl_plan_quant_of(tl_plan *plan, double lo, double hi);

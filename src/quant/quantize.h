@@ -50,6 +50,12 @@ tl_quantised tl_quantize_find(const tl_model *model);
 tl_status tl_quantize_weights(tl_model *model, tl_quantize_mode mode, int bits,
                               const tl_profile *profile, const tl_stats *stats);
 
+/* Whether node is an op that computes and has an integer kernel. */
+bool tl_quantize_is_candidate(const tl_node *node);
+
+/* Of an op that could be integer: in which type it is. */
+typedef enum tl_quantize_choice { TL_CHOOSE_INT8, TL_CHOOSE_INT16, TL_CHOOSE_FLOAT } tl_quantize_choice;
+
 typedef struct tl_quantize_options {
     tl_quantize_mode mode;
     const tl_profile *profile;
@@ -57,6 +63,9 @@ typedef struct tl_quantize_options {
     const tl_stats *stats; /* of this model */
     tl_dtype io;           /* of inputs and outputs that are quantised: TL_F32, TL_I8 or TL_U8 */
     bool show_state;       /* hidden state will be inputs and outputs, too */
+    const uint8_t *choice; /* of mode int8, NULL: all are int8; by id of the nodes that the model has */
+    uint32_t n_choice;     /* how many there are */
+    bool quiet;            /* no N002 */
 } tl_quantize_options;
 
 /* int8, int8_only, int16x8: behind tl_lower_fuse, in the place of tl_quant_fuse. What stays in floats is N002, in

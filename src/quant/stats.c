@@ -100,6 +100,7 @@ tl_stats *tl_stats_new(const tl_model *model, uint64_t key, tl_arena *arena)
     if (tl_context_status(stats->cx) != TL_OK)
         return NULL;
     stats->fingerprint = p.hash;
+    stats->n_ids = model->n_values;
     stats->values = TL_NEW_ARRAY(arena, tl_value_stats, stats->n + 1);
     stats->at = TL_NEW_ARRAY(arena, const tl_value *, stats->n + 1);
     stats->place = TL_NEW_ARRAY(arena, uint32_t, (size_t)model->n_values + 1);
@@ -113,7 +114,7 @@ tl_stats *tl_stats_new(const tl_model *model, uint64_t key, tl_arena *arena)
 
 const tl_value_stats *tl_stats_find(const tl_stats *stats, const tl_value *value)
 {
-    if (value->id >= stats->model->n_values || stats->place[value->id] == UINT32_MAX)
+    if (value->id >= stats->n_ids || stats->place[value->id] == UINT32_MAX)
         return NULL;
     const tl_value_stats *found = &stats->values[stats->place[value->id]];
     return found->n ? found : NULL;
@@ -188,7 +189,7 @@ static bool hold_bins(tl_stats *stats, tl_value_stats *v)
 
 void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_t n)
 {
-    if (value->id >= stats->model->n_values || stats->place[value->id] == UINT32_MAX)
+    if (value->id >= stats->n_ids || stats->place[value->id] == UINT32_MAX)
         return;
     tl_value_stats *v = &stats->values[stats->place[value->id]];
     if (n <= 0 || !hold_bins(stats, v))

@@ -36,7 +36,8 @@ typedef struct tl_stats {
     size_t n;               /* values */
     tl_value_stats *values; /* by place */
     const tl_value **at;    /* the value of a place, for messages */
-    uint32_t *place;        /* by tl_value.id; UINT32_MAX: not observed */
+    uint32_t *place;        /* by tl_value.id, of those that the model had; UINT32_MAX: not observed */
+    uint32_t n_ids;
 } tl_stats;
 
 /* Of the f32 values of model, which must outlive it; key: what else statistics must have in common to be merged. NULL on
