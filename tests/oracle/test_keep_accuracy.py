@@ -30,13 +30,13 @@ def normal_samples(tmp_path, name, shape, n=24):
 
 
 @MODELS
-@pytest.mark.parametrize("network, name, shape, bound, least", [
-    ("swin_tiny", "x", (1, 3, 32, 32), 30, 80), ("convnext_tiny", "x", (1, 3, 32, 32), 28, 80),
-    ("efficientnet_b0", "x", (1, 3, 48, 48), 22, 50), ("mobilenet_v2", "x", (1, 3, 48, 48), 22, 50),
-    ("densenet", "x", (1, 3, 48, 48), 27, 10), ("unet", "x", (1, 3, 32, 32), 32, 20),
-    ("vit_tiny", "x", (1, 3, 32, 32), 30, 20), ("super_resolution", "x", (1, 1, 16, 16), 36, 50),
-    ("inception_v3", "x", (1, 3, 80, 80), 20, 20), ("resnet18", "x", (1, 3, 48, 48), 20, 5)])
-def test_networks(network, name, shape, bound, least, tmp_path):
+@pytest.mark.parametrize("network, bound, least", [
+    ("swin_tiny", 30, 60), ("convnext_tiny", 28, 60),
+    ("efficientnet_b0", 22, 80), ("mobilenet_v2", 22, 50),
+    ("densenet", 27, 80), ("unet", 32, 40),
+    ("vit_tiny", 30, 20), ("super_resolution", 36, 80),
+    ("inception_v3", 20, 40), ("resnet18", 20, 80)])
+def test_networks(network, bound, least, tmp_path):
     """Every fourth sample is held out; the bound holds on these in LiteRT's delegate, but for what it rounds otherwise."""
     model = support.MODELS / network / "model.onnx"
     infos = json.loads(support.tolite("inspect", model, "--json").stdout)["entries"][0]["inputs"]
