@@ -377,20 +377,41 @@ static tl_value *build_scaled_part(tl_builder *b, const tl_match *m)
     return m->x[0];
 }
 
-/* A scale that no layer takes in on this side of a product, but one on the other would. */
-static tl_value *build_scale_aside(tl_builder *b, const tl_match *m)
+/* Whether a layer in front of v takes a scale of v in. */
+static bool takes_scale(tl_value *v)
 {
     linear l;
     linear_part p;
+    return !v->constant && tl_has_one_use(v) && (find_linear(v, &l) || find_part(v, &p));
+}
+
+/* A scale that no layer takes in on this side of a product, but one on the other would. */
+static tl_value *build_scale_aside(tl_builder *b, const tl_match *m)
+{
     double k;
     tl_value *y = m->x[2];
-    if (m->root->in[1].value != y || y->constant || !tl_has_one_use(y) ||
-        !scales_by(m, m->node[1]->out[0], m->x[1], &k) ||
-        !tl_same_type(m->node[1]->out[0], m->x[0]) || find_linear(m->x[0], &l) ||
-        find_part(m->x[0], &p) || !(find_linear(y, &l) || find_part(y, &p)))
+    if (m->root->in[1].value != y || !scales_by(m, m->node[1]->out[0], m->x[1], &k) ||
+        !tl_same_type(m->node[1]->out[0], m->x[0]) || takes_scale(m->x[0]) || !takes_scale(y))
         return NULL;
     y = tl_build2(b, TL_OP_mul, y, m->x[1], NULL);
     return tl_build2(b, TL_OP_matmul, m->x[0], y, NULL);
+}
+
+/* A scale of a product of two values, whose sizes may be too open to see attention in it. */
+static tl_value *build_scaled_product(tl_builder *b, const tl_match *m)
+{
+    double k;
+    if (!scales_by(m, m->root->out[0], m->x[2], &k) || (m->root->op == TL_OP_div && k == 0) ||
+        !tl_same_type(m->node[1]->out[0], m->root->out[0]))
+        return NULL;
+    bool first = takes_scale(m->x[0]);
+    if (!first && !takes_scale(m->x[1]))
+        return NULL;
+    tl_value *in[] = {m->x[0], m->x[1]}, **scaled = &in[first ? 0 : 1];
+    tl_value *scale =
+        tl_build_scalar(m->model, tl_type_of(*scaled)->dtype, m->root->op == TL_OP_div ? 1 / k : k);
+    *scaled = tl_build2(b, TL_OP_mul, *scaled, scale, NULL);
+    return tl_build2(b, TL_OP_matmul, in[0], in[1], NULL);
 }
 
 /* Of a sum of products with constants, as rotations of pairs are. */
@@ -503,6 +524,10 @@ static const tl_rule rules[] = {
          N(0, mul, V(0), K(1)), build_scaled_part),
     RULE(scaled_sum,      REASSOCIATES, "mul(add(mul(x, c), mul(y, d)), k) = add(mul(x, c k), mul(y, d k))",
          N(0, mul, N(1, add, N(2, mul, V(0), K(1)), N(3, mul, V(2), K(3))), K(4)), build_scaled_sum),
+    RULE(scaled_product,  REASSOCIATES, "mul(matmul(x, y), k) = matmul(mul(x, k), y) or matmul(x, mul(y, k))",
+         N(0, mul, N(1, matmul, V(0), V(1)), K(2)), build_scaled_product),
+    RULE(divided_product, REASSOCIATES, "div(matmul(x, y), k) = matmul(mul(x, 1 / k), y) or matmul(x, mul(y, 1 / k))",
+         N(0, div, N(1, matmul, V(0), V(1)), K(2)), build_scaled_product),
     RULE(scale_aside,     REASSOCIATES, "matmul(mul(x, k), y) = matmul(x, mul(y, k))",
          N(0, matmul, N(1, mul, V(0), K(1)), V(2)), build_scale_aside),
     RULE(one_scale,       REASSOCIATES, "matmul(mul(x, k), mul(y, l)) = matmul(mul(x, k l), y)",
