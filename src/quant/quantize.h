@@ -83,6 +83,9 @@ const tl_quant *tl_quantize_scales(tl_model *model, const tl_const *w, int axis,
  * x: statistics of its operand, NULL: nothing is done. */
 void tl_quantize_correct(tl_node *node, const tl_value_stats *x, const tl_value *stored);
 /* c as i8 with these scales, the weights of op; rounding.c. NULL on failure (recorded). */
+/* The same where nothing is known of the operand but that it is not negative: then its channels have a mean in common, too,
+ * and the errors of all weights of a filter that sees single pixels are kept near 0 in sum. */
+tl_const *tl_quantize_round_positive(tl_model *model, tl_op op, const tl_const *c, const tl_quant *quant);
 tl_const *tl_quantize_round(tl_model *model, tl_op op, const tl_const *c, const tl_quant *quant);
 /* The operand that holds weights, the axis of its results' channels, and the bias; false: op has none. */
 typedef struct tl_quantize_product {

@@ -42,6 +42,33 @@ static void round_taps(const float *w, int8_t *q, int64_t n, int64_t step, doubl
     }
 }
 
+/* Of n weights of a filter, [filters, n]. */
+static tl_const *round_filters(tl_model *model, const tl_const *c, const tl_quant *quant)
+{
+    const int64_t *shape = tl_const_shape(c);
+    int64_t count = tl_const_count(c), filters = shape[0], n = filters ? count / filters : 0;
+    tl_arena scratch;
+    tl_arena_init(&scratch, model->cx);
+    const float *w = tl_const_load(model->cx, c, &scratch);
+    int8_t *q = TL_NEW_ARRAY(model->arena, int8_t, count + 1);
+    for (int64_t i = 0; w && q && i < filters; i++)
+        round_taps(w + i * n, q + i * n, n, 1, (double)quant->scale[quant->n > 1 ? i : 0], 127);
+    tl_const *rounded =
+        w && q ? tl_const_adopt(model->arena, TL_I8, tl_const_rank(c), shape, q) : NULL;
+    tl_arena_release(&scratch);
+    return rounded;
+}
+
+tl_const *tl_quantize_round_positive(tl_model *model, tl_op op, const tl_const *c,
+                                     const tl_quant *quant)
+{
+    bool fits = tl_const_count(c) <= (int64_t)(TL_CONST_SMALL / sizeof(float));
+    bool window = tl_const_rank(c) == 4 && tl_const_shape(c)[1] * tl_const_shape(c)[2] > 1;
+    if (fits && !window && (op == TL_OP_tfl_conv_2d || op == TL_OP_tfl_fully_connected))
+        return round_filters(model, c, quant);
+    return tl_quantize_round(model, op, c, quant);
+}
+
 tl_const *tl_quantize_round(tl_model *model, tl_op op, const tl_const *c, const tl_quant *quant)
 {
     tl_arena *arena = model->arena;

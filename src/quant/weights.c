@@ -115,7 +115,8 @@ typedef struct squeezing {
 } squeezing;
 
 /* What x becomes in the file; NULL: nothing. */
-static tl_value *small_constant(const squeezing *s, const tl_value *x, tl_op op, int axis)
+static tl_value *small_constant(const squeezing *s, const tl_value *x, tl_op op, int axis,
+                                bool positive)
 {
     tl_arena *arena = s->model->arena;
     if (s->mode == TL_QUANTIZE_FP16) {
@@ -127,9 +128,10 @@ static tl_value *small_constant(const squeezing *s, const tl_value *x, tl_op op,
     }
     bool four = s->bits == 4;
     const tl_quant *quant = tl_quantize_scales(s->model, x->constant, axis, four ? 7 : 127, NULL);
-    tl_const *c = !quant ? NULL
-                  : four ? tl_const_quantize(arena, x->constant, TL_I4, quant)
-                         : tl_quantize_round(s->model, op, x->constant, quant);
+    tl_const *c = !quant     ? NULL
+                  : four     ? tl_const_quantize(arena, x->constant, TL_I4, quant)
+                  : positive ? tl_quantize_round_positive(s->model, op, x->constant, quant)
+                             : tl_quantize_round(s->model, op, x->constant, quant);
     return c ? tl_build_const_quant(s->model, c, quant, x->name) : NULL;
 }
 
@@ -155,12 +157,12 @@ typedef struct shrunk {
 typedef TL_VEC(shrunk) shrunk_list;
 
 static tl_value *shrink(const squeezing *s, shrunk_list *list, tl_arena *arena, const tl_value *x,
-                        tl_op op, int axis)
+                        tl_op op, int axis, bool positive)
 {
     for (size_t i = 0; i < list->n; i++)
         if (list->v[i].x == x && list->v[i].op == op && list->v[i].axis == axis)
             return list->v[i].small;
-    shrunk made = {x, op, axis, small_constant(s, x, op, axis)};
+    shrunk made = {x, op, axis, small_constant(s, x, op, axis, positive)};
     (void)tl_vec_push(arena, list, made);
     return made.small;
 }
@@ -189,7 +191,7 @@ static void halve_operands(const squeezing *s, shrunk_list *list, tl_arena *aren
         tl_value *x = node->in[i].value;
         if (!is_float_constant(x, product ? 1 : LEAST_HALF))
             continue;
-        tl_value *small = shrink(s, list, arena, x, TL_OP_ret, -1);
+        tl_value *small = shrink(s, list, arena, x, TL_OP_ret, -1, false);
         if (small)
             tl_node_set_input(node, i, as_floats(node->graph, small));
     }
@@ -204,6 +206,40 @@ static void set_asymmetric(tl_node *node)
     (void)tl_node_set_attrs(node, &attrs);
 }
 
+/* Whether a relu is the last that was done to x, but for movement and means. */
+static bool is_positive(const tl_value *x)
+{
+    for (const tl_node *node = x->def; node; node = tl_in(node, 0) ? tl_in(node, 0)->def : NULL) {
+        tl_tfl_activation act = TL_tfl_activation_none;
+        switch ((int)node->op) {
+        case TL_OP_tfl_relu:
+        case TL_OP_tfl_relu6:
+            return true;
+        case TL_OP_tfl_conv_2d:
+            act = tl_attrs_of(node, tfl_conv)->activation;
+            break;
+        case TL_OP_tfl_depthwise_conv_2d:
+            act = tl_attrs_of(node, tfl_depthwise)->activation;
+            break;
+        case TL_OP_tfl_fully_connected:
+            act = tl_attrs_of(node, tfl_fully_connected)->activation;
+            break;
+        case TL_OP_tfl_add:
+            act = tl_attrs_of(node, tfl_add)->activation;
+            break;
+        case TL_OP_tfl_mean:
+        case TL_OP_tfl_average_pool_2d:
+        case TL_OP_tfl_max_pool_2d:
+        case TL_OP_tfl_reshape:
+            continue;
+        default:
+            return false;
+        }
+        return act == TL_tfl_activation_relu || act == TL_tfl_activation_relu6;
+    }
+    return false;
+}
+
 static void squeeze_weights(const squeezing *s, shrunk_list *list, tl_arena *arena, tl_node *node)
 {
     tl_quantize_product p;
@@ -211,11 +247,15 @@ static void squeeze_weights(const squeezing *s, shrunk_list *list, tl_arena *are
         !is_float_constant(tl_in(node, p.w), LEAST_WEIGHTS))
         return;
     bool dynamic = s->mode == TL_QUANTIZE_DYNAMIC;
+    /* few weights, of which much depends, and the delegate takes them as floats alone */
+    if (dynamic && node->op == TL_OP_tfl_depthwise_conv_2d)
+        return;
     /* older kernels of FULLY_CONNECTED know one scale for all weights */
     bool whole = dynamic && node->op == TL_OP_tfl_fully_connected && s->profile->column != 0;
     if (dynamic && tl_type_of(tl_in(node, p.x))->dtype != TL_F32)
         return;
-    tl_value *small = shrink(s, list, arena, tl_in(node, p.w), node->op, whole ? -1 : p.axis);
+    tl_value *small = shrink(s, list, arena, tl_in(node, p.w), node->op, whole ? -1 : p.axis,
+                             !s->stats && is_positive(tl_in(node, p.x)));
     if (!small)
         return;
     if (s->stats)

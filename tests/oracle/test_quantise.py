@@ -345,6 +345,32 @@ def test_sizes_of_an_integer_value(tmp_path):
     integer_only(proto, rng.standard_normal((8, 1, 3, 4, 4)).astype(np.float32), tmp_path, 25)
 
 
+def test_borders_of_a_maximum_pool_saturate(tmp_path):
+    """The border is filled with -inf, which is no mark of a mask: the range is that of the numbers, and the pool integer."""
+    rng = np.random.default_rng(6)
+    proto = builders.model([builders.node("Conv", "x w", "t", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+                            builders.node("MaxPool", "t", "u", kernel_shape=[3, 3], pads=[1, 1, 0, 0], strides=[2, 2]),
+                            builders.node("Conv", "u v", "y", kernel_shape=[1, 1])],
+                           [builders.value("x", [1, 3, 9, 9])], [builders.value("y", [1, 4, 4, 4])],
+                           {"w": dense(rng, 6, 3, 3, 3), "v": dense(rng, 4, 6, 1, 1)})
+    integer_only(proto, rng.standard_normal((8, 1, 3, 9, 9)).astype(np.float32), tmp_path, 30)
+
+
+def test_a_constant_channel_and_weights_of_zeros(tmp_path):
+    """What is the same in all samples, and a convolution that gives its bias alone: sound files, no division by zero."""
+    rng = np.random.default_rng(7)
+    w = dense(rng, 6, 3, 1, 1)
+    w[2:4] = 0
+    proto = builders.model([builders.node("Conv", "x w b", "t", kernel_shape=[1, 1]), builders.node("Relu", "t", "u"),
+                            builders.node("Conv", "u z c", "y", kernel_shape=[1, 1])],
+                           [builders.value("x", [1, 3, 4, 4])], [builders.value("y", [1, 2, 4, 4])],
+                           {"w": w, "b": np.array([0.1, 0, 0, 2.5, 0, -0.2], np.float32), "z": np.zeros((2, 6, 1, 1), np.float32),
+                            "c": np.array([1.5, -0.5], np.float32)})
+    samples = rng.standard_normal((8, 1, 3, 4, 4)).astype(np.float32)
+    samples[:, :, 1] = 0.75
+    integer_only(proto, samples, tmp_path, 35)
+
+
 # ---- networks ----
 
 NETWORKS = ["resnet18", "mobilenet_v3_small", "densenet", "vit_tiny", "bert_tiny", "unet", "gru_seq", "lstm_seq", "rnn_seq"]
