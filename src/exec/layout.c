@@ -77,9 +77,9 @@ tl_status tl_exec_make_dense(tl_session *s, exec_slot *slot)
                     .out = &dense.t,
                     .n_out = 1};
     tl_fast_call fast = {.call = &call, .isa = s->isa, .workers = &s->view};
-    bool wide = tl_dtype_bits(slot->t.dtype) == 32;
+    bool whole = tl_dtype_bits(slot->t.dtype) == 32 || tl_dtype_bits(slot->t.dtype) == 8;
     tl_status status =
-        wide ? tl_fast_transpose.run(&fast) : tl_kernel_ref(TL_OP_transpose)->run(&call);
+        whole ? tl_fast_transpose.run(&fast) : tl_kernel_ref(TL_OP_transpose)->run(&call);
     tl_exec_slot_set(s, slot, &dense);
     tl_exec_slot_clear(s, &dense);
     return status;

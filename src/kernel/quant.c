@@ -197,8 +197,8 @@ size_t tl_requant_lanes_size(int64_t channels)
     return 4 * lanes_of(channels) * sizeof(int32_t);
 }
 
-void tl_requant_lanes_init(tl_requant_lanes *lanes, const tl_requant *r, int64_t channels,
-                           void *memory)
+static void lanes_place(tl_requant_lanes *lanes, const tl_requant *r, int64_t channels,
+                        void *memory)
 {
     size_t n = lanes_of(channels);
     int32_t *lists = memory;
@@ -209,17 +209,34 @@ void tl_requant_lanes_init(tl_requant_lanes *lanes, const tl_requant *r, int64_t
                                 .left = lists + n,
                                 .right = lists + 2 * n,
                                 .away = lists + 3 * n};
-    for (int64_t c = 0; c < channels; c++) {
-        if (r->kind == TL_REQUANT_FLOAT) {
+}
+
+static void lanes_set(tl_requant_lanes *lanes, int64_t c, tl_fixed f)
+{
+    const tl_requant *r = lanes->r;
+    lanes->m[c] = f.m;
+    lanes->left[c] = TL_MAX(f.shift, 0);
+    lanes->right[c] = r->kind == TL_REQUANT_ONCE ? 31 - f.shift : TL_MAX(-f.shift, 0);
+    lanes->away[c] = c < r->n_up || f.shift >= 0 ? 0 : -1;
+}
+
+void tl_requant_lanes_init(tl_requant_lanes *lanes, const tl_requant *r, int64_t channels,
+                           void *memory)
+{
+    lanes_place(lanes, r, channels, memory);
+    for (int64_t c = 0; c < channels; c++)
+        if (r->kind == TL_REQUANT_FLOAT)
             lanes->ratio[c] = r->x_scale * w_scale(r, c) / r->y_scale;
-            continue;
-        }
-        tl_fixed f = tl_fixed_of(tl_requant_ratio(r, c));
-        lanes->m[c] = f.m;
-        lanes->left[c] = TL_MAX(f.shift, 0);
-        lanes->right[c] = r->kind == TL_REQUANT_ONCE ? 31 - f.shift : TL_MAX(-f.shift, 0);
-        lanes->away[c] = c < r->n_up ? 0 : -1;
-    }
+        else
+            lanes_set(lanes, c, tl_fixed_of(tl_requant_ratio(r, c)));
+}
+
+void tl_requant_lanes_same(tl_requant_lanes *lanes, const tl_requant *r, tl_fixed f,
+                           int64_t channels, void *memory)
+{
+    lanes_place(lanes, r, channels, memory);
+    for (int64_t c = 0; c < channels; c++)
+        lanes_set(lanes, c, f);
 }
 
 /* What a list of mantissas and shifts stands for. */

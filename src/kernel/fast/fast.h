@@ -62,7 +62,7 @@ typedef struct tl_fast_kernel {
     bool in_place;  /* results[0] may be the memory of an operand of the same type and shape */
 } tl_fast_kernel;
 
-/* For callers that need one by name: elements of 32 bits only. */
+/* For callers that need one by name: elements of 32 or 8 bits only. */
 extern const tl_fast_kernel tl_fast_transpose;
 
 /* NULL: none fits. */

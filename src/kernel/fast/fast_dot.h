@@ -1,6 +1,5 @@
-/* Products of bytes: packing of the right factor, and the order in which tiles are computed. Bytes of the left one are
- * taken without sign, so that one instruction serves both kinds: of signed ones the sign bit is flipped, which adds
- * 128. What that and the zero point of the left factor add to a sum is taken from its bias. */
+/* Products of bytes: packing of the right factor, and the order in which tiles are computed. Where four bytes are multiplied in one go,
+ * those of the left one are without sign: of signed ones the sign bit is flipped, which adds 128. What that and the zero point of the left factor add to a sum is taken from its bias. */
 #ifndef TL_KERNEL_FAST_FAST_DOT_H
 #define TL_KERNEL_FAST_FAST_DOT_H
 

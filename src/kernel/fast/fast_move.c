@@ -1,4 +1,4 @@
-/* Transposes of elements of four bytes, and sampling of pictures. */
+/* Transposes of elements of four bytes and of one. */
 #include "kernel/fast/fast_private.h"
 
 /* ---- transpose ---- */
@@ -52,6 +52,24 @@ static void transpose_axes(transpose_job *job, const int64_t *perm)
     }
 }
 
+static size_t element_size(const transpose_job *job)
+{
+    return (size_t)tl_dtype_bits(job->fast->call->out[0].dtype) / 8;
+}
+
+#define SQUARE 32
+
+/* y[j][i] = x[i][j], square by square */
+static void transpose_bytes(int64_t rows, int64_t cols, const uint8_t *x, int64_t x_stride,
+                            uint8_t *y, int64_t y_stride)
+{
+    for (int64_t i0 = 0; i0 < rows; i0 += SQUARE)
+        for (int64_t j0 = 0; j0 < cols; j0 += SQUARE)
+            for (int64_t j = j0; j < TL_MIN(j0 + SQUARE, cols); j++)
+                for (int64_t i = i0; i < TL_MIN(i0 + SQUARE, rows); i++)
+                    y[j * y_stride + i] = x[i * x_stride + j];
+}
+
 /* Matrix i of the axes that are neither rows nor columns: from x[row, column] to y[column, row]. */
 static void transpose_matrices(const void *user, int64_t first, int64_t end, int worker)
 {
@@ -68,9 +86,15 @@ static void transpose_matrices(const void *user, int64_t first, int64_t end, int
             to += rest % job->size[axis] * job->to[axis];
             rest /= job->size[axis];
         }
-        job->fast->isa->transpose((size_t)job->size[row], (size_t)job->size[job->column],
-                                  (const float *)call->in[0].data + from, (size_t)job->from[row],
-                                  (float *)call->out[0].data + to, (size_t)job->to[job->column]);
+        if (element_size(job) == 1)
+            transpose_bytes(job->size[row], job->size[job->column],
+                            (const uint8_t *)call->in[0].data + from, job->from[row],
+                            (uint8_t *)call->out[0].data + to, job->to[job->column]);
+        else
+            job->fast->isa->transpose((size_t)job->size[row], (size_t)job->size[job->column],
+                                      (const float *)call->in[0].data + from,
+                                      (size_t)job->from[row], (float *)call->out[0].data + to,
+                                      (size_t)job->to[job->column]);
     }
 }
 
@@ -80,6 +104,7 @@ static void transpose_runs(const void *user, int64_t first, int64_t end, int wor
     const transpose_job *job = user;
     const tl_call *call = job->fast->call;
     int64_t n = job->size[job->rank - 1];
+    size_t size = element_size(job);
     (void)worker;
     for (int64_t i = first; i < end; i++) {
         int64_t from = 0, rest = i;
@@ -87,15 +112,16 @@ static void transpose_runs(const void *user, int64_t first, int64_t end, int wor
             from += rest % job->size[axis] * job->from[axis];
             rest /= job->size[axis];
         }
-        memcpy((float *)call->out[0].data + i * n, (const float *)call->in[0].data + from,
-               (size_t)n * sizeof(float));
+        memcpy((char *)call->out[0].data + (size_t)(i * n) * size,
+               (const char *)call->in[0].data + (size_t)from * size, (size_t)n * size);
     }
 }
 
 static bool transpose_fits(const tl_fast_site *site)
 {
     const tl_node *node = site->node;
-    return tl_dtype_bits(tl_type_of(node->out[0])->dtype) == 32;
+    int bits = tl_dtype_bits(tl_type_of(node->out[0])->dtype);
+    return bits == 32 || bits == 8;
 }
 
 static tl_status transpose_run(const tl_fast_call *fast)
@@ -108,7 +134,7 @@ static tl_status transpose_run(const tl_fast_call *fast)
     if (count == 0)
         return TL_OK;
     if (job.rank < 2) {
-        memcpy(fast->call->out[0].data, fast->call->in[0].data, (size_t)count * sizeof(float));
+        memcpy(fast->call->out[0].data, fast->call->in[0].data, (size_t)count * element_size(&job));
     } else if (job.column == job.rank - 1) {
         tl_fast_parts(fast->workers, count / job.size[job.rank - 1], count, transpose_runs, &job);
     } else {

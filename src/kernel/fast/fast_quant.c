@@ -77,11 +77,6 @@ static bool depthwise_fits(const tl_fast_site *site)
     return filter_of(site, &f) && f.filters == f.channels;
 }
 
-static uint8_t flip_of(const tl_type *x)
-{
-    return x->dtype == TL_U8 ? 0 : 0x80;
-}
-
 /* ---- packing. Behind the panels: the zero point `channels` times; of floats times bytes instead the sums of the
  * weights of each filter, and the bias ---- */
 
@@ -108,9 +103,16 @@ static size_t product_pack_size(const tl_isa *isa, const tl_fast_site *site)
                : 0;
 }
 
+/* What is added to each byte of the operand where it is multiplied: flipping a sign adds 128. */
+static int32_t added_to(const tl_isa *isa, tl_op op, tl_dtype dtype)
+{
+    bool flips = op != TL_OP_tfl_depthwise_conv_2d && isa->dot_size == 1 && dtype != TL_U8;
+    return flips ? 128 : 0;
+}
+
 /* Where sums of filters begin, given the sums of their weights; and what lies behind the panels. */
-static tl_status pack_starts(tl_context *cx, const tl_fast_site *site, const quant_filter *f,
-                             int32_t *starts, void *after, tl_arena *scratch)
+static tl_status pack_starts(tl_context *cx, const tl_isa *isa, const tl_fast_site *site,
+                             const quant_filter *f, int32_t *starts, void *after, tl_arena *scratch)
 {
     const tl_const *bias = site->known[2];
     size_t n = (size_t)f->filters, size = n * sizeof(int32_t);
@@ -120,7 +122,8 @@ static tl_status pack_starts(tl_context *cx, const tl_fast_site *site, const qua
         return tl_fast_read(cx, bias, 0, f->filters, (float *)after + n, scratch);
     }
     const tl_type *x = tl_type_of(site->node->in[0].value);
-    uint8_t zero = (uint8_t)(x->quant->zero ? x->quant->zero[0] : 0), from = zero ^ flip_of(x);
+    int32_t zero = (int32_t)(x->quant->zero ? x->quant->zero[0] : 0);
+    int32_t from = zero + added_to(isa, site->node->op, x->dtype);
     memset(after, zero, (size_t)f->channels);
     int32_t *add = tl_arena_push(scratch, size);
     if (!add)
@@ -152,7 +155,7 @@ static tl_status product_pack(tl_context *cx, const tl_isa *isa, const tl_fast_s
         for (int64_t i = 0; i < k; i++)
             starts[j] += w[j * k + i];
     }
-    TRY(pack_starts(cx, site, &f, starts, after, scratch));
+    TRY(pack_starts(cx, isa, site, &f, starts, after, scratch));
     for (int64_t g = 0; g < f.groups; g++, out += group_size(isa, &f))
         for (int64_t first = 0; first < n; first += width)
             tl_dot_pack_panel(isa, (size_t)k, (size_t)first, (size_t)n, w + (g * n + first) * k,
@@ -208,6 +211,8 @@ static tl_status job_init(quant_job *job, const tl_fast_call *fast)
     } else {
         TRY(tl_fast_conv_window(call, &job->w, &job->activation));
         f->channels = job->w.channels;
+        for (int i = 0; i < job->w.n; i++)
+            job->w.pad[i] += fast->pad[i];
         tl_fast_three_axes(&job->w);
         job->plain = f->taps == 1;
         for (int i = 0; i < TL_REF_SPATIAL; i++)
@@ -274,11 +279,12 @@ static void scale_rows(const void *user, int64_t first, int64_t end, int worker)
     const float *bias = (const float *)(const void *)(weights + n);
     float lo = -INFINITY, hi = INFINITY;
     (void)worker;
+    int32_t added = added_to(job->fast->isa, call->op, TL_I8);
     tl_fast_activation(job->activation, &lo, &hi);
     for (int64_t m = first; m < end; m++) {
         char *row = (char *)call->out[0].data + (size_t)(m * n) * sizeof(float);
         float scale = job->rounded.scale[m / s->pixels];
-        int32_t zero = job->rounded.zero[m / s->pixels] + 128;
+        int32_t zero = job->rounded.zero[m / s->pixels] + added;
         for (int64_t c = 0; c < n; c++) {
             int32_t sum;
             memcpy(&sum, row + (size_t)c * sizeof sum, sizeof sum);
@@ -397,7 +403,8 @@ const tl_fast_kernel tl_fast_quant_product = {.name = "quant_product",
                                               .scratch = product_scratch,
                                               .pack_size = product_pack_size,
                                               .pack = product_pack,
-                                              .packs = 1u << 1 | 1u << 2};
+                                              .packs = 1u << 1 | 1u << 2,
+                                              .pads = true};
 
 /* ---- depthwise: taps two by two, the last one of an odd number of them doubled with weight 0 ---- */
 
@@ -459,7 +466,8 @@ static tl_status depthwise_pack(tl_context *cx, const tl_isa *isa, const tl_fast
         for (int64_t t = 0; t < f.taps; t++)
             starts[c] += w[t * f.filters + c];
     }
-    TRY(pack_starts(cx, site, &f, starts, (char *)packed + depthwise_panels(isa, &f), scratch));
+    TRY(pack_starts(cx, isa, site, &f, starts, (char *)packed + depthwise_panels(isa, &f),
+                    scratch));
     memset(packed, 0, depthwise_panels(isa, &f));
     pack_blocks(isa, &f, w, starts, packed);
     return TL_OK;
@@ -508,7 +516,7 @@ static void depthwise_rows(const void *user, int64_t first, int64_t end, int wor
         (const uint8_t **)(void *)(job->scratch + (size_t)worker * pointers_size(job));
     tl_dot_row row = {.x = pointers,
                       .taps = (int)even_taps(&job->f),
-                      .flip = job->flip,
+                      .sign = job->flip != 0,
                       .w = fast->packed,
                       .lanes = job->f.real ? NULL : &job->lanes,
                       .c = (size_t)job->f.filters,
@@ -538,4 +546,5 @@ const tl_fast_kernel tl_fast_quant_depthwise = {.name = "quant_depthwise",
                                                 .scratch = depthwise_scratch,
                                                 .pack_size = depthwise_pack_size,
                                                 .pack = depthwise_pack,
-                                                .packs = 1u << 1 | 1u << 2};
+                                                .packs = 1u << 1 | 1u << 2,
+                                                .pads = true};

@@ -344,10 +344,111 @@ static void products_are_exact(void **state)
     }
 }
 
+/* ---- elements, windows, sums ---- */
+
+static void add_bytes(quant_case *c, tl_dtype dtype, int rank, const int64_t *shape)
+{
+    add_operand(c, dtype, rank, shape, new_quant(c, 1, -1, 4, 8, pick_zero(dtype)), false);
+}
+
+static void build_pair(quant_case *c)
+{
+    static const tl_op ops[] = {TL_OP_tfl_add, TL_OP_tfl_sub, TL_OP_tfl_mul};
+    tl_op op = ops[pick(0, 2)];
+    tl_dtype dtype = pick_bytes();
+    int64_t shape[3] = {pick(1, 5), pick(1, 40), pick(1, 200)}, other[3];
+    tl_tfl_add_attrs *a = TL_NEW(&c->arena, tl_tfl_add_attrs);
+    tl_tfl_activation_attrs *b = TL_NEW(&c->arena, tl_tfl_activation_attrs);
+    *a = *(const tl_tfl_add_attrs *)tl_attrs_default(TL_ATTRS_tfl_add);
+    *b = *(const tl_tfl_activation_attrs *)tl_attrs_default(TL_ATTRS_tfl_activation);
+    a->activation = b->activation = pick_activation();
+    for (int i = 0; i < 3; i++)
+        other[i] = pick(0, 2) ? shape[i] : 1;
+    add_bytes(c, dtype, 3, shape);
+    add_bytes(c, dtype, 3, other);
+    bool lists = tl_op_get(op)->attrs == TL_ATTRS_tfl_add;
+    finish_case(c, op, lists ? (const void *)a : b, dtype,
+                new_quant(c, 1, -1, 3, 8, pick_zero(dtype)));
+}
+
+/* To bytes of that type. */
+static void finish_quantize(quant_case *c, tl_dtype dtype)
+{
+    tl_tfl_quantize_attrs *a = TL_NEW(&c->arena, tl_tfl_quantize_attrs);
+    *a = (tl_tfl_quantize_attrs){.to = dtype, .quant = new_quant(c, 1, -1, 4, 9, pick_zero(dtype))};
+    finish_case(c, TL_OP_tfl_quantize, a, dtype, a->quant);
+}
+
+static void build_function(quant_case *c)
+{
+    static const tl_op ops[] = {TL_OP_tfl_relu,     TL_OP_tfl_relu6,      TL_OP_tfl_logistic,
+                                TL_OP_tfl_tanh,     TL_OP_tfl_leaky_relu, TL_OP_tfl_hard_swish,
+                                TL_OP_tfl_quantize, TL_OP_tfl_dequantize};
+    tl_op op = ops[pick(0, (int64_t)TL_COUNT(ops) - 1)];
+    tl_dtype dtype = op == TL_OP_tfl_quantize || op == TL_OP_tfl_dequantize ? pick_bytes() : TL_I8;
+    add_bytes(c, dtype, 1, (int64_t[]){pick(1, 700)});
+    if (op == TL_OP_tfl_dequantize)
+        finish_case(c, op, NULL, TL_F32, NULL);
+    else if (op == TL_OP_tfl_quantize)
+        finish_quantize(c, pick_bytes());
+    else
+        finish_case(c, op, tl_attrs_default(tl_op_get(op)->attrs), dtype,
+                    new_quant(c, 1, -1, op == TL_OP_tfl_hard_swish ? 1 : 4, 5, pick_zero(dtype)));
+}
+
+static void build_round(quant_case *c)
+{
+    add_operand(c, TL_F32, 1, (int64_t[]){pick(1, 300)}, NULL, false);
+    finish_quantize(c, pick_bytes());
+}
+
+static void build_pool(quant_case *c)
+{
+    tl_dtype dtype = pick_bytes();
+    tl_tfl_pool_attrs *a = TL_NEW(&c->arena, tl_tfl_pool_attrs);
+    *a = *(const tl_tfl_pool_attrs *)tl_attrs_default(TL_ATTRS_tfl_pool);
+    a->activation = pick_activation();
+    a->padding = flip_a_coin() ? TL_tfl_padding_same : TL_tfl_padding_valid;
+    a->stride_h = a->stride_w = (int32_t)pick(1, 3);
+    a->filter_h = (int32_t)pick(1, 4);
+    a->filter_w = (int32_t)pick(1, 4);
+    add_bytes(c, dtype, 4, (int64_t[]){pick(1, 2), pick(4, 9), pick(4, 9), pick(1, MOST_CHANNELS)});
+    finish_case(c, flip_a_coin() ? TL_OP_tfl_max_pool_2d : TL_OP_tfl_average_pool_2d, a, dtype,
+                c->in[0].quant);
+}
+
+static void build_mean(quant_case *c)
+{
+    tl_dtype dtype = pick_bytes();
+    static const int64_t axes[] = {1, 2};
+    tl_tfl_reduce_attrs *a = TL_NEW(&c->arena, tl_tfl_reduce_attrs);
+    a->keep_dims = flip_a_coin();
+    add_bytes(c, dtype, 4, (int64_t[]){pick(1, 3), pick(1, 9), pick(1, 9), pick(1, MOST_CHANNELS)});
+    c->in[1] = (tl_tensor){.dtype = TL_I32, .rank = 1, .shape = {2}, .data = new_data(c, 8)};
+    for (int i = 0; i < 2; i++)
+        tl_dtype_set_i64(TL_I32, c->in[1].data, i, axes[i]);
+    c->values[c->n_in++] = tl_build_i32s(c->model, axes, 2);
+    finish_case(c, flip_a_coin() ? TL_OP_tfl_mean : TL_OP_tfl_sum, a, dtype,
+                new_quant(c, 1, -1, 3, 8, pick_zero(dtype)));
+}
+
+static void elements_are_exact(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        with_case(build_pair);
+        with_case(build_function);
+        with_case(build_round);
+        with_case(build_pool);
+        with_case(build_mean);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_exact),
+        cmocka_unit_test(elements_are_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

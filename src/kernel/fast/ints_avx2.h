@@ -29,6 +29,14 @@ IN vi vi_add(vi a, vi b)
 {
     return _mm256_add_epi32(a, b);
 }
+IN vi vi_xor(vi a, vi b)
+{
+    return _mm256_xor_si256(a, b);
+}
+IN vi vi_max_bytes(vi a, vi b)
+{
+    return _mm256_max_epu8(a, b);
+}
 IN vf vi_floats(vi a)
 {
     return _mm256_cvtepi32_ps(a);
@@ -66,13 +74,13 @@ IN vh vh_load(const int16_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
-IN vh vh_load_bytes(const uint8_t *p, int n, uint8_t flip)
+IN vh vh_load_bytes(const uint8_t *p, int n, bool sign)
 {
     uint8_t part[16] = {0};
     if (n < 16)
         p = memcpy(part, p, (size_t)n);
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return _mm256_cvtepu8_epi16(_mm_xor_si128(bytes, _mm_set1_epi8((char)flip)));
+    return sign ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
 }
 IN void vh_store_part(uint16_t *p, int n, vh v)
 {

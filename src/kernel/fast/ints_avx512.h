@@ -27,6 +27,14 @@ IN vi vi_add(vi a, vi b)
 {
     return _mm512_add_epi32(a, b);
 }
+IN vi vi_xor(vi a, vi b)
+{
+    return _mm512_xor_si512(a, b);
+}
+IN vi vi_max_bytes(vi a, vi b)
+{
+    return _mm512_max_epu8(a, b);
+}
 IN vf vi_floats(vi a)
 {
     return _mm512_cvtepi32_ps(a);
@@ -37,7 +45,11 @@ IN vi v_ints(vf a)
 }
 IN void vi_store_bytes(uint8_t *p, int n, vi v)
 {
-    _mm512_mask_cvtepi32_storeu_epi8(p, v_first(n), v);
+    __m128i bytes = _mm512_cvtepi32_epi8(v);
+    if (n == 16)
+        _mm_storeu_si128((__m128i *)(void *)p, bytes);
+    else
+        _mm_mask_storeu_epi8(p, v_first(n), bytes);
 }
 IN void vi_copy_bytes(const uint8_t *x, int n, uint8_t flip, uint8_t *out)
 {
@@ -49,11 +61,11 @@ IN vh vh_load(const int16_t *p)
 {
     return _mm512_loadu_si512(p);
 }
-IN vh vh_load_bytes(const uint8_t *p, int n, uint8_t flip)
+IN vh vh_load_bytes(const uint8_t *p, int n, bool sign)
 {
     __mmask32 first = n < 32 ? (1u << n) - 1 : ~0u;
     __m256i bytes = _mm256_maskz_loadu_epi8(first, p);
-    return _mm512_cvtepu8_epi16(_mm256_xor_si256(bytes, _mm256_set1_epi8((char)flip)));
+    return sign ? _mm512_cvtepi8_epi16(bytes) : _mm512_cvtepu8_epi16(bytes);
 }
 IN void vh_store_part(uint16_t *p, int n, vh v)
 {
@@ -132,7 +144,7 @@ FN void simd_requant(const tl_requant_lanes *lanes, int64_t first, int n, const 
             x = vl_twice(x, m, vl_load(lanes->left + first + i), right,
                          vl_load(lanes->away + first + i));
         x = vl_bounded(_mm512_add_epi64(x, _mm512_set1_epi64(r->zero)), r->bounds.lo, r->bounds.hi);
-        _mm512_mask_cvtepi64_storeu_epi8(out + i, (__mmask8)v_first(n - i < 8 ? n - i : 8), x);
+        _mm_mask_storeu_epi8(out + i, v_first(n - i < 8 ? n - i : 8), _mm512_cvtepi64_epi8(x));
     }
 }
 

@@ -1,13 +1,14 @@
 /* Vectors of four integers in the language of the compiler. The vocabulary of every ints_*.h, beside that of
  * vec_*.h: vi, VL integers of 32 bits; vh, twice as many of 16 bits; *_part and *_bytes: the first n lanes or
- * bytes; flip: what bytes are xor-ed with;
+ * bytes; flip: what bytes are xor-ed with; sign: they have one;
  *     v_ints          the nearest integers, half to even; |a| < 2^31
+ *     vi_max_bytes    of bytes without sign
  *     vi_store_bytes  the low byte of each lane
- *     vh_load_bytes   bytes without sign, n <= 2 VL; the other lanes are 0
+ *     vh_load_bytes   n <= 2 VL bytes; the other lanes are 0
  *     vh_dot          sum[i] + a[2i] b[2i] + a[2i + 1] b[2i + 1]
  *     vh_pairs_low    a and b in turns: of the lower halves of each 128 bits; _high: of the upper ones
  *     vi_front, back  the same undone: lanes 0 .. VL - 1 and VL .. 2 VL - 1 of what _low and _high were made of
- *     simd_requant    tl_requant_lanes_run, n <= 2 VL */
+ *     simd_requant    tl_requant_lanes_run */
 #ifndef TL_KERNEL_FAST_INTS_GENERIC_H
 #define TL_KERNEL_FAST_INTS_GENERIC_H
 
@@ -40,6 +41,19 @@ IN vi vi_add(vi a, vi b)
 {
     return (vi)((tl_u32x4)a + (tl_u32x4)b);
 }
+IN vi vi_xor(vi a, vi b)
+{
+    return a ^ b;
+}
+IN vi vi_max_bytes(vi a, vi b)
+{
+    uint8_t x[16], y[16];
+    memcpy(x, &a, sizeof x);
+    memcpy(y, &b, sizeof y);
+    for (int i = 0; i < 16; i++)
+        x[i] = x[i] > y[i] ? x[i] : y[i];
+    return vi_load(x);
+}
 IN vf vi_floats(vi a)
 {
     return (vf){(float)a[0], (float)a[1], (float)a[2], (float)a[3]};
@@ -65,11 +79,11 @@ IN vh vh_load(const int16_t *p)
     memcpy(&v, p, sizeof v);
     return v;
 }
-IN vh vh_load_bytes(const uint8_t *p, int n, uint8_t flip)
+IN vh vh_load_bytes(const uint8_t *p, int n, bool sign)
 {
     vh v = {{0}};
     for (int i = 0; i < n; i++)
-        v.v[i] = (int16_t)(p[i] ^ flip);
+        v.v[i] = sign ? (int8_t)p[i] : p[i];
     return v;
 }
 IN void vh_store_part(uint16_t *p, int n, vh v)

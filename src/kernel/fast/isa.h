@@ -56,7 +56,7 @@ typedef struct tl_dot_tile {
 typedef struct tl_dot_row {
     const uint8_t *const *x; /* [ow][taps]: channel 0 of what a tap reads */
     int taps;                /* even */
-    uint8_t flip;            /* what bytes of x are xor-ed with: sign becomes offset */
+    bool sign;               /* x is signed */
     const void *w;
     const tl_requant_lanes *lanes; /* NULL: sums are stored as they are */
     void *y;                       /* [ow, c] bytes, or sums */
@@ -118,9 +118,20 @@ struct tl_isa {
                       size_t y_stride);
     int dot_size; /* bytes of an element in a row of a product of bytes */
     void (*dot)(const tl_dot_tile *tile);
-    /* n bytes, xor-ed with flip, as elements */
+    /* n bytes as elements; size 1: xor-ed with flip; size 2: signed if flip is not 0 */
     void (*dot_row)(const uint8_t *x, size_t n, uint8_t flip, void *out);
     void (*dot_depthwise)(const tl_dot_row *row);
+    /* tl_requant_lanes_run */
+    void (*requant)(const tl_requant_lanes *lanes, int64_t first, int n, const int32_t *sum,
+                    uint8_t *out);
+    /* floats times inverse to the nearest integer, half to even, plus zero, clamped */
+    void (*to_bytes)(size_t n, const float *x, float inverse, int32_t zero, int32_t lo, int32_t hi,
+                     uint8_t *out);
+    /* sums over k of rows[k][i] */
+    void (*sum_bytes)(size_t n_rows, const uint8_t *const *rows, size_t n, bool sign, int32_t *sum);
+    /* largest of rows[k][i] xor flip, xor-ed back; n_rows > 0 */
+    void (*max_bytes)(size_t n_rows, const uint8_t *const *rows, size_t n, uint8_t flip,
+                      uint8_t *out);
 };
 
 extern const tl_isa tl_isa_generic;

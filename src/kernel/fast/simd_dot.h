@@ -5,7 +5,7 @@
 
 #define DOT_GROUP (4 / DOT_SIZE)
 
-/* n bytes as elements. */
+/* n bytes as elements: without sign, xor-ed with flip; or as pairs of 16 bits, with a sign if flip is not 0. */
 DOT_FN void DOT(dot_row)(const uint8_t *x, size_t n, uint8_t flip, void *out)
 {
     size_t most = (DOT_SIZE == 1 ? 4 : 2) * VL;
@@ -14,7 +14,7 @@ DOT_FN void DOT(dot_row)(const uint8_t *x, size_t n, uint8_t flip, void *out)
 #if DOT_SIZE == 1
         vi_copy_bytes(x + i, count, flip, (uint8_t *)out + i);
 #else
-        vh_store_part((uint16_t *)out + i, count, vh_load_bytes(x + i, count, flip));
+        vh_store_part((uint16_t *)out + i, count, vh_load_bytes(x + i, count, flip != 0));
 #endif
     }
 }

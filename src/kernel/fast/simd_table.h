@@ -23,6 +23,10 @@ const tl_isa TABLE_NAME(ISA) = {
     .dot = TABLE_DOT(dot),
     .dot_row = TABLE_DOT(dot_row),
     .dot_depthwise = simd_dot_depthwise,
+    .requant = simd_requant,
+    .to_bytes = simd_to_bytes,
+    .sum_bytes = simd_sum_bytes,
+    .max_bytes = simd_max_bytes,
 };
 
 #undef TABLE_NAME

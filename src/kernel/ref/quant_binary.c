@@ -1,18 +1,11 @@
 /* Elementwise ops of two quantised operands, in the runtime's fixed point. What only compares or
  * picks stored numbers (minimum, maximum) is done by the plain kernels. */
-#include "kernel/quant.h"
+#include "kernel/ref/quant_pair.h"
 #include "kernel/ref/ref.h"
-
-/* Multipliers of both operands and of the result; x and y come without their zero points. */
-typedef struct quant_pair {
-    tl_rounding rounding;
-    tl_fixed in[2], out;
-    int lift; /* bits gained before the operands are multiplied */
-} quant_pair;
 
 typedef int64_t (*pair_value)(const quant_pair *p, int32_t x, int32_t y);
 
-static int64_t lifted(const quant_pair *p, int k, int32_t x)
+int64_t tl_ref_quant_lifted(const quant_pair *p, int k, int32_t x)
 {
     return tl_fixed_multiply((int64_t)x * (1 << p->lift), p->in[k], p->rounding);
 }
@@ -24,12 +17,12 @@ static int64_t scaled(const quant_pair *p, int64_t x)
 
 static int64_t pair_add(const quant_pair *p, int32_t x, int32_t y)
 {
-    return scaled(p, lifted(p, 0, x) + lifted(p, 1, y));
+    return scaled(p, tl_ref_quant_lifted(p, 0, x) + tl_ref_quant_lifted(p, 1, y));
 }
 
 static int64_t pair_sub(const quant_pair *p, int32_t x, int32_t y)
 {
-    return scaled(p, lifted(p, 0, x) - lifted(p, 1, y));
+    return scaled(p, tl_ref_quant_lifted(p, 0, x) - tl_ref_quant_lifted(p, 1, y));
 }
 
 static int64_t pair_mul(const quant_pair *p, int32_t x, int32_t y)
@@ -39,7 +32,7 @@ static int64_t pair_mul(const quant_pair *p, int32_t x, int32_t y)
 
 static int64_t pair_square_diff(const quant_pair *p, int32_t x, int32_t y)
 {
-    int64_t d = lifted(p, 0, x) - lifted(p, 1, y);
+    int64_t d = tl_ref_quant_lifted(p, 0, x) - tl_ref_quant_lifted(p, 1, y);
     return scaled(p, d * d);
 }
 
@@ -71,10 +64,10 @@ static int64_t pair_div(const quant_pair *p, int32_t x, int32_t y)
 
 /* ---- comparisons: both on a common scale of 2^-8 ---- */
 
-#define COMPARE(name, op)                                                 \
-    static int64_t pair_##name(const quant_pair *p, int32_t x, int32_t y) \
-    {                                                                     \
-        return lifted(p, 0, x) op lifted(p, 1, y);                        \
+#define COMPARE(name, op)                                                    \
+    static int64_t pair_##name(const quant_pair *p, int32_t x, int32_t y)    \
+    {                                                                        \
+        return tl_ref_quant_lifted(p, 0, x) op tl_ref_quant_lifted(p, 1, y); \
     }
 COMPARE(equal, ==)
 COMPARE(not_equal, !=)
@@ -195,19 +188,32 @@ static tl_status pair_walk(tl_call *call, const quant_pair *p, pair_value value,
     return TL_OK;
 }
 
+static const struct pair_row *row_of(tl_op op)
+{
+    for (size_t i = 0; i < TL_COUNT(pair_rows); i++)
+        if (pair_rows[i].op == op)
+            return &pair_rows[i];
+    return NULL;
+}
+
+bool tl_ref_quant_pair(const tl_call *call, quant_pair *p)
+{
+    const struct pair_row *row = row_of(call->op);
+    *p = (quant_pair){.rounding = call->rounding};
+    if (row)
+        row->prepare(call, p);
+    return row != NULL;
+}
+
 tl_status tl_ref_quant_binary(tl_call *call)
 {
-    quant_pair p = {.rounding = call->rounding};
+    quant_pair p;
     tl_ref_walk w;
     TRY(tl_ref_quantised(call, -1));
     tl_ref_walk_init(&w, call->out[0].rank, call->out[0].shape);
     if (!tl_ref_walk_broadcast(&w, &call->in[0]) || !tl_ref_walk_broadcast(&w, &call->in[1]))
         return tl_ref_fail(call, "operands do not broadcast to the result");
-    for (size_t i = 0; i < TL_COUNT(pair_rows); i++) {
-        if (pair_rows[i].op != call->op)
-            continue;
-        pair_rows[i].prepare(call, &p);
-        return pair_walk(call, &p, pair_rows[i].value, &w);
-    }
-    return tl_ref_fail(call, "no quantised arithmetic for this op");
+    if (!tl_ref_quant_pair(call, &p))
+        return tl_ref_fail(call, "no quantised arithmetic for this op");
+    return pair_walk(call, &p, row_of(call->op)->value, &w);
 }

@@ -250,6 +250,22 @@ static int64_t quant_sum_result(const quant_sum *s, int64_t sum, int64_t index)
     return tl_fixed_multiply(sum - s->zero_x * s->n, s->f, s->rounding) + s->zero_y;
 }
 
+tl_status tl_ref_quant_sums(tl_call *call, int64_t n, const int32_t *sums)
+{
+    tl_tensor *out = &call->out[0];
+    bool flags[TL_MAX_RANK];
+    TRY(tl_ref_quantised(call, -1));
+    TRY(operand_axes(call, flags));
+    quant_sum s = sum_of(call, flags, n);
+    tl_quant_bounds bounds = tl_quant_range(out, TL_tfl_activation_none);
+    for (int64_t i = 0, count = tl_tensor_count(out); i < count; i++) {
+        int64_t y = quant_sum_result(&s, sums[i], i);
+        y = TL_MIN(TL_MAX(y, (int64_t)bounds.lo), (int64_t)bounds.hi);
+        tl_ref_store_i64(out, i, 1, &y);
+    }
+    return TL_OK;
+}
+
 tl_status tl_ref_quant_reduce(tl_call *call)
 {
     const fold_row *row = &fold_rows[TL_OP_tfl_sum];

@@ -113,6 +113,9 @@ void tl_ref_walk_move(tl_ref_walk *w, int view, int64_t start);
 /* The meaning of most movement: out in row-major order = src seen through start and strides. */
 void tl_ref_copy_view(const tl_tensor *src, int64_t start, const int64_t *stride, tl_tensor *out);
 
+/* Quantised SUM and MEAN, given the sum of the n stored numbers of each result. */
+tl_status tl_ref_quant_sums(tl_call *call, int64_t n, const int32_t *sums);
+
 /* ---- the kernels ---- */
 /* clang-format off */
 #define KERNEL(op, run) tl_status tl_ref_##run(tl_call *call);
