@@ -48,6 +48,7 @@ struct tl_statistics {
     bool keeps, goes_on;
     TL_VEC(tl_sample) kept;
     TL_VEC(api_held) held;
+    bool running; /* the session's workers are at hand */
 };
 
 const tl_stats *api_stats(const tl_statistics *statistics)
@@ -98,7 +99,8 @@ static void observe(void *user, const tl_value *value, const tl_tensor *tensor)
 {
     tl_statistics *s = user;
     if (tensor->dtype == TL_F32 && tensor->data && !tensor->quant)
-        tl_stats_add(s->stats, value, tensor->data, tl_tensor_count(tensor));
+        tl_stats_add(s->stats, value, tensor->data, tl_tensor_count(tensor),
+                     s->running ? s->session : NULL);
 }
 
 static tl_status prepare(tl_statistics *s, const tl_convert_options *options)
@@ -171,7 +173,10 @@ static tl_status count_sample(tl_statistics *s, const tl_arrays *sample)
         tl_tensor t = api_tensor(&sample->list.v[k]);
         observe(s, s->entry->graph->inputs.v[k], &t);
     }
-    return tl_session_run(s->session);
+    s->running = true;
+    tl_status status = tl_session_run(s->session);
+    s->running = false;
+    return status;
 }
 
 /* Into *sample, arrays for the inputs in order; part -1: of the arrays as they are, else of element `part` of each along

@@ -257,3 +257,13 @@ const tl_node_time *tl_session_profile(const tl_session *s, size_t *n)
     *n = s->times ? s->graph->n_steps : 0;
     return s->times;
 }
+
+const tl_workers *tl_session_workers(const tl_session *s)
+{
+    return &s->view;
+}
+
+const tl_isa *tl_session_isa(const tl_session *s)
+{
+    return s->isa;
+}

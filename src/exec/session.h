@@ -7,7 +7,7 @@
 #ifndef TL_EXEC_SESSION_H
 #define TL_EXEC_SESSION_H
 
-#include "kernel/kernel.h"
+#include "kernel/fast/fast.h"
 
 typedef struct tl_session tl_session;
 
@@ -47,6 +47,10 @@ typedef struct tl_session_stats {
     size_t n_nodes;
 } tl_session_stats;
 tl_session_stats tl_session_get_stats(const tl_session *session);
+
+/* Who works on kernels, and with which instructions. For observers, who may put them to work. */
+const tl_workers *tl_session_workers(const tl_session *session);
+const tl_isa *tl_session_isa(const tl_session *session);
 
 /* Time of the last run per node of the entry's graph, when profile was set. Nodes that another one does on
  * the side take none. */

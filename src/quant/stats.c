@@ -116,131 +116,37 @@ const tl_value_stats *tl_stats_find(const tl_stats *stats, const tl_value *value
 {
     if (value->id >= stats->n_ids || stats->place[value->id] == UINT32_MAX)
         return NULL;
-    const tl_value_stats *found = &stats->values[stats->place[value->id]];
+    tl_value_stats *found = &stats->values[stats->place[value->id]];
+    tl_stats_carry(found);
     return found->n ? found : NULL;
 }
 
-/* ---- collecting ---- */
-
-/* |x| with the exponent of a bin's first number: 16 bins to an octave are the upper 4 bits of the mantissa. */
-static uint32_t bin_of(uint32_t bits)
+static void negate(int64_t *sum)
 {
-    uint32_t size = bits & 0x7fffffff, first = (uint32_t)(127 - 40) << 23;
-    if (size < first)
-        return 0;
-    uint32_t k = TL_MIN((size - first) >> 19, (uint32_t)TL_STATS_SIDE - 1);
-    return 1 + k + (bits >> 31 ? TL_STATS_SIDE : 0);
-}
-
-/* sum += mantissa 2^shift, in limbs; carries wait. */
-static void add_exactly(int64_t *sum, uint32_t bits)
-{
-    uint32_t exponent = bits >> 23 & 0xff;
-    uint64_t mantissa = bits & 0x7fffff;
-    if (exponent)
-        mantissa |= 0x800000;
-    uint32_t shift = exponent ? exponent - 1 : 0;
-    mantissa <<= shift % 32;
-    int64_t low = (int64_t)(mantissa & 0xffffffff), high = (int64_t)(mantissa >> 32);
-    sum[shift / 32] += bits >> 31 ? -low : low;
-    sum[shift / 32 + 1] += bits >> 31 ? -high : high;
-}
-
-static void carry(int64_t *sum)
-{
+    for (int i = 0; i < TL_STATS_LIMBS; i++)
+        sum[i] = -sum[i];
     for (int i = 0; i + 1 < TL_STATS_LIMBS; i++) {
-        int64_t over = sum[i] >> 32; /* arithmetic: every compiler we build with */
+        int64_t over = sum[i] >> 32;
         sum[i] -= over * 0x100000000;
         sum[i + 1] += over;
     }
 }
 
-static void carry_all(tl_value_stats *v)
-{
-    for (int64_t i = 0; i < v->channels; i++)
-        carry(v->sum[i]);
-}
-
+/* Magnitudes: limbs of a negative sum cancel each other. */
 double tl_stats_mean(const tl_value_stats *v, int64_t channel)
 {
+    int64_t limbs[TL_STATS_LIMBS];
     double sum = 0, unit = 0x1p-149;
     uint64_t finite = v->n - v->nans - v->infinities[0] - v->infinities[1];
-    for (int i = 0; i < TL_STATS_LIMBS && finite; i++, unit *= 0x1p32)
-        sum += (double)v->sum[channel][i] * unit;
-    return finite ? sum / ((double)finite / (double)v->channels) : 0;
-}
-
-static bool hold_bins(tl_stats *stats, tl_value_stats *v)
-{
-    if (v->bins)
-        return true;
-    uint64_t *bins = TL_NEW_ARRAY(stats->arena, uint64_t, TL_STATS_BINS);
-    size_t size = (size_t)v->channels * sizeof *v->sum;
-    v->sum = tl_arena_push(stats->arena, size);
-    if (!bins || !v->sum)
-        return false;
-    memset(bins, 0, TL_STATS_BINS * sizeof *bins);
-    memset(v->sum, 0, size);
-    v->bins = bins;
-    v->min = INFINITY;
-    v->max = -INFINITY;
-    return true;
-}
-
-void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_t n)
-{
-    if (value->id >= stats->n_ids || stats->place[value->id] == UINT32_MAX)
-        return;
-    tl_value_stats *v = &stats->values[stats->place[value->id]];
-    if (n <= 0 || !hold_bins(stats, v))
-        return;
-    for (int64_t i = 0, channel = -1; i < n; i++) {
-        uint32_t bits;
-        channel = channel + 1 < v->channels ? channel + 1 : 0;
-        memcpy(&bits, &x[i], sizeof bits);
-        if ((bits & 0x7f800000) == 0x7f800000) {
-            if (bits & 0x7fffff)
-                v->nans++;
-            else
-                v->infinities[!(bits >> 31)]++;
-            continue;
-        }
-        v->bins[bin_of(bits)]++;
-        add_exactly(v->sum[channel], bits);
-        v->min = x[i] < v->min ? x[i] : v->min;
-        v->max = x[i] > v->max ? x[i] : v->max;
-        if ((i & 0xfffffff) == 0xfffffff)
-            carry_all(v);
-    }
-    v->n += (uint64_t)n;
-    v->min = v->min == 0 ? 0 : v->min; /* no -0: the order of numbers does not matter */
-    v->max = v->max == 0 ? 0 : v->max;
-    carry_all(v);
-}
-
-static void merge_value(tl_stats *stats, tl_value_stats *a, const tl_value_stats *b)
-{
-    if (!b->n || !hold_bins(stats, a))
-        return;
-    a->n += b->n;
-    a->nans += b->nans;
-    a->min = TL_MIN(a->min, b->min);
-    a->max = TL_MAX(a->max, b->max);
-    for (int i = 0; i < 2; i++)
-        a->infinities[i] += b->infinities[i];
-    for (int64_t k = 0; k < a->channels && k < b->channels; k++)
-        for (int i = 0; i < TL_STATS_LIMBS; i++)
-            a->sum[k][i] += b->sum[k][i];
-    for (int i = 0; i < TL_STATS_BINS; i++)
-        a->bins[i] += b->bins[i];
-    carry_all(a);
-}
-
-void tl_stats_merge(tl_stats *stats, const tl_stats *other)
-{
-    stats->samples += other->samples;
-    for (size_t i = 0; i < stats->n && i < other->n; i++)
-        merge_value(stats, &stats->values[i], &other->values[i]);
+    if (!finite)
+        return 0;
+    memcpy(limbs, v->sum[channel], sizeof limbs);
+    bool negative = limbs[TL_STATS_LIMBS - 1] < 0;
+    if (negative)
+        negate(limbs);
+    for (int i = 0; i < TL_STATS_LIMBS; i++, unit *= 0x1p32)
+        sum += (double)limbs[i] * unit;
+    return (negative ? -sum : sum) / ((double)finite / (double)v->channels);
 }
 
 /* ---- the file: text, a line per value ----
@@ -254,13 +160,6 @@ static uint32_t bits_of(float x)
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
-}
-
-static void negate(int64_t *sum)
-{
-    for (int i = 0; i < TL_STATS_LIMBS; i++)
-        sum[i] = -sum[i];
-    carry(sum);
 }
 
 static void print_sum(tl_text *t, const int64_t *exact)
@@ -305,8 +204,10 @@ tl_status tl_stats_write(const tl_stats *stats, tl_out *out)
     tl_text_printf(&t, "tolite-statistics 1 %llu %llu\n", (unsigned long long)stats->fingerprint,
                    (unsigned long long)stats->samples);
     for (size_t i = 0; i < stats->n; i++)
-        if (stats->values[i].n)
+        if (stats->values[i].n) {
+            tl_stats_carry(&stats->values[i]);
             print_value(&t, i, &stats->values[i]);
+        }
     tl_text_add(&t, "end\n");
     const char *text = tl_text_get(&t);
     tl_status status = tl_context_status(stats->cx);
@@ -390,7 +291,7 @@ static bool read_value(tl_stats *stats, tl_str line, uint64_t *bins, void *sums)
     uint64_t odd = v.nans + v.infinities[0] + v.infinities[1];
     if (odd > v.n || !read_bins(line, v.n - odd, bins) || v.min != v.min || v.max != v.max)
         return false;
-    merge_value(stats, &stats->values[place], &v);
+    tl_stats_merge_value(stats, &stats->values[place], &v);
     return true;
 }
 

@@ -16,7 +16,7 @@
 #define TL_STATS_PARTS   16
 #define TL_STATS_SIDE    (TL_STATS_OCTAVES * TL_STATS_PARTS)
 #define TL_STATS_BINS    (1 + 2 * TL_STATS_SIDE) /* zero, positive, negative */
-#define TL_STATS_LIMBS   12 /* of 32 bits, from 2^-149 on */
+#define TL_STATS_LIMBS   12                      /* of 32 bits, from 2^-149 on */
 
 #define TL_STATS_OPTIONS "--profile, --exact, --nhwc, --state, --input" /* for messages */
 
@@ -24,9 +24,13 @@ typedef struct tl_value_stats {
     uint64_t n, nans, infinities[2]; /* numbers in all; NaN; -inf, +inf, which count nowhere else */
     float min, max;                  /* of finite ones; meaningless when there are none */
     uint64_t *bins;                  /* TL_STATS_BINS */
-    int64_t channels;                /* of the last axis (the rows of FULLY_CONNECTED); 1: all numbers are one */
-    int64_t (*sum)[TL_STATS_LIMBS];  /* per channel: Σ sum[i] 2^(32 i - 149), each but the last in [0, 2^32) */
+    int64_t channels; /* of the last axis (the rows of FULLY_CONNECTED); 1: all numbers are one */
+    int64_t (*sum)
+        [TL_STATS_LIMBS]; /* per channel: Σ sum[i] 2^(32 i - 149); when pending is 0, each but the last in [0, 2^32) */
+    int pending; /* additions since the last carry */
 } tl_value_stats;
+
+typedef struct tl_session tl_session;
 
 typedef struct tl_stats {
     tl_context *cx;
@@ -46,7 +50,12 @@ tl_stats *tl_stats_new(const tl_model *model, uint64_t key, tl_arena *arena);
 /* The place of value; NULL when it has none, or none was seen. Works for a model that was lowered alike, by
  * its own index. */
 const tl_value_stats *tl_stats_find(const tl_stats *stats, const tl_value *value);
-void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_t n);
+/* session: whose workers may help, or NULL. */
+void tl_stats_add(tl_stats *stats, const tl_value *value, const float *x, int64_t n,
+                  const tl_session *session);
+void tl_stats_carry(tl_value_stats *v);
+/* Adds the counts of b to a, of stats. */
+void tl_stats_merge_value(tl_stats *stats, tl_value_stats *a, tl_value_stats *b);
 /* O001 when the file is of another model or of other options, M007 when it is damaged. */
 tl_status tl_stats_merge_file(tl_stats *stats, tl_file *file);
 tl_status tl_stats_write(const tl_stats *stats, tl_out *out);
@@ -67,6 +76,7 @@ bool tl_range_method_find(const char *name, tl_range_method *out);
  * of the others. NULL: no. */
 bool tl_stats_has_marks(const tl_value_stats *stats);
 /* lo <= 0 <= hi, finite; false when no finite number was seen. Marks of a mask saturate. */
-bool tl_stats_range(const tl_value_stats *stats, tl_range_method method, int levels, double *lo, double *hi);
+bool tl_stats_range(const tl_value_stats *stats, tl_range_method method, int levels, double *lo,
+                    double *hi);
 
 #endif

@@ -37,7 +37,7 @@ static void end(fixture *f)
 static const tl_value_stats *of(fixture *f, const float *x, int64_t n)
 {
     tl_stats *stats = tl_stats_new(f->model, 0, &f->arena);
-    tl_stats_add(stats, f->x, x, n);
+    tl_stats_add(stats, f->x, x, n, NULL);
     return tl_stats_find(stats, f->x);
 }
 
@@ -58,7 +58,7 @@ static void test_merging_is_exact(void **state)
     tl_stats *parts = tl_stats_new(f.model, 0, &f.arena);
     for (int i = 7; i >= 0; i--) {
         tl_stats *one = tl_stats_new(f.model, 0, &f.arena);
-        tl_stats_add(one, f.x, &v[i], 1);
+        tl_stats_add(one, f.x, &v[i], 1, NULL);
         tl_stats_merge(parts, one);
     }
     const tl_value_stats *merged = tl_stats_find(parts, f.x);
@@ -68,6 +68,63 @@ static void test_merging_is_exact(void **state)
     assert_true(whole->min == -1e30f && whole->max == 1e30f);
     double mean = tl_stats_mean(whole, 0);
     assert_true(mean > 8188 - 1e-9 && mean < 8188 + 1e-9); /* (1 - 3.5 + 2.5 + 65504) / 8 */
+    end(&f);
+}
+
+/* Numbers of all sizes, some of them odd; mostly near each other, as activations are. */
+static float number(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    uint32_t bits = (uint32_t)(*seed >> 32), kind = (uint32_t)(*seed >> 8 & 0xfff);
+    float x;
+    if (kind > 2) /* +-[2^-11, 2^5) */
+        bits = (bits & 0x807fffff) | (116 + (bits >> 23) % 16) << 23;
+    if (kind > 3000)
+        bits = 0;
+    if (kind == 0)
+        bits |= 0x7f800000;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* All at once, and in parts of any size, the smallest of one row. */
+static void test_parts_are_the_whole(void **state)
+{
+    static const int64_t channels[] = {1, 3, 7, 64, 65, 1000};
+    enum { N = 300000 };
+    (void)state;
+    fixture f;
+    begin(&f);
+    float *x = TL_NEW_ARRAY(&f.arena, float, N);
+    for (size_t k = 0; k < TL_COUNT(channels); k++) {
+        uint64_t seed = k + 1;
+        int64_t c = channels[k], n = N / c * c, part = c;
+        tl_stats *whole = tl_stats_new(f.model, 0, &f.arena),
+                 *parts = tl_stats_new(f.model, 0, &f.arena);
+        whole->values[0].channels = parts->values[0].channels = c;
+        for (int64_t i = 0; i < n; i++)
+            x[i] = number(&seed);
+        tl_stats_add(whole, f.x, x, n, NULL);
+        for (int64_t i = 0; i < n; i += part, part += c * (int64_t)(k + 3))
+            tl_stats_add(parts, f.x, x + i, TL_MIN(part, n - i), NULL);
+        const tl_value_stats *a = tl_stats_find(whole, f.x), *b = tl_stats_find(parts, f.x);
+        assert_int_equal(a->n, b->n);
+        assert_true(a->nans == b->nans && a->nans > 0 && a->min == b->min && a->max == b->max);
+        assert_memory_equal(a->infinities, b->infinities, sizeof a->infinities);
+        assert_memory_equal(a->bins, b->bins, TL_STATS_BINS * sizeof *a->bins);
+        assert_memory_equal(a->sum, b->sum, (size_t)c * sizeof *a->sum);
+        uint64_t counted = 0;
+        double sum = 0;
+        for (int i = 0; i < TL_STATS_BINS; i++)
+            counted += a->bins[i];
+        assert_int_equal(counted + a->nans + a->infinities[0] + a->infinities[1], a->n);
+        for (int64_t i = 0; i < n; i += c) /* of the first channel */
+            if (x[i] - x[i] == 0)
+                sum += (double)x[i];
+        double mean = tl_stats_mean(a, 0), from = sum / ((double)counted / (double)c);
+        assert_true(mean - from <= 1e-6 * (from < 0 ? -from : from) &&
+                    from - mean <= 1e-6 * (from < 0 ? -from : from));
+    }
     end(&f);
 }
 
@@ -126,6 +183,7 @@ static void test_marks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_merging_is_exact),
+                                       cmocka_unit_test(test_parts_are_the_whole),
                                        cmocka_unit_test(test_ranges), cmocka_unit_test(test_marks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

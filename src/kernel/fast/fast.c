@@ -129,3 +129,31 @@ tl_status tl_fast_read(tl_context *cx, const tl_const *c, int64_t first, int64_t
     memset(out, 0, (size_t)n * sizeof *out);
     return TL_OK;
 }
+
+/* ---- counting floats ---- */
+
+bool tl_fast_tally(const tl_isa *isa, const tl_fast_bins *bins, size_t n, const float *x,
+                   uint32_t *counts, tl_fast_extent *extent)
+{
+    uint32_t at[TL_FAST_TALLY + 16];
+    size_t size = 1 + 2 * (size_t)bins->side, i = 0;
+    int64_t found = isa->find_bins(bins, n, x, at, extent);
+    if (found < 0)
+        return false;
+    size_t others = (size_t)found;
+    counts[0] += (uint32_t)(n - others);
+    for (; i + TL_FAST_COPIES <= others; i += TL_FAST_COPIES) {
+        counts[at[i]]++;
+        counts[size + at[i + 1]]++;
+        counts[2 * size + at[i + 2]]++;
+        counts[3 * size + at[i + 3]]++;
+    }
+    for (; i < others; i++)
+        counts[at[i]]++;
+    return true;
+}
+
+void tl_fast_add_units(const tl_isa *isa, size_t n, const float *x, float per_unit, int64_t *sum)
+{
+    isa->add_units(n, x, per_unit, sum);
+}

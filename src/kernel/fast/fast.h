@@ -62,6 +62,31 @@ typedef struct tl_fast_kernel {
     bool in_place;  /* results[0] may be the memory of an operand of the same type and shape */
 } tl_fast_kernel;
 
+/* ---- counting floats ---- */
+
+/* Bins of floats by the upper bits of their size: bin 0 holds those below `first` (as bits), then bin
+ * 1 + ((bits - first) >> shift) up to `side`; negative ones lie `side` behind. */
+typedef struct tl_fast_bins {
+    uint32_t first, side;
+    int shift;
+} tl_fast_bins;
+
+#define TL_FAST_TALLY 1024 /* floats that are counted together, at most */
+#define TL_FAST_COPIES \
+    4 /* of the counts, so that equal numbers in a row do not wait for each other */
+
+typedef struct tl_fast_extent {
+    float lo, hi;
+    uint32_t least; /* bits of the smallest size that is not 0 */
+} tl_fast_extent;
+
+/* Adds n <= TL_FAST_TALLY floats to counts[TL_FAST_COPIES][1 + 2 side] and finds their extent. False, and nothing was
+ * counted: some are not finite. */
+bool tl_fast_tally(const tl_isa *isa, const tl_fast_bins *bins, size_t n, const float *x,
+                   uint32_t *counts, tl_fast_extent *extent);
+/* sum[i] += x[i] per_unit, where all products are whole numbers of 63 bits. */
+void tl_fast_add_units(const tl_isa *isa, size_t n, const float *x, float per_unit, int64_t *sum);
+
 /* For callers that need one by name: elements of 32 or 8 bits only. */
 extern const tl_fast_kernel tl_fast_transpose;
 

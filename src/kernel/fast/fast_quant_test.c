@@ -444,11 +444,67 @@ static void elements_are_exact(void **state)
     }
 }
 
+/* ---- counting ---- */
+
+static void tallies_are_alike(void **state)
+{
+    enum { N = TL_FAST_TALLY, SIDE = 100 };
+    static const tl_fast_bins bins = {120u << 23, SIDE, 21};
+    static float x[N];
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        size_t n = (size_t)pick(1, N);
+        bool odd = false;
+        for (size_t i = 0; i < n; i++) {
+            x[i] = (float)pick(-1000, 1000) / (float)(1 << pick(0, 20));
+            if (round % 4 == 0 && pick(0, 500) == 0) {
+                x[i] = flip_a_coin() ? NAN : -INFINITY;
+                odd = true;
+            }
+        }
+        for (size_t k = 0; k < TL_COUNT(all_isas); k++) {
+            uint32_t counts[TL_FAST_COPIES * (1 + 2 * SIDE)] = {0}, want[1 + 2 * SIDE] = {0};
+            int64_t sum[N] = {0};
+            tl_fast_extent extent;
+            float lo = INFINITY, hi = -INFINITY, least = INFINITY;
+            if (!usable(all_isas[k]))
+                continue;
+            assert_int_equal(tl_fast_tally(all_isas[k], &bins, n, x, counts, &extent), !odd);
+            for (size_t i = 0; i < n && !odd; i++) {
+                float size = fabsf(x[i]);
+                uint32_t bits;
+                memcpy(&bits, &size, sizeof bits);
+                int64_t bin =
+                    bits < bins.first ? 0 : 1 + TL_MIN((bits - bins.first) >> 21, SIDE - 1u);
+                want[bin + (bin && x[i] < 0 ? SIDE : 0)]++;
+                lo = TL_MIN(lo, x[i]);
+                hi = TL_MAX(hi, x[i]);
+                least = size > 0 ? TL_MIN(least, size) : least;
+            }
+            for (int i = 0; i < 1 + 2 * SIDE; i++) {
+                for (int copy = 1; copy < TL_FAST_COPIES; copy++)
+                    counts[i] += counts[copy * (1 + 2 * SIDE) + i];
+                assert_int_equal(counts[i], want[i]);
+            }
+            if (odd)
+                continue;
+            uint32_t bits;
+            memcpy(&bits, &least, sizeof bits);
+            assert_true(extent.lo == lo && extent.hi == hi &&
+                        extent.least == (least < INFINITY ? bits : 0));
+            tl_fast_add_units(all_isas[k], n, x, 1 << 20, sum);
+            for (size_t i = 0; i < n; i++)
+                assert_true(sum[i] == (int64_t)(x[i] * (1 << 20)));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_exact),
         cmocka_unit_test(elements_are_exact),
+        cmocka_unit_test(tallies_are_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

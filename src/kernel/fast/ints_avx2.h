@@ -119,4 +119,7 @@ FN void simd_requant(const tl_requant_lanes *lanes, int64_t first, int n, const 
     tl_requant_lanes_run(lanes, first, n, sum, out);
 }
 
+
+#include "kernel/fast/plain_tally.h"
+
 #endif

@@ -148,4 +148,50 @@ FN void simd_requant(const tl_requant_lanes *lanes, int64_t first, int n, const 
     }
 }
 
+/* ---- counting floats ---- */
+
+FN int64_t simd_find_bins(const tl_fast_bins *bins, size_t n, const float *x, uint32_t *at,
+                          tl_fast_extent *extent)
+{
+    __m512i first = vi_set((int32_t)bins->first), last = vi_set((int32_t)bins->side - 1),
+            one = vi_set(1);
+    __m512i side = vi_set((int32_t)bins->side), size_bits = vi_set(0x7fffffff);
+    __m512i least = vi_set(-1), most = vi_set(0);
+    __m128i shift = _mm_cvtsi32_si128(bins->shift);
+    vf lo = v_set(x[0]), hi = lo;
+    int64_t found = 0;
+    for (size_t i = 0; i < n; i += VL) {
+        __mmask16 lanes = n - i < VL ? v_first((int)(n - i)) : (__mmask16)0xffff;
+        vf v = _mm512_mask_loadu_ps(lo, lanes, x + i);
+        __m512i bits = _mm512_castps_si512(v), size = _mm512_and_si512(bits, size_bits);
+        lo = _mm512_min_ps(lo, v);
+        hi = _mm512_max_ps(hi, v);
+        least =
+            _mm512_min_epu32(least, _mm512_sub_epi32(size, one)); /* 0 becomes the largest number */
+        most = _mm512_max_epu32(most, size);
+        __mmask16 counts = _mm512_mask_cmpge_epi32_mask(lanes, size, first);
+        __m512i bin =
+            _mm512_min_epi32(_mm512_srl_epi32(_mm512_sub_epi32(size, first), shift), last);
+        bin = _mm512_add_epi32(bin, one);
+        bin = _mm512_mask_add_epi32(bin, _mm512_movepi32_mask(bits), bin, side);
+        _mm512_storeu_si512(at + found, _mm512_maskz_compress_epi32(counts, bin));
+        found += __builtin_popcount(counts);
+    }
+    *extent = (tl_fast_extent){_mm512_reduce_min_ps(lo), _mm512_reduce_max_ps(hi),
+                               _mm512_reduce_min_epu32(least) + 1};
+    return _mm512_reduce_max_epu32(most) < 0x7f800000 ? found : -1;
+}
+
+FN void simd_add_units(size_t n, const float *x, float per_unit, int64_t *sum)
+{
+    __m256 unit = _mm256_set1_ps(per_unit);
+    for (size_t i = 0; i < n; i += 8) {
+        __mmask8 lanes = n - i < 8 ? (__mmask8)((1u << (n - i)) - 1) : (__mmask8)0xff;
+        __m512i units =
+            _mm512_cvttps_epi64(_mm256_mul_ps(_mm256_maskz_loadu_ps(lanes, x + i), unit));
+        __m512i before = _mm512_maskz_loadu_epi64(lanes, sum + i);
+        _mm512_mask_storeu_epi64(sum + i, lanes, _mm512_add_epi64(before, units));
+    }
+}
+
 #endif

@@ -8,7 +8,7 @@
  *     vh_dot          sum[i] + a[2i] b[2i] + a[2i + 1] b[2i + 1]
  *     vh_pairs_low    a and b in turns: of the lower halves of each 128 bits; _high: of the upper ones
  *     vi_front, back  the same undone: lanes 0 .. VL - 1 and VL .. 2 VL - 1 of what _low and _high were made of
- *     simd_requant    tl_requant_lanes_run */
+ *     simd_requant    tl_requant_lanes_run; simd_find_bins, simd_add_units: see isa.h */
 #ifndef TL_KERNEL_FAST_INTS_GENERIC_H
 #define TL_KERNEL_FAST_INTS_GENERIC_H
 
@@ -127,5 +127,8 @@ FN void simd_requant(const tl_requant_lanes *lanes, int64_t first, int n, const 
 {
     tl_requant_lanes_run(lanes, first, n, sum, out);
 }
+
+
+#include "kernel/fast/plain_tally.h"
 
 #endif

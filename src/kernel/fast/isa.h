@@ -132,6 +132,12 @@ struct tl_isa {
     /* largest of rows[k][i] xor flip, xor-ed back; n_rows > 0 */
     void (*max_bytes)(size_t n_rows, const uint8_t *const *rows, size_t n, uint8_t flip,
                       uint8_t *out);
+    /* The bins of n floats, but for those in bin 0, at the start of `at`, which has room for 16 more; their number, -1 when
+     * some float is not finite. */
+    int64_t (*find_bins)(const tl_fast_bins *bins, size_t n, const float *x, uint32_t *at,
+                         tl_fast_extent *extent);
+    void (*add_units)(size_t n, const float *x, float per_unit,
+                      int64_t *sum); /* tl_fast_add_units */
 };
 
 extern const tl_isa tl_isa_generic;

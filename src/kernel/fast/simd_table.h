@@ -27,6 +27,8 @@ const tl_isa TABLE_NAME(ISA) = {
     .to_bytes = simd_to_bytes,
     .sum_bytes = simd_sum_bytes,
     .max_bytes = simd_max_bytes,
+    .find_bins = simd_find_bins,
+    .add_units = simd_add_units,
 };
 
 #undef TABLE_NAME
