@@ -21,7 +21,7 @@ typedef enum tl_rounding {
     TL_ROUND_PLAIN, /* as the runtime's plain kernels on x86: twice, ties upwards in most products */
     TL_ROUND_TWICE, /* as its reference kernels: twice, ties away */
     TL_ROUND_ONCE,
-    TL_ROUND_FLOAT, /* in convolutions, matrix products and means; elsewhere as PLAIN */
+    TL_ROUND_FLOAT, /* in convolutions, matrix products, means, products of elements; elsewhere as PLAIN */
 } tl_rounding;
 
 /* |ratio| finite; one below 2^-32 gives 0. A negative ratio has a negative mantissa. */

@@ -231,12 +231,15 @@ void tl_requant_lanes_init(tl_requant_lanes *lanes, const tl_requant *r, int64_t
             lanes_set(lanes, c, tl_fixed_of(tl_requant_ratio(r, c)));
 }
 
-void tl_requant_lanes_same(tl_requant_lanes *lanes, const tl_requant *r, tl_fixed f,
+void tl_requant_lanes_same(tl_requant_lanes *lanes, const tl_requant *r, tl_fixed f, float ratio,
                            int64_t channels, void *memory)
 {
     lanes_place(lanes, r, channels, memory);
     for (int64_t c = 0; c < channels; c++)
-        lanes_set(lanes, c, f);
+        if (r->kind == TL_REQUANT_FLOAT)
+            lanes->ratio[c] = ratio;
+        else
+            lanes_set(lanes, c, f);
 }
 
 /* What a list of mantissas and shifts stands for. */

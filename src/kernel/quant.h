@@ -72,8 +72,8 @@ size_t tl_requant_lanes_size(int64_t channels);
 /* memory: of that size, aligned to 64. */
 void tl_requant_lanes_init(tl_requant_lanes *lanes, const tl_requant *r, int64_t channels,
                            void *memory);
-/* The same fixed-point number for all of them; r: kind TWICE or ONCE. */
-void tl_requant_lanes_same(tl_requant_lanes *lanes, const tl_requant *r, tl_fixed f,
+/* The same number for all of them: fixed-point, or for kind FLOAT ratio. */
+void tl_requant_lanes_same(tl_requant_lanes *lanes, const tl_requant *r, tl_fixed f, float ratio,
                            int64_t channels, void *memory);
 /* Sums of channels first .. first + n. */
 void tl_requant_lanes_run(const tl_requant_lanes *lanes, int64_t first, int64_t n,

@@ -29,7 +29,7 @@ void tl_fast_parts(const tl_workers *workers, int64_t n, int64_t elements, tl_pa
 extern const tl_fast_kernel tl_fast_compare, tl_fast_choose, tl_fast_convert, tl_fast_resize,
     tl_fast_deconv, tl_fast_tfl_deconv, tl_fast_power_f32, tl_fast_depthwise, tl_fast_conv,
     tl_fast_matmul, tl_fast_unary_f32, tl_fast_binary_f32, tl_fast_softmax, tl_fast_layer_norm,
-    tl_fast_space_norm, tl_fast_batch_norm, tl_fast_pool, tl_fast_reduce, tl_fast_quant_product,
+    tl_fast_space_norm, tl_fast_batch_norm, tl_fast_pool, tl_fast_reduce, tl_fast_quant_product, tl_fast_real_product,
     tl_fast_quant_depthwise, tl_fast_quant_table, tl_fast_quant_round, tl_fast_quant_pair;
 
 #endif

@@ -4,6 +4,7 @@
 #include "kernel/fast/fast_conv.h"
 #include "kernel/fast/fast_dot.h"
 #include "kernel/fast/fast_round.h"
+#include "kernel/ref/contraction.h"
 
 /* ---- what a node asks for ---- */
 
@@ -68,7 +69,13 @@ static bool filter_of(const tl_fast_site *site, quant_filter *f)
 static bool product_fits(const tl_fast_site *site)
 {
     quant_filter f;
-    return filter_of(site, &f);
+    return filter_of(site, &f) && !f.real;
+}
+
+static bool real_fits(const tl_fast_site *site)
+{
+    quant_filter f;
+    return filter_of(site, &f) && f.real;
 }
 
 static bool depthwise_fits(const tl_fast_site *site)
@@ -222,14 +229,14 @@ static tl_status job_init(quant_job *job, const tl_fast_call *fast)
     }
     f->groups = f->channels / f->depth;
     if (f->real) {
-        int64_t row = rows ? f->depth : count / TL_MAX(x->shape[0], (int64_t)1);
+        int64_t row = tl_ref_hybrid_row(call);
         bool asymmetric =
             rows ? ((const tl_tfl_fully_connected_attrs *)call->attrs)->asymmetric_quantize_inputs
                  : w->quant->n > 1;
         job->rounded = (tl_fast_rounded){.row = row,
                                          .n_rows = row ? count / row : 0,
                                          .asymmetric = asymmetric,
-                                         .padding = rows ? 0 : (size_t)f->channels};
+                                         .padding = job->plain ? 0 : (size_t)f->channels};
     }
     return TL_OK;
 }
@@ -405,6 +412,15 @@ const tl_fast_kernel tl_fast_quant_product = {.name = "quant_product",
                                               .pack = product_pack,
                                               .packs = 1u << 1 | 1u << 2,
                                               .pads = true};
+
+/* Zeros around it would not be rounded with the pixels that a scale belongs to. */
+const tl_fast_kernel tl_fast_real_product = {.name = "real_product",
+                                             .fits = real_fits,
+                                             .run = product_run,
+                                             .scratch = product_scratch,
+                                             .pack_size = product_pack_size,
+                                             .pack = product_pack,
+                                             .packs = 1u << 1 | 1u << 2};
 
 /* ---- depthwise: taps two by two, the last one of an odd number of them doubled with weight 0 ---- */
 

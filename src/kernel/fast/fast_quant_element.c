@@ -208,10 +208,12 @@ static tl_status pair_run(const tl_fast_call *fast)
     fill_operand(&job, &p, 0);
     fill_operand(&job, &p, 1);
     job.requant =
-        (tl_requant){.kind = p.rounding == TL_ROUND_ONCE ? TL_REQUANT_ONCE : TL_REQUANT_TWICE,
+        (tl_requant){.kind = p.ratio > 0                   ? TL_REQUANT_FLOAT
+                             : p.rounding == TL_ROUND_ONCE ? TL_REQUANT_ONCE
+                                                           : TL_REQUANT_TWICE,
                      .zero = tl_quant_zero(out),
                      .bounds = tl_quant_range(out, tl_op_activation(call->op, call->attrs))};
-    tl_requant_lanes_same(&job.lanes, &job.requant, p.out, CHUNK, call->scratch);
+    tl_requant_lanes_same(&job.lanes, &job.requant, p.out, p.ratio, CHUNK, call->scratch);
     int64_t n = tl_tensor_count(out);
     if (n > 0)
         tl_fast_parts(fast->workers, tl_fast_loops_count(&job.loops), n, pair_part, &job);

@@ -49,6 +49,8 @@ tl_ref_rounding tl_ref_rounding_of(double lo, double hi, bool asymmetric);
 void tl_ref_round_row(const tl_ref_rounding *r, const float *x, int64_t n, int8_t *out);
 
 bool tl_ref_is_hybrid(const tl_call *call);
+/* Elements of the float operand of such a call that are rounded together. */
+int64_t tl_ref_hybrid_row(const tl_call *call);
 /* plain: the float kernel of the op. */
 tl_status tl_ref_hybrid(tl_call *call, tl_kernel_run plain);
 

@@ -127,6 +127,21 @@ static bool is_asymmetric(const tl_call *call)
     return call->in[1].quant->n > 1;
 }
 
+/* The delegate takes a convolution that looks at single pixels, one after the other, for a matrix product. */
+int64_t tl_ref_hybrid_row(const tl_call *call)
+{
+    const struct hybrid_op *h = find_hybrid(call);
+    const tl_tensor *x = &call->in[h->x], *w = &call->in[1];
+    if (h->op == TL_OP_tfl_fully_connected)
+        return w->shape[1];
+    if (h->op == TL_OP_tfl_conv_2d && call->rounding == TL_ROUND_FLOAT) {
+        const tl_tfl_conv_attrs *a = call->attrs;
+        if (w->shape[1] == 1 && w->shape[2] == 1 && a->stride_h == 1 && a->stride_w == 1)
+            return x->shape[x->rank - 1];
+    }
+    return tl_ref_product(1, x->rank, x->shape);
+}
+
 tl_status tl_ref_hybrid(tl_call *call, tl_kernel_run plain)
 {
     const struct hybrid_op *h = find_hybrid(call);
@@ -144,8 +159,7 @@ tl_status tl_ref_hybrid(tl_call *call, tl_kernel_run plain)
     char *scratch = call->scratch;
     float *floats = (float *)(void *)scratch, *weights = (float *)(void *)(scratch + floats_of(x));
     int64_t n = tl_tensor_count(x);
-    int64_t row =
-        h->op == TL_OP_tfl_fully_connected ? w->shape[1] : tl_ref_product(1, x->rank, x->shape);
+    int64_t row = tl_ref_hybrid_row(call);
     for (int64_t i = 0; row > 0 && i + row <= n; i += row)
         round_floats((const float *)x->data + i, row, is_asymmetric(call), floats + i);
     load_weights(w, h->axis, weights);

@@ -27,7 +27,7 @@ static int64_t pair_sub(const quant_pair *p, int32_t x, int32_t y)
 
 static int64_t pair_mul(const quant_pair *p, int32_t x, int32_t y)
 {
-    return scaled(p, (int64_t)x * y);
+    return p->ratio > 0 ? tl_fixed_float((int64_t)x * y, p->ratio) : scaled(p, (int64_t)x * y);
 }
 
 static int64_t pair_square_diff(const quant_pair *p, int32_t x, int32_t y)
@@ -113,6 +113,9 @@ static void prepare_mul(const tl_call *call, quant_pair *p)
 {
     float product = tl_quant_scale(&call->in[0]) * tl_quant_scale(&call->in[1]);
     p->out = tl_fixed_of((double)(product / tl_quant_scale(&call->out[0])));
+    if (call->op == TL_OP_tfl_mul && call->rounding == TL_ROUND_FLOAT &&
+        call->in[0].dtype != TL_I16)
+        p->ratio = product / tl_quant_scale(&call->out[0]);
 }
 
 static void prepare_div(const tl_call *call, quant_pair *p)

@@ -8,7 +8,8 @@
 typedef struct quant_pair {
     tl_rounding rounding;
     tl_fixed in[2], out;
-    int lift; /* bits gained before the operands are multiplied */
+    float ratio; /* of a delegate's product, which rounds as its matrix products do; else 0 */
+    int lift;    /* bits gained before the operands are multiplied */
 } quant_pair;
 
 /* For the elementwise op of a call; false: it is none of two operands. */

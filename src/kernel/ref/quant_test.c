@@ -118,6 +118,16 @@ static void sums_and_products_of_elements_match(void **state)
          {"u8[2]{0.5 128} 131 121", "u8[1]{0.25 0} 8"},
          {"u8[2]{0.25 100} 98 78"}},
         {TL_OP_tfl_mul, NULL, {"i8[2]{0.5 1} 4 -6", "i8[2]{0.25 0} 8 3"}, {"i8[2]{0.5 0} 6 -5"}},
+        /* products 1 and 3 times a half: ties away from zero, in the delegate to even */
+        {TL_OP_tfl_mul, NULL, {"i8[2]{0.5 0} 1 3", "i8[1]{0.25 0} 1"}, {"i8[2]{0.25 0} 1 2"}},
+        {TL_OP_tfl_mul,
+         NULL,
+         {"i8[2]{0.5 0} 1 3", "i8[1]{0.25 0} 1"},
+         {"i8[2]{0.25 0} 0 2"},
+         TL_ROUND_FLOAT},
+        /* 64 times 0.0059 = 0.38; the delegate's multiplier is 2 / 256 */
+        {TL_OP_tfl_quantize, NULL, {"i8[1]{0.0059 0} 64"}, {"i8[1]{1 0} 0"}},
+        {TL_OP_tfl_quantize, NULL, {"i8[1]{0.0059 0} 64"}, {"i8[1]{1 0} 1"}, TL_ROUND_FLOAT},
         /* 1.5 / 0.5, -3.5 / 2 */
         {TL_OP_tfl_div, NULL, {"i8[2]{0.5 1} 4 -6", "i8[2]{0.25 0} 2 8"}, {"i8[2]{0.25 0} 12 -7"}},
         {TL_OP_tfl_div, NULL, {"i8[1]{1 0} 1", "i8[1]{1 3} 3"}, {"!division by zero"}},

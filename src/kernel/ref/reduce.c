@@ -171,7 +171,7 @@ tl_status tl_ref_tfl_reduce(tl_call *call)
 typedef struct quant_sum {
     tl_rounding rounding;
     bool mean, in_single; /* in_single: in single precision */
-    float ratio;          /* s_x / (n s_y) in a delegate's mean, ties to even; else 0 */
+    float ratio, offset;  /* a delegate's mean: sum s_x / s_y / n + offset, ties to even; else 0 */
     float scale;          /* s_x / s_y */
     int64_t n, zero_x, zero_y;
     tl_fixed f;
@@ -215,6 +215,13 @@ static quant_sum spatial_mean(const tl_call *call, int64_t n)
                        .n_up = blocks ? call->in[0].shape[3] / 16 * 16 : 0};
 }
 
+/* Every step in single precision; both zero points are in the offset. */
+static void delegate_mean(quant_sum *s, float scale)
+{
+    s->ratio = scale * (1.0f / (float)TL_MAX(s->n, (int64_t)1));
+    s->offset = (float)s->zero_y - (float)s->zero_x * scale;
+}
+
 static quant_sum sum_of(const tl_call *call, const bool *flags, int64_t n)
 {
     float x = tl_quant_scale(&call->in[0]), y = tl_quant_scale(&call->out[0]);
@@ -230,7 +237,7 @@ static quant_sum sum_of(const tl_call *call, const bool *flags, int64_t n)
                    .zero_y = tl_quant_zero(&call->out[0]),
                    .f = tl_fixed_of((double)x / (double)y)};
     if (s.mean && delegated)
-        s.ratio = x / ((float)TL_MAX(n, (int64_t)1) * y);
+        delegate_mean(&s, x / y);
     if (s.mean)
         s.f = divided(s.f, TL_MAX(n, (int64_t)1));
     return s;
@@ -241,8 +248,8 @@ static int64_t quant_sum_result(const quant_sum *s, int64_t sum, int64_t index)
     if (s->n_up && index % s->n_channels < s->n_up)
         return tl_fixed_twice_up(sum, s->f) + s->zero_y;
     if (s->ratio > 0)
-        return (int64_t)tl_round_even((double)((float)(sum - s->zero_x * s->n) * s->ratio)) +
-               s->zero_y;
+        return (int64_t)tl_round_even(
+            TL_MIN(TL_MAX((double)((float)sum * s->ratio + s->offset), -0x1p31), 0x1p31));
     if (s->in_single) {
         float offset = (float)-s->zero_x * s->scale * (float)s->n;
         return round_i64((float)sum * s->scale + offset) + s->zero_y;
