@@ -23,7 +23,8 @@ IN void quant_store(const tl_requant_lanes *lanes, int64_t channel, int cols, ui
     simd_requant(lanes, channel, cols, sum, out);
 }
 
-IN void dot_finish(const tl_dot_tile *t, size_t row, vi p, vi q)
+/* Not inline: every row of every tile ends here. */
+FN void dot_finish(const tl_dot_tile *t, size_t row, vi p, vi q)
 {
     if (t->lanes) {
         quant_store(t->lanes, t->channel, t->cols, (uint8_t *)t->c + row * t->ldc, p, q);
