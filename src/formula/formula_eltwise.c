@@ -134,6 +134,30 @@ static tl_value *fx_softplus(formula *f, tl_value *x)
     return fx_add(f, positive, fx1(f, TL_OP_log, fx_add_n(f, e, 1)));
 }
 
+/* ln(1 + x) keeps its digits near 0 by  x ln(u) / (u - 1), u = 1 + x  (Kahan): the error of u cancels. */
+void formula_log1p(formula *f)
+{
+    tl_value *x = fx_in(f, 0), *u = fx_add_n(f, x, 1), *rest = fx_add_n(f, u, -1);
+    tl_value *exact = fx2(f, TL_OP_equal, rest, fx_number(f, 0));
+    tl_value *log = fx1(f, TL_OP_log, u);
+    tl_value *divisor = fx_where(f, exact, fx_number(f, 1), rest);
+    tl_value *y = fx_mul(f, log, fx_div(f, x, divisor));
+    tl_value *infinite = fx2(f, TL_OP_greater, u, fx_number(f, f->dtype == TL_F16 ? 6e4 : 3e38));
+    f->out[0] = fx_where(f, infinite, log, fx_where(f, exact, x, y));
+}
+
+/* eˣ - 1 near 0 by the series up to x⁶, elsewhere plainly */
+void formula_expm1(formula *f)
+{
+    static const double terms[] = {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1};
+    tl_value *x = fx_in(f, 0), *series = fx_mul_n(f, x, terms[0]);
+    for (size_t i = 1; i < TL_COUNT(terms); i++)
+        series = fx_mul(f, fx_add_n(f, series, terms[i]), x);
+    tl_value *near_0 = fx2(f, TL_OP_less, fx1(f, TL_OP_abs, x), fx_number(f, 0.25));
+    tl_value *plain = fx_add_n(f, fx1(f, TL_OP_exp, x), -1);
+    f->out[0] = fx_where(f, near_0, series, plain);
+}
+
 void formula_softplus(formula *f)
 {
     f->out[0] = fx_softplus(f, fx_in(f, 0));

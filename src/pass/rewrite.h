@@ -75,7 +75,7 @@ typedef struct tl_rule_set {
 
 /* Every rule of the core graph, in order of preference. */
 extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom, tl_rules_linear,
-    tl_rules_parts, tl_rules_views;
+    tl_rules_parts, tl_rules_spelling, tl_rules_views;
 /* Attention in pieces, before its expansion brings those back. */
 extern const tl_rule_set tl_rules_attention;
 /* Those that wait until the layout is settled. */

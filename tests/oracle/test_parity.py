@@ -20,13 +20,10 @@ FORMATS = ("model.onnx", "model.dynamo.onnx", "model.pt2", "model.core.pt2", "mo
 
 # Networks that are outside, each with the reason. The list is to shrink: a network that is inside fails, too.
 OUTSIDE = {
-    "activations_net": ".core.pt2 holds decompositions of celu, elu, selu and mish, exact in pieces that TFLite has not",
     "fasterrcnn_mobilenet_v3_large_320_fpn": "the trace computes sizes of pictures at run time that the script knows",
     "index_put_net": "each exporter writes index_put as other gathers and scatters; ONNX computes indices at run time",
-    "int_math": "dynamo writes remainders and roundings of integers through floats",
     "lstm_state": ".core.pt2 unrolls the steps with views of the state before each concat",
     "nonzero_net": "PyTorch's nonzero is sliced to its known number; ONNX gathers with what it found",
-    "reductions_net": "ONNX writes var, any and all as sums and means",
     "resize_more": "dynamo writes adaptive pooling and bicubic sizes as slices and gathers",
     "resize_zoo": "dynamo writes one bilinear resize as gathers",
     "shapes_net": "ONNX writes one_hot and repeat from ranges and comparisons",

@@ -153,31 +153,6 @@ void aten_op_exp2(aten_call *c)
     aten_return(c, 0, aten_1(c, TL_OP_exp, aten_times(c, float_self(c), LN_2)));
 }
 
-/* ln(1 + x) keeps its digits near 0 by  x ln(u) / (u - 1), u = 1 + x  (Kahan): the error of u
- * cancels. */
-void aten_op_log1p(aten_call *c)
-{
-    tl_value *x = float_self(c), *u = aten_plus(c, x, 1), *rest = aten_plus(c, u, -1);
-    tl_value *exact = aten_compare(c, TL_OP_equal, rest, 0);
-    tl_value *log = aten_1(c, TL_OP_log, u);
-    tl_value *divisor = aten_where(c, exact, aten_scalar_like(c, x, 1), rest);
-    tl_value *y = aten_2(c, TL_OP_mul, log, aten_2(c, TL_OP_div, x, divisor));
-    tl_value *infinite = aten_compare(c, TL_OP_greater, u, 3e38);
-    y = aten_where(c, exact, x, y);
-    aten_return(c, 0, aten_where(c, infinite, log, y));
-}
-
-/* e^x - 1 near 0 by the series up to x⁶, elsewhere plainly */
-void aten_op_expm1(aten_call *c)
-{
-    static const double terms[] = {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1};
-    tl_value *x = float_self(c), *series = aten_scalar_like(c, x, 0);
-    for (size_t i = 0; i < TL_COUNT(terms); i++)
-        series = aten_2(c, TL_OP_mul, aten_plus(c, series, terms[i]), x);
-    tl_value *near_0 = aten_compare(c, TL_OP_less, aten_1(c, TL_OP_abs, x), 0.25);
-    aten_return(c, 0, aten_where(c, near_0, series, aten_plus(c, aten_1(c, TL_OP_exp, x), -1)));
-}
-
 void aten_op_erfc(aten_call *c)
 {
     tl_value *x = aten_1(c, TL_OP_erf, float_self(c));
