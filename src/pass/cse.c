@@ -1,8 +1,10 @@
 /* Common subexpressions: a node equal to an earlier one of its graph on equal operands takes that
- * one's place. Small equal constants become one first, so that nodes on them meet. */
+ * one's place. Small equal constants become one first, so that nodes on them meet. Sizes born with the later of
+ * two equal nodes are those of the earlier one, which may make more nodes equal: again, then. */
 #include "pass/pass.h"
 
 #include "base/map.h"
+#include "ir/substitute.h"
 
 #define SMALL_CONSTANT 4096 /* bytes; larger ones are told apart when the file is written */
 
@@ -11,6 +13,29 @@ typedef struct bucket {
     struct bucket *next;
 } bucket;
 
+/* The symbol that stands for the whole size of an axis of v, born there; NULL: none does. */
+static const tl_symbol *born_size(const tl_value *v, int axis)
+{
+    for (const tl_symbol *s = v->births; s; s = s->next_born)
+        if (s->axis == axis && tl_type_of(v)->dims[axis] == tl_dim_symbol(v->model->dims, s))
+            return s;
+    return NULL;
+}
+
+/* Alike but for sizes that were born with each. */
+static bool same_result(const tl_value *a, const tl_value *b)
+{
+    const tl_type *x = tl_type_of(a), *y = tl_type_of(b);
+    if (tl_type_same(x, y))
+        return true;
+    if (x->dtype != y->dtype || x->rank != y->rank || x->quant || y->quant)
+        return false;
+    for (int i = 0; i < x->rank; i++)
+        if (x->dims[i] != y->dims[i] && (!born_size(a, i) || !born_size(b, i)))
+            return false;
+    return true;
+}
+
 static bool same_node(const tl_node *a, const tl_node *b)
 {
     if (a->op != b->op || a->n_in != b->n_in || a->n_out != b->n_out)
@@ -18,9 +43,8 @@ static bool same_node(const tl_node *a, const tl_node *b)
     for (uint32_t i = 0; i < a->n_in; i++)
         if (a->in[i].value != b->in[i].value)
             return false;
-    /* two births are two symbols, even where the counts are equal */
     for (uint32_t i = 0; i < a->n_out; i++)
-        if (!tl_type_same(tl_type_of(a->out[i]), tl_type_of(b->out[i])))
+        if (!same_result(a->out[i], b->out[i]))
             return false;
     return tl_attrs_same(tl_op_get(a->op)->attrs, a->attrs, b->attrs);
 }
@@ -50,22 +74,36 @@ static tl_node *find_equal(tl_map *seen, tl_arena *arena, tl_node *node)
     return NULL;
 }
 
-static void merge_graph(tl_graph *graph, tl_arena *arena)
+/* What the sizes born on v are called on the value that takes its place. */
+static void rename_births(const tl_value *v, const tl_value *earlier, tl_arena *arena,
+                          tl_substitutions *renamed)
+{
+    for (int i = 0; i < tl_type_of(v)->rank; i++) {
+        const tl_symbol *s = born_size(v, i);
+        tl_substitution one = {s, tl_type_of(earlier)->dims[i]};
+        if (s && tl_type_of(v)->dims[i] != one.value)
+            (void)tl_vec_push(arena, renamed, one);
+    }
+}
+
+static void merge_graph(tl_graph *graph, tl_arena *arena, tl_substitutions *renamed)
 {
     tl_map seen;
     tl_map_init(&seen, arena);
     for (tl_node *node = graph->first, *next; node; node = next) {
         next = node->next;
         for (uint32_t i = 0; i < node->n_graphs; i++)
-            merge_graph(node->graphs[i], arena);
+            merge_graph(node->graphs[i], arena, renamed);
         if (node == graph->last || node->n_graphs || node->op == TL_OP_poison ||
             node->op == TL_OP_custom || node->op == TL_OP_tfl_custom) /* may count its calls */
             continue;
         tl_node *earlier = find_equal(&seen, arena, node);
         if (!earlier)
             continue;
-        for (uint32_t i = 0; i < node->n_out; i++)
+        for (uint32_t i = 0; i < node->n_out; i++) {
+            rename_births(node->out[i], earlier->out[i], arena, renamed);
             tl_replace_uses(node->out[i], earlier->out[i]);
+        }
         tl_node_remove(node);
     }
 }
@@ -99,13 +137,24 @@ static tl_status merge_constants(tl_model *model, tl_arena *arena)
     return tl_context_status(model->cx);
 }
 
+static tl_status merge(tl_model *model, tl_arena *arena, bool *again)
+{
+    tl_substitutions renamed = {0};
+    TRY(merge_constants(model, arena));
+    for (size_t i = 0; i < model->entries.n; i++)
+        merge_graph(model->entries.v[i].graph, arena, &renamed);
+    *again = renamed.n > 0;
+    return renamed.n ? tl_model_substitute(model, &renamed) : tl_context_status(model->cx);
+}
+
 tl_status tl_pass_cse(tl_model *model)
 {
-    tl_arena arena;
-    tl_arena_init(&arena, model->cx);
-    tl_status status = merge_constants(model, &arena);
-    for (size_t i = 0; status == TL_OK && i < model->entries.n; i++)
-        merge_graph(model->entries.v[i].graph, &arena);
-    tl_arena_release(&arena);
-    return status == TL_OK ? tl_context_status(model->cx) : status;
+    tl_status status = TL_OK;
+    for (bool again = true; again && status == TL_OK;) {
+        tl_arena arena;
+        tl_arena_init(&arena, model->cx);
+        status = merge(model, &arena, &again);
+        tl_arena_release(&arena);
+    }
+    return status;
 }

@@ -30,14 +30,15 @@ static tl_status run_fold(tl_model *model, const tl_pass_options *options)
 }
 
 static const tl_rule_set *const rule_sets[] = {
-    &tl_rules_canonical, &tl_rules_parts, &tl_rules_spelling, &tl_rules_conv,      &tl_rules_idiom,
-    &tl_rules_linear,    &tl_rules_views, &tl_rules_late,     &tl_rules_parts_late};
+    &tl_rules_canonical, &tl_rules_parts,     &tl_rules_places, &tl_rules_spelling,
+    &tl_rules_conv,      &tl_rules_idiom,     &tl_rules_linear, &tl_rules_views,
+    &tl_rules_late,      &tl_rules_parts_late};
 
 static const tl_rule_set *const idiom_sets[] = {&tl_rules_canonical, &tl_rules_idiom,
                                                 &tl_rules_attention};
 static const tl_rule_set *const first_sets[] = {
-    &tl_rules_canonical, &tl_rules_parts,     &tl_rules_spelling, &tl_rules_conv,
-    &tl_rules_idiom,     &tl_rules_attention, &tl_rules_linear,   &tl_rules_views};
+    &tl_rules_canonical, &tl_rules_parts,     &tl_rules_places, &tl_rules_spelling, &tl_rules_conv,
+    &tl_rules_idiom,     &tl_rules_attention, &tl_rules_linear, &tl_rules_views};
 
 /* Idioms twice: what they leave of conditions folds, and the rules about linear layers, which mix with attention,
  * bring pieces together that views kept apart. */

@@ -5,9 +5,9 @@
 #include "pass/rewrite.h"
 
 static const tl_rule_set *const rule_sets[] = {
-    &tl_rules_canonical, &tl_rules_parts,     &tl_rules_spelling, &tl_rules_conv,
-    &tl_rules_idiom,     &tl_rules_attention, &tl_rules_linear,   &tl_rules_views,
-    &tl_rules_late,      &tl_rules_parts_late};
+    &tl_rules_canonical, &tl_rules_parts, &tl_rules_places,    &tl_rules_spelling,
+    &tl_rules_conv,      &tl_rules_idiom, &tl_rules_attention, &tl_rules_linear,
+    &tl_rules_views,     &tl_rules_late,  &tl_rules_parts_late};
 static const tl_rule_set *const idiom_sets[] = {&tl_rules_canonical, &tl_rules_idiom,
                                                 &tl_rules_attention};
 static size_t rule_counts[256]; /* over all cases */

@@ -39,11 +39,10 @@ typedef struct tl_pattern {
     (&(const tl_pattern){     \
         TL_PATTERN_NODE, number, TL_OP_##name, true, N_COUNT(__VA_ARGS__), {__VA_ARGS__}})
 /* Whatever its operands are, and however many. */
-#define NA(number, name) \
-    (&(const tl_pattern){TL_PATTERN_NODE, number, TL_OP_##name, true, -1, {0}})
-#define V(number) (&(const tl_pattern){TL_PATTERN_VALUE, number, TL_OP_COUNT, true, 0, {0}})
-#define K(number) (&(const tl_pattern){TL_PATTERN_CONST, number, TL_OP_COUNT, true, 0, {0}})
-#define O(number) (&(const tl_pattern){TL_PATTERN_OPTIONAL, number, TL_OP_COUNT, true, 0, {0}})
+#define NA(number, name) (&(const tl_pattern){TL_PATTERN_NODE, number, TL_OP_##name, true, -1, {0}})
+#define V(number)        (&(const tl_pattern){TL_PATTERN_VALUE, number, TL_OP_COUNT, true, 0, {0}})
+#define K(number)        (&(const tl_pattern){TL_PATTERN_CONST, number, TL_OP_COUNT, true, 0, {0}})
+#define O(number)        (&(const tl_pattern){TL_PATTERN_OPTIONAL, number, TL_OP_COUNT, true, 0, {0}})
 
 typedef struct tl_match {
     tl_context *cx;
@@ -75,7 +74,7 @@ typedef struct tl_rule_set {
 
 /* Every rule of the core graph, in order of preference. */
 extern const tl_rule_set tl_rules_canonical, tl_rules_conv, tl_rules_idiom, tl_rules_linear,
-    tl_rules_parts, tl_rules_spelling, tl_rules_views;
+    tl_rules_parts, tl_rules_places, tl_rules_spelling, tl_rules_views;
 /* Attention in pieces, before its expansion brings those back. */
 extern const tl_rule_set tl_rules_attention;
 /* Those that wait until the layout is settled. */

@@ -21,14 +21,7 @@ FORMATS = ("model.onnx", "model.dynamo.onnx", "model.pt2", "model.core.pt2", "mo
 # Networks that are outside, each with the reason. The list is to shrink: a network that is inside fails, too.
 OUTSIDE = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": "the trace computes sizes of pictures at run time that the script knows",
-    "index_put_net": "each exporter writes index_put as other gathers and scatters; ONNX computes indices at run time",
-    "lstm_state": ".core.pt2 unrolls the steps with views of the state before each concat",
-    "nonzero_net": "PyTorch's nonzero is sliced to its known number; ONNX gathers with what it found",
     "resize_more": "dynamo writes adaptive pooling and bicubic sizes as slices and gathers",
-    "resize_zoo": "dynamo writes one bilinear resize as gathers",
-    "shapes_net": "ONNX writes one_hot and repeat from ranges and comparisons",
-    "stft_net": "ONNX's STFT is one op, PyTorch's is built of its windows",
-    "views_inplace": "ONNX writes assignments to views as scatters, PyTorch as copies of slices",
     "while_net": "ONNX carries the condition of its loop in other pieces",
 }
 
