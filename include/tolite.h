@@ -97,6 +97,7 @@ typedef struct tl_open_options {
     bool flex;   /* TensorFlow's operator (Flex...) where no builtins compute the source's: the file then needs an
                     interpreter with the Flex library */
     bool custom; /* an unknown operator stays, as a custom operator of its name; whoever runs the file registers it */
+    bool samples; /* read the sample inputs that the file itself holds (.pt2), for tl_arrays_add_samples */
 } tl_open_options;
 
 void tl_open_options_init(tl_open_options *options);
@@ -246,6 +247,9 @@ tl_status tl_arrays_add_pictures(tl_arrays *arrays, tl_network *network, size_t 
 /* Seeded values for every input that arrays lacks: normal floats, small non-negative integers; open
  * dims at their hint (which = 0), smallest (1) or largest (2) size. */
 tl_status tl_arrays_add_random(tl_arrays *arrays, tl_network *network, uint64_t seed, int which);
+/* The inputs that the network was exported with, where its file holds them (it was opened with samples); *complete:
+ * one for every input, of a shape that the network takes now. Nothing is added otherwise. */
+tl_status tl_arrays_add_samples(tl_arrays *arrays, tl_network *network, bool *complete);
 
 /* ---- statistics of activations ---- */
 

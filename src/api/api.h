@@ -118,6 +118,8 @@ const char *api_op_title(tl_op op);
 void api_json_origin(tl_json *json, const tl_origin *origin);
 const char *api_type_text(tl_arena *arena, const tl_type *type);
 void api_json_type(tl_json *json, tl_arena *arena, const tl_type *type);
+/* "custom_ops" of a model, into the open object. */
+void api_json_customs(tl_json *json, tl_arena *arena, const tl_model *model);
 /* "op", "transposes" and "entries" of a model, into the open object. */
 void api_json_model(tl_json *json, tl_arena *arena, const tl_model *model);
 /* "source_ops", "layers" and "diagnostics" of a detailed report, into the open object. */
@@ -131,6 +133,8 @@ const tl_array *api_find_input(const tl_arrays *arrays, const tl_entry *entry, s
 /* ... for output k: NAME, out_K_NAME, output_K. When no output is named so: out_K_ and any name, for the same
  * network has other names in another format. */
 const tl_array *api_find_output(const tl_arrays *arrays, const tl_entry *entry, size_t k);
+/* See tl_arrays_add_samples. */
+tl_status api_add_samples(tl_arrays *arrays, const tl_model *model, const tl_entry *entry, bool *complete);
 tl_status api_add_random(tl_arrays *arrays, const tl_entry *entry, uint64_t seed, int which);
 /* Element type by name; arrays hold only known ones. */
 tl_dtype api_dtype(const char *name);

@@ -493,6 +493,63 @@ tl_status tl_arrays_add_random(tl_arrays *arrays, tl_network *network, uint64_t 
     return api_add_random(arrays, entry, seed, which);
 }
 
+/* ---- samples that the source holds ---- */
+
+static const tl_example *find_sample(const tl_model *model, const tl_entry *entry, size_t k)
+{
+    for (size_t i = 0; i < model->examples.n; i++)
+        if (tl_str_equal(model->examples.v[i].input, entry->in_names[k]))
+            return &model->examples.v[i];
+    return NULL;
+}
+
+static bool sample_fits(const tl_const *c, const tl_type *type)
+{
+    const int64_t *shape = tl_const_shape(c);
+    int64_t size;
+    bool fits = tl_const_rank(c) == type->rank && tl_const_dtype(c) == type->dtype;
+    for (int i = 0; fits && i < type->rank; i++)
+        fits = !tl_dim_is_const(type->dims[i], &size) || size == shape[i];
+    return fits;
+}
+
+static tl_status add_sample(tl_arrays *arrays, const tl_example *sample)
+{
+    tl_arena scratch;
+    void *data;
+    tl_status status = TL_OK;
+    tl_arena_init(&scratch, arrays->cx);
+    const void *from = tl_const_load(arrays->cx, sample->value, &scratch);
+    if (from)
+        status = push_array(arrays, sample->input.p, tl_const_dtype(sample->value),
+                            tl_const_rank(sample->value), tl_const_shape(sample->value), &data);
+    if (from && status == TL_OK)
+        memcpy(data, from, (size_t)tl_const_size(sample->value));
+    tl_arena_release(&scratch);
+    return from ? status : tl_context_status(arrays->cx);
+}
+
+tl_status api_add_samples(tl_arrays *arrays, const tl_model *model, const tl_entry *entry,
+                          bool *complete)
+{
+    size_t n = entry->n_in;
+    *complete = n > 0;
+    for (size_t k = 0; *complete && k < n; k++) {
+        const tl_example *sample = find_sample(model, entry, k);
+        *complete = sample && sample_fits(sample->value, tl_type_of(entry->graph->inputs.v[k]));
+    }
+    for (size_t k = 0; *complete && k < n; k++)
+        TRY(add_sample(arrays, find_sample(model, entry, k)));
+    return TL_OK;
+}
+
+tl_status tl_arrays_add_samples(tl_arrays *arrays, tl_network *network, bool *complete)
+{
+    const tl_entry *entry;
+    TRY(api_entry(arrays->cx, network->model, NULL, &entry));
+    return api_add_samples(arrays, network->model, entry, complete);
+}
+
 /* ---- finding ---- */
 
 static const tl_array *find_array(const tl_arrays *arrays, const char *prefix, int number,

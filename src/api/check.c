@@ -110,6 +110,8 @@ static const char *report_check(const api_check *check, const tl_file *file, siz
     if (check->format == TL_FORMAT_TFLITE) {
         tl_json_text(&json, "profile", check->profile->name);
         add_rules(&json, &check->breaks);
+        if (check->checked.model)
+            api_json_customs(&json, &cx->arena, check->checked.model);
     }
     tl_json_close(&json, '}');
     return tl_json_get(&json);

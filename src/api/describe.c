@@ -265,6 +265,12 @@ static void add_assumptions(tl_json *json, tl_arena *arena, const tl_model *mode
     tl_json_close(json, ']');
 }
 
+void api_json_customs(tl_json *json, tl_arena *arena, const tl_model *model)
+{
+    node_walk walk = {.json = json, .arena = arena};
+    list_customs(&walk, model);
+}
+
 void api_json_model(tl_json *json, tl_arena *arena, const tl_model *model)
 {
     add_entries(json, arena, model);

@@ -83,6 +83,7 @@ tl_status api_import_options(tl_context *cx, tl_arena *arena, const tl_open_opti
         out->program = tl_str_copy(arena, tl_str_from(options->program));
     out->flex = options->flex;
     out->custom = options->custom;
+    out->samples = options->samples;
     return TL_OK;
 }
 

@@ -132,10 +132,26 @@ static tl_status prove_random_sample(proof *p, int i)
     return status;
 }
 
+/* The inputs that the source was exported with, where its file holds them and they still fit. */
+static tl_status prove_held_sample(proof *p)
+{
+    const tl_model *source = p->source_entry->graph->model;
+    tl_arrays *arrays;
+    bool complete;
+    TRY(tl_arrays_new(p->cx, &arrays));
+    tl_arena_mark mark = tl_arena_get_mark(&p->arena);
+    tl_status status = api_add_samples(arrays, source, p->source_entry, &complete);
+    if (status == TL_OK && complete)
+        status = prove_sample(p, "of the source file", arrays);
+    tl_arena_rewind(&p->arena, mark);
+    tl_arrays_free(arrays);
+    return status;
+}
+
 static tl_status prove_against_source(proof *p)
 {
-    tl_status status = TL_OK;
     tl_json_open(p->json, "verify", '[');
+    tl_status status = prove_held_sample(p);
     for (int i = 0; i < p->options->verify && status == TL_OK; i++) {
         status = prove_random_sample(p, i);
         tl_progress(p->cx, "verifying", (double)(i + 1) / p->options->verify);

@@ -131,11 +131,30 @@ static tl_status take_random(sampling *s)
                            : status;
 }
 
+/* The inputs that the model was exported with. */
+static tl_status take_held(sampling *s)
+{
+    tl_arrays *arrays = NULL;
+    bool complete = false;
+    tl_status status = tl_arrays_new(s->c->cx, &arrays);
+    if (status == TL_OK)
+        status = tl_arrays_add_samples(arrays, s->network, &complete);
+    if (status == TL_OK && !complete)
+        status = cli_usage("--samples model: the file holds no sample inputs that fit the model; a .pt2 file does, "
+                           "of the shapes it was exported with");
+    if (status == TL_OK)
+        status = observe(s, arrays);
+    tl_arrays_free(arrays);
+    return status;
+}
+
 static tl_status take_path(sampling *s, const char *path)
 {
     struct stat about;
     if (!strcmp(path, "random"))
         return take_random(s);
+    if (!strcmp(path, "model"))
+        return take_held(s);
     if (!stat(path, &about) && S_ISDIR(about.st_mode))
         return take_folder(s, path);
     return take_file(s, path);

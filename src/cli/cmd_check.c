@@ -74,6 +74,7 @@ static void show_check(cli *c, const char *text)
     }
     if (!cli_has(c, OPT_quiet))
         show_records(json_get(d, "notes"), false);
+    cli_show_customs(c, d);
 }
 
 tl_status cmd_check(cli *c)

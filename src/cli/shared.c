@@ -17,6 +17,9 @@ void cli_open_options(cli *c, tl_open_options *options)
     options->flex = cli_has(c, OPT_flex);
     options->custom = cli_has(c, OPT_custom);
     options->program = cli_value(c, OPT_program);
+    options->samples = cli_has(c, OPT_verify);
+    for (size_t i = 0; i < c->args.options[OPT_samples].n; i++)
+        options->samples |= !strcmp(c->args.options[OPT_samples].v[i], "model");
 }
 
 tl_status cli_open(cli *c, const char *path, tl_network **out)

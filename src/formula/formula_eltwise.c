@@ -153,7 +153,8 @@ void formula_expm1(formula *f)
     tl_value *x = fx_in(f, 0), *series = fx_mul_n(f, x, terms[0]);
     for (size_t i = 1; i < TL_COUNT(terms); i++)
         series = fx_mul(f, fx_add_n(f, series, terms[i]), x);
-    tl_value *near_0 = fx2(f, TL_OP_less, fx1(f, TL_OP_abs, x), fx_number(f, 0.25));
+    tl_value *size = fx1(f, TL_OP_abs, x);
+    tl_value *near_0 = fx2(f, TL_OP_less, size, fx_number(f, 0.25));
     tl_value *plain = fx_add_n(f, fx1(f, TL_OP_exp, x), -1);
     f->out[0] = fx_where(f, near_0, series, plain);
 }

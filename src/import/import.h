@@ -29,6 +29,7 @@ typedef struct tl_import_options {
                        only one, forward */
     bool flex;   /* TensorFlow's operator where nothing else computes the source's */
     bool custom; /* an unknown operator stays as it is, by its name */
+    bool samples; /* examples of its inputs that the file holds are read, too: tl_model.examples */
 } tl_import_options;
 
 typedef enum tl_format {

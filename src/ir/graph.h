@@ -118,6 +118,12 @@ typedef struct tl_assumption {
     const tl_origin *origin;
 } tl_assumption;
 
+/* An example of an input that the source itself holds. */
+typedef struct tl_example {
+    tl_str input; /* its name */
+    const struct tl_const *value;
+} tl_example;
+
 struct tl_model {
     tl_context *cx;
     tl_arena *arena; /* the model's own */
@@ -125,6 +131,7 @@ struct tl_model {
     TL_VEC(tl_entry) entries;
     TL_VEC(tl_value *) constants; /* in order of creation; unused ones are dropped by DCE */
     TL_VEC(tl_assumption) assumptions;
+    TL_VEC(tl_example) examples; /* of the first entry's inputs; a copy of the model has none */
     TL_VEC(tl_file *) files; /* referenced by constants; released with the model */
     tl_legal legal;          /* CORE until lowered */
     tl_value *poison;        /* stands in for any value when memory is out; never NULL */

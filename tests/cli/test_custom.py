@@ -94,6 +94,18 @@ def test_random_numbers_with_flex(tmp_path):
     assert attrs["dtype"] == (6, 1) and attrs["T"][1] in (3, 9)
 
 
+def test_check_says_what_an_interpreter_needs(tmp_path):
+    convert("noise", tmp_path / "flex.tflite", "--flex")
+    said = support.tolite("check", tmp_path / "flex.tflite", status=None)
+    assert "needs an interpreter with the Flex library (Select TensorFlow ops): FlexRandomUniform" in said.stdout + said.stderr
+    convert("own_operator", tmp_path / "own.tflite", "--custom")
+    said = support.tolite("check", tmp_path / "own.tflite", "--json", status=None)
+    assert json.loads(said.stdout)["custom_ops"] == [{"op": "mylib::scale", "count": 1}]
+    convert("small_inverse", tmp_path / "none.tflite")
+    said = support.tolite("check", tmp_path / "none.tflite")
+    assert "needs" not in said.stdout + said.stderr
+
+
 def test_nothing_else_changes(tmp_path):
     convert("small_inverse", tmp_path / "a.tflite")
     convert("small_inverse", tmp_path / "b.tflite", "--flex", "--custom")

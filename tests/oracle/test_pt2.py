@@ -97,3 +97,29 @@ def test_digits_can_be_pinned_to_a_size(tmp_path):
     assert shown["entries"][0]["inputs"][0]["shape"] == [3, 1, 8, 8]
     done = support.tolite("inspect", DIGITS, "-i", "image=3,1,9,9", status=None)
     assert done.returncode and "which the program fixes" in done.stderr
+
+
+def test_inputs_that_the_program_was_exported_with(tmp_path):
+    """They stand in the archive: verified on them first, and calibrated on them where asked to."""
+    out, stats = tmp_path / "m.tflite", tmp_path / "m.stats"
+    report = json.loads(support.tolite("convert", DIGITS, "-o", out, "--verify", "--json").stdout)
+    assert report["verify"][0]["sample"] == "of the source file" and all(c["agree"] for c in report["verify"])
+    pinned = json.loads(support.tolite("convert", DIGITS, "-o", out, "--verify", "--json", "-i", "image=3,1,8,8").stdout)
+    assert "of the source file" not in [c["sample"] for c in pinned["verify"]], "of another size"
+    done = json.loads(support.tolite("calibrate", DIGITS, "--samples", "model", "-o", stats, "--json").stdout)
+    assert done["samples"] >= 1 and not done["warnings"]
+    support.tolite("convert", DIGITS, "-o", out, "--quantize", "int8", "--samples", "model")
+    assert "no sample inputs" in support.tolite("calibrate", out, "--samples", "model", "-o", stats, status=2).stderr
+
+
+HOLDING = ["lstm_state/model.pt2", "index_put_net/model.core.pt2", "detr_tiny/model.pt2", "bert_tiny/model.pt2",
+           "old/lstm_seq/model.torch2.4.pt2", "old/mobilenet_v2/model.torch2.8.pt2"]
+
+
+@pytest.mark.parametrize("name", HOLDING)
+def test_networks_hold_samples(name, tmp_path):
+    path = support.MODELS / name
+    if not path.exists():
+        pytest.skip("the test networks are not beside this clone")
+    report = json.loads(support.tolite("convert", path, "-o", tmp_path / "m.tflite", "--verify=1", "--json").stdout)
+    assert report["verify"][0]["sample"] == "of the source file"

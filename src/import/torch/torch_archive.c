@@ -274,16 +274,14 @@ const tl_const *torch_archive_tensor(torch_archive *a, const tl_zip_entry *entry
     return real_tensor(a, entry, &w, what);
 }
 
-tl_value *torch_archive_pickled(torch_archive *a, const char *folder, const tl_pickle_tensor *t,
-                                tl_str what)
+const tl_const *torch_archive_pickled_const(torch_archive *a, const char *folder,
+                                            const tl_pickle_tensor *t, tl_str what)
 {
-    tl_model *model = a->model;
-    const tl_const *constant = NULL;
     if (t->unknown.n) {
-        (void)tl_fail(model->cx, TL_U004, &(tl_where){.file = tl_file_name(a->file)},
+        (void)tl_fail(a->model->cx, TL_U004, &(tl_where){.file = tl_file_name(a->file)},
                       "tensor %.*s has elements of type %.*s", TL_STR_ARG(what),
                       TL_STR_ARG(t->unknown));
-        return model->poison;
+        return NULL;
     }
     const tl_zip_entry *entry = NULL;
     if (t->storage) {
@@ -291,10 +289,16 @@ tl_value *torch_archive_pickled(torch_archive *a, const char *folder, const tl_p
         entry = name ? torch_archive_find(a, name) : NULL;
         if (!entry && t->storage->n > 0) {
             no_fit(a, what, "its storage is not in the archive");
-            return model->poison;
+            return NULL;
         }
     }
     torch_layout layout = {t->dtype, t->is_complex, t->rank, t->shape, t->stride, t->offset};
-    constant = torch_archive_tensor(a, entry, &layout, what);
-    return constant ? tl_build_const(model, constant, what) : model->poison;
+    return torch_archive_tensor(a, entry, &layout, what);
+}
+
+tl_value *torch_archive_pickled(torch_archive *a, const char *folder, const tl_pickle_tensor *t,
+                                tl_str what)
+{
+    const tl_const *constant = torch_archive_pickled_const(a, folder, t, what);
+    return constant ? tl_build_const(a->model, constant, what) : a->model->poison;
 }

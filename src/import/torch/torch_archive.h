@@ -39,8 +39,11 @@ typedef struct torch_layout {
  * zeros, as of a tensor without data. */
 const tl_const *torch_archive_tensor(torch_archive *a, const tl_zip_entry *entry,
                                      const torch_layout *layout, tl_str what);
-/* A pickled tensor as a value (not its quantisation); storages are members folder + KEY. Poison (recorded)
- * when it cannot be one. */
+/* A pickled tensor (not its quantisation); storages are members folder + KEY. NULL (recorded) when it cannot be a
+ * constant. */
+const tl_const *torch_archive_pickled_const(torch_archive *a, const char *folder, const tl_pickle_tensor *t,
+                                            tl_str what);
+/* The same as a value, poison in place of NULL. */
 tl_value *torch_archive_pickled(torch_archive *a, const char *folder, const tl_pickle_tensor *t, tl_str what);
 
 #endif

@@ -145,6 +145,12 @@ static tl_status open_new(pt2_reader *r)
     return TL_OK;
 }
 
+tl_status pt2_open_samples(pt2_reader *r, torch_archive *archive, const tl_pickle **out)
+{
+    const tl_zip_entry *old = torch_archive_find(&r->archive, "serialized_example_inputs.pt");
+    return open_dict(r, old ? old : find_printf(r, "data/sample_inputs/%s.pt", r->name), archive, out);
+}
+
 tl_status pt2_open(pt2_reader *r, tl_file *file)
 {
     TRY(torch_archive_open(file, r->model, r->arena, &r->archive));

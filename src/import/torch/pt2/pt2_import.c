@@ -515,12 +515,24 @@ static void describe_source(pt2_reader *r)
         tl_arena_printf(model->arena, "pytorch%s%.*s", release.n ? " " : "", TL_STR_ARG(release)));
 }
 
+static tl_status read_samples(pt2_reader *r, pt2_entry *e)
+{
+    size_t n = 0;
+    tl_str *names = TL_NEW_ARRAY(r->arena, tl_str, e->inputs.n + 1);
+    for (size_t i = 0; names && i < e->inputs.n; i++)
+        if (e->inputs.v[i].kind == INPUT_USER || e->inputs.v[i].kind == INPUT_LITERAL)
+            names[n++] = e->inputs.v[i].kind == INPUT_USER ? e->inputs.v[i].name : TL_STR("");
+    return names ? pt2_read_samples(r, names, n) : tl_context_status(r->cx);
+}
+
 static tl_status import_program(pt2_reader *r, pt2_entry *e)
 {
     read_signature(r, e);
     name_inputs(r, e);
     name_outputs(r, e);
     TRY(make_inputs(r, e));
+    if (r->options->samples)
+        TRY(read_samples(r, e));
     pt2_import_nodes(r, r->graph);
     TRY(r->cx->out_of_memory ? TL_ENVIRONMENT : TL_OK);
     r->env.scope->b.origin = NULL;

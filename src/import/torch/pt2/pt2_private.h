@@ -69,6 +69,8 @@ typedef struct pt2_reader {
 tl_status pt2_open(pt2_reader *r, tl_file *file);
 /* A parameter, buffer (persistent) or constant by its name; poison (recorded) when it is not there. */
 tl_value *pt2_weight(pt2_reader *r, tl_str name, bool is_constant, bool *is_complex);
+/* The pickle of the inputs that the program was exported with; *out NULL: none is kept. */
+tl_status pt2_open_samples(pt2_reader *r, torch_archive *archive, const tl_pickle **out);
 /* First member of a union that is not null; its name in *kind (empty when there is none). */
 const tl_json_node *pt2_union(const tl_json_node *node, tl_str *kind);
 
@@ -116,6 +118,10 @@ bool pt2_python_op(pt2_reader *r, tl_str target, const aten_arg *args, size_t n,
 
 /* ---- pt2_higher.c: operators on graphs ---- */
 void pt2_higher_order(pt2_reader *r, tl_str name, const tl_json_node *node);
+
+/* ---- pt2_samples.c: inputs that the program was exported with ---- */
+/* Those of n inputs (empty names: no tensors) into r->model->samples; none where the tree is not understood. */
+tl_status pt2_read_samples(pt2_reader *r, const tl_str *names, size_t n);
 
 /* ---- pt2_names.c: names of inputs and outputs ---- */
 /* Leaf names of a pytree spec in order, as "out.boxes", "1.0"; n of them are expected. base: name of a
