@@ -122,28 +122,32 @@ static int nth_bin(int i)
 }
 
 /* Kullback and Leibler's divergence of the counts from those that the steps hold: what lies outside counts at the
- * ends; the bins of one step share its count evenly. */
+ * ends; the bins of one step share its count by their widths. Zeros are held exactly, whatever the range is. */
 static double divergence(const tl_value_stats *s, double lo, double hi, int levels)
 {
     double step = (hi - lo) / levels, total = 0, apart = 0;
     for (int i = 0; i < TL_STATS_BINS;) {
-        double level = -1, own[TL_STATS_BINS_PER_STEP], sum = 0, cut = 0;
+        double level = -1, own[TL_STATS_BINS_PER_STEP], width[TL_STATS_BINS_PER_STEP];
+        double sum = 0, cut = 0, span = 0;
         int n = 0;
         for (; i < TL_STATS_BINS && n < TL_STATS_BINS_PER_STEP; i++) {
             double count = (double)s->bins[nth_bin(i)], x = bin_at(nth_bin(i), 0.5);
             double at = tl_round_even((TL_MAX(TL_MIN(x, hi), lo) - lo) / step);
-            if (count <= 0)
+            if (count <= 0 || nth_bin(i) == 0)
                 continue;
             if (n && at != level)
                 break;
             level = at;
+            width[n] = bin_at(nth_bin(i), 1) - bin_at(nth_bin(i), 0);
+            width[n] = width[n] < 0 ? -width[n] : width[n];
+            span += width[n];
             own[n++] = count;
             sum += count;
             cut += x < lo || x > hi ? count : 0;
         }
         total += sum;
         for (int k = 0; k < n; k++) /* what is cut is not held: the step holds the rest */
-            apart += own[k] * tl_log(own[k] / (TL_MAX(sum - cut, sum * 1e-6) / n));
+            apart += own[k] * tl_log(own[k] / (TL_MAX(sum - cut, sum * 1e-6) * width[k] / span));
     }
     return total > 0 ? apart / total : 0;
 }

@@ -141,6 +141,11 @@ static void test_ranges(void **state)
     assert_true(lo == -2 && hi == (double)7.99f);
     range(&f, v, 1000, TL_RANGE_MSE, &lo, &hi);
     assert_true(lo <= -1.5 && hi >= 6 && hi <= (double)7.99f);
+    /* behind a relu: zeros count nothing, and an even spread is no reason to cut */
+    for (int i = 0; i < 1000; i++)
+        v[i] = i < 500 ? 0 : (float)(i - 500) / 100; /* 0 .. 4.99 */
+    range(&f, v, 1000, TL_RANGE_ENTROPY, &lo, &hi);
+    assert_true(lo == 0 && hi >= 4);
     for (int i = 0; i < 1000; i++)
         v[i] = 3;
     range(&f, v, 1000, TL_RANGE_ENTROPY, &lo, &hi);
