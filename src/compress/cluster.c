@@ -1,4 +1,4 @@
-/* Weights that share few values. Zeros stay zeros, and count as one of the values. What a weight is multiplied with says
+/* Weights that share few values; those of depthwise convolutions stay. Zeros stay zeros, and count as one of the values. What a weight is multiplied with says
  * how much its error counts.
  *
  * Where the weights are going to be integers with a scale per result channel (steps > 0), the shared values are integers,
@@ -117,7 +117,8 @@ static tl_status cluster_all(tl_model *model, const tl_compress_options *options
     TRY(tl_layers_find(&layers, model, options, samples, arena));
     for (size_t i = 0; i < layers.list.n; i++) {
         tl_layer *layer = &layers.list.v[i];
-        if (layer->n <= options->clusters)
+        /* filters of few weights each, of scales of their own */
+        if (layer->multiplier || layer->n <= options->clusters)
             continue;
         tl_arena scratch;
         tl_arena_init(&scratch, model->cx);

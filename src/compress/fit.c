@@ -5,20 +5,22 @@
 
 #include <string.h>
 
-#define RIDGE \
-    0.003 /* of the mean square of what a weight multiplies, and 1 / samples: few of them say little */
+/* Of the mean square of what a weight multiplies: */
+#define RIDGE           0.003
+#define RIDGE_OF_SAMPLE 1.0  /* more by this / samples, whose places are alike, */
+#define RIDGE_OF_PLACE  0.05 /* ... and by this times weights of a filter / places */
 #define ROWS       8 /* places per weight of a filter, where samples have as many, */
 #define LEAST_ROWS 4096
 #define MOST_ROWS  8192
 #define MOST_RUNS  2048 /* of samples, over all layers */
 #define LEAST_RUNS 8    /* ... for a layer */
 #define BLOCK_ROWS 64
-#define MOST_SOLVED \
-    2e10 /* multiplications for exact solutions; where there are more, rounds of descent */
-#define ROUNDS 30
+/* Multiplications for exact solutions; where there are more, rounds of descent. */
+#define MOST_SOLVED 2e10
+#define ROUNDS      30
 
-/* What a filter reads at a place: taps of a window times the channels of its group. */
-typedef struct window {
+    /* What a filter reads at a place: taps of a window times the channels of its group. */
+    typedef struct window {
     int64_t groups, taps, inner, p; /* p = taps inner */
     int64_t kh, kw, stride_h, stride_w, dilation_h, dilation_w;
     bool same;
@@ -304,7 +306,8 @@ static double mean_square(const double *h, int64_t size)
 
 static void set_up(const fitting *f, const unknowns *u, const double *h, int64_t size, bool matrix)
 {
-    double ridge = RIDGE + 1 / (double)f->samples.n;
+    double ridge = RIDGE + RIDGE_OF_SAMPLE / (double)f->samples.n +
+                   RIDGE_OF_PLACE * (double)f->w.p / (double)f->rows;
     double mean = mean_square(h, size);
     for (int64_t i = 0; i < u->n; i++) {
         bool is_bias = u->at[i] == size - 1;

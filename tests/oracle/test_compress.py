@@ -87,7 +87,7 @@ def test_two_of_four(tmp_path):
 
 def test_sixteen_values_per_layer(tmp_path):
     path, report = compress(tmp_path, "--cluster", "16")
-    assert all(len(np.unique(w)) <= 16 for w in weights(path).values())
+    assert all(len(np.unique(w)) <= 16 for name, w in weights(path).items() if "depthwise" not in name)
     assert steps(report)["clustered"]["zip_bytes"] < 0.3 * steps(report)["float"]["zip_bytes"]
     assert agree(path, tmp_path) >= FLOAT_RIGHT - 2
 
@@ -102,7 +102,7 @@ def test_sixteen_values_per_channel(tmp_path):
 def test_sixteen_integers_per_layer(mode, tmp_path):
     path, report = compress(tmp_path, "--cluster", "16", "--quantize", mode)
     assert [s["step"] for s in report["steps"]] == ["float", "clustered", mode]
-    held = [w for w in weights(path).values() if w.dtype == np.int8]
+    held = [w for name, w in weights(path).items() if w.dtype == np.int8 and "depthwise" not in name]
     assert held and all(len(np.unique(w)) <= 16 for w in held)
     assert steps(report)[mode]["sqnr"] > 12
     assert agree(path, tmp_path, 0.05) >= FLOAT_RIGHT - 3
@@ -115,7 +115,7 @@ def test_all_three_zip_to_less_than_15_percent(tmp_path):
     assert by_name["int8"]["zip_bytes"] < 0.15 * by_name["float"]["zip_bytes"]
     for name, w in weights(path).items():
         if w.dtype == np.int8:
-            assert len(np.unique(w)) <= 16, name
+            assert "depthwise" in name or len(np.unique(w)) <= 16, name
             assert "depthwise" in name or (w == 0).mean() >= 0.8 - 1 / w.size, name
     agree(path, tmp_path, 0.05)
 
