@@ -411,6 +411,7 @@ typedef struct job {
     tl_status (*work)(work *w, tl_network *network);
     bool writes;
     const char *input; /* what --input says; NULL: nothing */
+    long part;         /* long work is tried this many times less often; 0: as the others */
 } job;
 
 static const job jobs[] = {
@@ -418,7 +419,7 @@ static const job jobs[] = {
     {"print digits", DIGITS "digits.onnx", print_stages, false},
     {"diff digits", DIGITS "digits.onnx", diff_random, false},
     {"quantise", DIGITS "digits.onnx", quantise, false},
-    {"shrink", DIGITS "digits.onnx", shrink, false},
+    {"shrink", DIGITS "digits.onnx", shrink, false, NULL, 10},
     {"classify", DIGITS "digits.onnx", classify, false},
     {"run a file", "digits.tflite", run_random, false},
     {"print a file", "conv.tflite", print_file, false},
@@ -608,7 +609,7 @@ static long stride_for(long n, long limit)
 static void fail_pushes(const job *j, int threads, long limit)
 {
     outcome clean = try_clean(j);
-    long stride = stride_for(clean.n_pushes, limit);
+    long stride = stride_for(clean.n_pushes, limit / TL_MAX(1, j->part));
     plan p = nothing;
     p.threads = threads;
     for (p.push = 0; p.push < clean.n_pushes; p.push += stride) {
@@ -645,7 +646,7 @@ static void every_system_call_may_fail(void **state)
         plan p = nothing;
         for (int kind = FAULT_EINTR; kind < FAULT_COUNT; kind++) {
             p.kind = (fault_kind)kind;
-            for (p.call = 0; p.call < clean.n_calls; p.call += stride_for(clean.n_calls, 100)) {
+            for (p.call = 0; p.call < clean.n_calls; p.call += stride_for(clean.n_calls, 100 / TL_MAX(1, j->part))) {
                 outcome o = try_job(j, &p);
                 bool harmless = faults[kind].harmless;
                 check_try(j, faults[kind].name, p.call, &o, &clean, harmless,

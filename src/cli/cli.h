@@ -94,9 +94,7 @@ void cli_json_string(const char *text);
 void *cli_alloc(size_t size);
 
 #define COMMAND(name, ...) tl_status cmd_##name(cli *c);
-#define LATER(name, ...)
 #include "cli/commands.def"
 #undef COMMAND
-#undef LATER
 
 #endif

@@ -34,8 +34,7 @@ static void option_help(FILE *to, const option_row *row)
     if (row->metavar[0])
         snprintf(left + n, sizeof left - (size_t)n, row->kind == OPTIONAL ? "[=%s]" : " %s",
                  row->metavar);
-    fprintf(to, "%-34s  %s%s\n", left, row->help,
-            row->kind == LATER ? " (not yet in this version)" : "");
+    fprintf(to, "%-34s  %s\n", left, row->help);
 }
 
 void cli_help(FILE *to, const char *command)
@@ -46,8 +45,7 @@ void cli_help(FILE *to, const char *command)
                     "Turns trained PyTorch and ONNX models into TensorFlow Lite files and "
                     "proves them right.\n\ncommands:\n");
         for (size_t i = 0; i < cli_n_commands; i++)
-            fprintf(to, "  %-10s %s%s\n", cli_commands[i].name, cli_commands[i].summary,
-                    cli_commands[i].letter ? "" : " (not yet in this version)");
+            fprintf(to, "  %-10s %s\n", cli_commands[i].name, cli_commands[i].summary);
         fprintf(to, "  %-10s %s\n\n", "help", "help COMMAND: its options");
         fputs("exit status:", to);
         for (size_t i = 0; i < N_STATUSES; i++)
@@ -101,7 +99,7 @@ static void man_option(FILE *to, const option_row *row)
     }
     fputc('\n', to);
     man_text(to, row->help);
-    man_line(to, row->kind == LATER ? " (not yet in this version)." : ".");
+    man_line(to, ".");
 }
 
 static void man_command(FILE *to, const command_row *command)

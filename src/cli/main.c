@@ -204,10 +204,8 @@ typedef struct command_entry {
 
 static const command_entry entries[] = {
 #define COMMAND(name, ...) {#name, cmd_##name},
-#define LATER(name, ...)
 #include "cli/commands.def"
 #undef COMMAND
-#undef LATER
 };
 
 static tl_status run_command(cli *c)

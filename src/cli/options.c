@@ -15,10 +15,8 @@ const option_row cli_options[] = {
 
 const command_row cli_commands[] = {
 #define COMMAND(name, letter, operands, least, most, summary) {#name, letter, operands, least, most, summary},
-#define LATER(name, summary) {#name, 0, "", 0, 0, summary},
 #include "cli/commands.def"
 #undef COMMAND
-#undef LATER
 };
 /* clang-format on */
 
@@ -144,8 +142,6 @@ static tl_status take_option(cli *c, const command_row *command, int argc, char 
     if (!is_for(row, command))
         return cli_usage("option --%s is not for %s; see tolite help %s", row->name, command->name,
                          command->name);
-    if (row->kind == LATER)
-        return cli_usage("option --%s: not yet in this version", row->name);
     cli_values *values = &c->args.options[id];
     if (row->kind == FLAG) {
         if (value)
@@ -246,8 +242,6 @@ tl_status cli_parse(cli *c, int argc, char **argv, bool *help)
     const command_row *command = cli_find_command(name);
     if (!command)
         return refuse_command(name);
-    if (!command->letter)
-        return cli_usage("%s: not yet in this version", name);
     c->args.command = name;
     c->args.operands = cli_alloc(((size_t)argc + 2) * sizeof *c->args.operands);
     for (int i = 2; i < argc; i++) {

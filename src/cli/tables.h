@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 
-typedef enum option_kind { FLAG, VALUE, LIST, MANY, OPTIONAL, LATER } option_kind;
+typedef enum option_kind { FLAG, VALUE, LIST, MANY, OPTIONAL } option_kind;
 
 typedef struct option_row {
     const char *name;

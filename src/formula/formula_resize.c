@@ -307,11 +307,13 @@ void formula_resize(formula *f)
         return;
     }
     for (int axis = 1; axis < from->rank - 1; axis++) {
-        int64_t n = 0, m = 0;
+        int64_t n = 0, m = 0, weights;
         tl_resample r;
         (void)tl_dim_is_const(from->dims[axis], &n);
         (void)tl_dim_is_const(to->dims[axis], &m);
-        if (!tl_resample_fits(a, axis - 1, n, m)) {
+        bool matrix = a->mode != TL_resize_mode_nearest;
+        if (!tl_resample_fits(a, axis - 1, n, m) ||
+            (matrix && (!tl_mul_i64(n, m, &weights) || weights > 1 << 24))) {
             fx_refuse(f, "a table of more than 2^24 samples");
             return;
         }
@@ -324,8 +326,7 @@ void formula_resize(formula *f)
             for (int t = 0; t < r.taps; t++)
                 same &= r.weight[i * r.taps + t] == (r.index[i * r.taps + t] == i ? 1 : 0);
         if (!same)
-            x = a->mode == TL_resize_mode_nearest ? gather_rows(f, x, axis, &r)
-                                                  : blend_rows(f, x, axis, &r, n);
+            x = matrix ? blend_rows(f, x, axis, &r, n) : gather_rows(f, x, axis, &r);
     }
     f->out[0] = x;
 }

@@ -260,8 +260,11 @@ tl_status infer_resize(tl_infer *x)
     TRY(tl_infer_need_length(x, "scales", attrs->scales.n, spatial, true));
     TRY(tl_infer_need_length(x, "roi", attrs->roi.n, 2 * spatial, !crops || roi));
     const tl_dim *dims[TL_MAX_RANK];
-    for (size_t i = 0; i < spatial; i++)
+    for (size_t i = 0; i < spatial; i++) {
         dims[i + 1] = attrs->sizes.v[i];
+        if (tl_dim_is(in->dims[i + 1], 0) && !tl_dim_is(dims[i + 1], 0))
+            return tl_infer_fail(x, TL_M004, "axis %zu has no element to resize", i + 1);
+    }
     dims[0] = in->dims[0];
     dims[spatial + 1] = in->dims[spatial + 1];
     return tl_infer_result(x, 0, in->dtype, in->rank, dims);

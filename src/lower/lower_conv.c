@@ -126,11 +126,15 @@ void tl_lower_make_depthwise(tl_lowerer *lw, const tl_node *node, tl_value **out
 
 /* ---- large depthwise kernels: strips of rows (or columns) that are added up ---- */
 
+#define MAX_STRIPS 256 /* more would be a file of strips */
+
 bool tl_lower_takes_depthwise_strips(const tl_lower_options *options, const tl_node *node)
 {
     tl_window w[2];
+    int64_t taps;
     return tl_lower_takes_depthwise(options, node) && node->in[1].value->constant &&
-           conv_windows(node->graph->model->dims, node, w) && w[0].k * w[1].k > STRIP_TAPS;
+           conv_windows(node->graph->model->dims, node, w) && tl_mul_i64(w[0].k, w[1].k, &taps) &&
+           taps > STRIP_TAPS && taps <= STRIP_TAPS * MAX_STRIPS;
 }
 
 /* Taps [first, first + n) of the kernel along axis, over the part of the padded x that they see. */
@@ -258,7 +262,7 @@ bool tl_lower_takes_int_conv(const tl_lower_options *options, const tl_node *nod
     int64_t c, step = exact_channels(node);
     (void)options;
     return tl_dtype_is_int(tl_type_of(x)->dtype) && !tl_type_of(x)->quant && step > 0 &&
-           tl_dim_is_const(tl_size_of(w, conv_axes(node) + 1), &c) &&
+           tl_dim_is_const(tl_size_of(w, conv_axes(node) + 1), &c) && c > 0 &&
            (c <= step || tl_attrs_of(node, conv)->groups == 1);
 }
 

@@ -184,7 +184,6 @@ def test_pictures_are_resized_cropped_and_normalised(tmp_path):
 def test_help_lists_every_option():
     for command in ("convert", "run", "diff", "inspect", "ops"):
         assert "--json" in support.tolite("help", command).stdout
-    assert "not yet in this version" in support.tolite("help", "convert").stdout
     assert "unsupported operator" in support.tolite("explain", "U001").stdout
 
 

@@ -150,13 +150,6 @@ def test_usage(tmp_path):
         assert not out.exists()
 
 
-@pytest.mark.parametrize("option", [["--keep-accuracy", "cosine=0.99"]])
-def test_options_of_later_steps_say_so(tmp_path, option):
-    source = b.save(good(tmp_path), tmp_path / "good.onnx")
-    done = support.tolite("convert", source, "-o", tmp_path / "x.tflite", *option, status=2)
-    assert "not yet in this version" in done.stderr
-
-
 def test_interrupt_leaves_nothing(tmp_path):
     """Ctrl-C in the middle of a large conversion."""
     c = 4096
