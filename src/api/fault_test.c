@@ -646,7 +646,8 @@ static void every_system_call_may_fail(void **state)
         plan p = nothing;
         for (int kind = FAULT_EINTR; kind < FAULT_COUNT; kind++) {
             p.kind = (fault_kind)kind;
-            for (p.call = 0; p.call < clean.n_calls; p.call += stride_for(clean.n_calls, 100 / TL_MAX(1, j->part))) {
+            for (p.call = 0; p.call < clean.n_calls;
+                 p.call += stride_for(clean.n_calls, 100 / TL_MAX(1, j->part))) {
                 outcome o = try_job(j, &p);
                 bool harmless = faults[kind].harmless;
                 check_try(j, faults[kind].name, p.call, &o, &clean, harmless,
