@@ -22,7 +22,8 @@ static tl_value *unless_ignored(onnx_call *c, const loss_call *l, tl_value *x)
 static bool read_loss(onnx_call *c, tl_value *x, loss_call *l)
 {
     static const char *const words[] = {"none", "mean", "sum"};
-    tl_value *target = onnx_need(c, 1), *weight = onnx_in(c, 2);
+    int rank = x ? onnx_rank(x) - 1 : 1; /* one class for each row of scores */
+    tl_value *target = onnx_need_rank(c, 1, rank, rank), *weight = onnx_in(c, 2);
     *l = (loss_call){.reduction = onnx_choice(c, "reduction", "mean", words, TL_COUNT(words))};
     if (!x || !target || l->reduction < 0)
         return false;
