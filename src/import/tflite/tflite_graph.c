@@ -175,6 +175,9 @@ static tl_status read_custom(const tfl_operator *o, tl_custom_attrs *attrs)
     tl_text_init(&types, &r->scratch);
     if (!bytes || !ranks)
         return tl_context_status(r->cx);
+    if (!o->n_out)
+        return tl_fail(r->cx, TL_U003, &o->where, "custom operator %.*s has no result",
+                       TL_STR_ARG(o->code->custom));
     tl_fb_vec_read(&r->fb, vec, 1, bytes);
     for (uint32_t i = 0; i < o->n_out; i++) {
         const tfl_tensor *result = &o->s->tensors[o->out[i]];
