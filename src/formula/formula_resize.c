@@ -74,7 +74,7 @@ static tl_value *unless_single(formula *f, const open_axis *o, tl_value *x, tl_v
 {
     double m;
     if (o->m->constant && tl_const_number(f->model->cx, o->m->constant, &m))
-        return m > 1 ? x : single;
+        return m > 1 ? x : tl_build_broadcast_to(f->b, single, tl_type_of(x)->dims, 1);
     return fx_where(f, fx2(f, TL_OP_greater, o->m, fx_number(f, 1)), x, single);
 }
 

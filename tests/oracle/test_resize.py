@@ -32,9 +32,17 @@ def by_quotient():
                    {"ones": np.ones(2, F32)}, opset=19)
 
 
+def to_one_sample():
+    node = b.helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], mode="linear",
+                              coordinate_transformation_mode="pytorch_half_pixel")
+    return b.model([node], [b.value("x", [1, 2, "h", "w"])], [b.value("y", [None] * 4)],
+                   {"sizes": np.array([1, 2, 1, 4], I64)}, opset=19)
+
+
 # model, and one feed per size
 SMALL, LARGE = (5, 6), (8, 11)
 CASES = {
+    "one_sample": (to_one_sample(), {}, {}),
     "quotient": (by_quotient(), {"new": np.array([4, 8])}, {"new": np.array([16, 3])}),
     **{f"{mode}_{coord}": (resize({"scales": scales(2, 2)}, mode=mode, coordinate_transformation_mode=coord),
                            {"scales": scales(2, 0.5)}, {"scales": scales(0.7, 1.6)})
