@@ -9,7 +9,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = pathlib.Path(os.environ.get("TOLITE", ROOT / "build" / "tolite"))
-MODELS = pathlib.Path(os.environ.get("TOLITE_MODELS", ROOT.parent / "shared" / "models"))
+MODELS = pathlib.Path(os.environ.get("TOLITE_MODELS") or ROOT.parent / "shared" / "models")
 DIGITS = ROOT / "examples" / "digits"
 
 
