@@ -53,13 +53,11 @@ def png(pixels):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
 
 
-def train(images, labels):
-    torch.manual_seed(1)
-    torch.set_num_threads(1)
-    model = Digits()
-    optimizer = torch.optim.AdamW(model.parameters(), 4e-3, weight_decay=1e-2)
-    epochs, batch = 60, 64
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, epochs * (len(images) // batch))
+def train(model, images, labels, rate, peak, decay, epochs):
+    """One-cycle AdamW over pictures that are shifted by up to a pixel."""
+    optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=decay)
+    batch = 64
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, epochs * (len(images) // batch))
     for _ in range(epochs):
         order = torch.randperm(len(images))
         for k in range(len(images) // batch):
@@ -74,14 +72,24 @@ def train(images, labels):
     return model.eval()
 
 
-def main():
+def dataset():
+    """Pictures as bytes and as [n, 1, 8, 8] in [0, 1], labels, indices held out, the others."""
     digits = load_digits()
     pixels = np.round(digits.images * 255 / 16).astype(np.uint8)  # what the pictures hold
     images = torch.tensor(pixels, dtype=torch.float32).div(255)[:, None]
-    labels = torch.tensor(digits.target)
-    order = np.random.default_rng(0).permutation(len(labels))
-    test, rest = order[:HELD_OUT], order[HELD_OUT:]
-    model = train(images[rest], labels[rest])
+    order = np.random.default_rng(0).permutation(len(images))
+    return pixels, images, torch.tensor(digits.target), order[:HELD_OUT], order[HELD_OUT:]
+
+
+def set_up():
+    torch.manual_seed(1)
+    torch.set_num_threads(1)
+
+
+def main():
+    set_up()
+    pixels, images, labels, test, rest = dataset()
+    model = train(Digits(), images[rest], labels[rest], rate=4e-3, peak=1e-2, decay=1e-2, epochs=60)
     with torch.no_grad():
         logits = model(images[test])
     accuracy = (logits.argmax(1) == labels[test]).float().mean().item()
@@ -104,8 +112,9 @@ def main():
                         labels=labels[test].numpy())
     (FOLDER / "labels.txt").write_text("".join(f"{i}\n" for i in range(10)))
     for digit in range(10):
-        index = next(i for i in test if digits.target[i] == digit)
+        index = next(i for i in test if labels[i] == digit)
         (FOLDER / f"{digit}.png").write_bytes(png(pixels[index]))
 
 
-main()
+if __name__ == "__main__":
+    main()

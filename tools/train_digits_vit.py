@@ -9,11 +9,12 @@ import pathlib
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 
+from train_digits import HELD_OUT, dataset, set_up, train
+
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests" / "quant"
-HELD_OUT, SAMPLES = 450, 200  # as in train_digits.py
+SAMPLES = 200
 WIDTH, HEADS, DEPTH = 32, 4, 3
 
 
@@ -51,35 +52,10 @@ class VisionTransformer(nn.Module):
         return self.head(self.norm(self.blocks(x))[:, 0])
 
 
-def train(images, labels):
-    torch.manual_seed(1)
-    torch.set_num_threads(1)
-    model = VisionTransformer()
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=5e-2)
-    epochs, batch = 120, 64
-    steps = epochs * (len(images) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
-    for _ in range(epochs):
-        order = torch.randperm(len(images))
-        for k in range(len(images) // batch):
-            pick = order[k * batch:(k + 1) * batch]
-            shift = torch.randint(-1, 2, (2,)).tolist()
-            x = torch.roll(images[pick], shift, (2, 3))
-            loss = nn.functional.cross_entropy(model(x), labels[pick], label_smoothing=0.05)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return model.eval()
-
-
 def main():
-    digits = load_digits()
-    images = torch.tensor(np.round(digits.images * 255 / 16).astype(np.uint8), dtype=torch.float32).div(255)[:, None]
-    labels = torch.tensor(digits.target)
-    order = np.random.default_rng(0).permutation(len(labels))
-    test, rest = order[:HELD_OUT], order[HELD_OUT:]
-    model = train(images[rest], labels[rest])
+    set_up()
+    _, images, labels, test, rest = dataset()
+    model = train(VisionTransformer(), images[rest], labels[rest], rate=2e-3, peak=4e-3, decay=5e-2, epochs=120)
     with torch.no_grad():
         right = (model(images[test]).argmax(1) == labels[test]).sum().item()
     print(f"{right} of {HELD_OUT} held-out digits right")
@@ -89,4 +65,5 @@ def main():
     np.savez_compressed(FOLDER / "digits_samples.npz", in_image=images[rest[:SAMPLES]].numpy())
 
 
-main()
+if __name__ == "__main__":
+    main()

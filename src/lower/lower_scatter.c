@@ -80,13 +80,14 @@ static size_t last_updates(tl_arena *arena, const scatter_rows *rows, int64_t *k
     return n;
 }
 
-static bool are_unique(const tl_node *node)
+/* No element is updated twice, as far as constant indices say; anyway: as for find_rows. */
+static bool are_unique(const tl_node *node, bool anyway)
 {
     tl_arena arena;
     scatter_rows rows;
     tl_arena_init(&arena, node->graph->model->cx);
     int64_t *keep =
-        find_rows(node, &arena, &rows, false) ? TL_NEW_ARRAY(&arena, int64_t, rows.n + 1) : NULL;
+        find_rows(node, &arena, &rows, anyway) ? TL_NEW_ARRAY(&arena, int64_t, rows.n + 1) : NULL;
     bool unique = keep && last_updates(&arena, &rows, keep) == rows.n;
     tl_arena_release(&arena);
     return unique;
@@ -134,16 +135,8 @@ static bool may_repeat(const tl_node *node)
     int axis = tl_lower_axis(tl_attrs_of(node, scatter)->axis, node);
     bool tuples = node->op == TL_OP_scatter_nd;
     int64_t k = 1;
-    if (i->constant) {
-        tl_arena arena;
-        scatter_rows rows;
-        tl_arena_init(&arena, node->graph->model->cx);
-        int64_t *keep =
-            find_rows(node, &arena, &rows, true) ? TL_NEW_ARRAY(&arena, int64_t, rows.n + 1) : NULL;
-        bool unique = keep && last_updates(&arena, &rows, keep) == rows.n;
-        tl_arena_release(&arena);
-        return !unique;
-    }
+    if (i->constant)
+        return !are_unique(node, true);
     if (tuples && (!tl_lower_tuple_length(node, &k) ||
                    tl_dim_is(tl_type_count(node->graph->model->dims, tl_type_of(i)), k)))
         return false;
@@ -159,7 +152,7 @@ static bool takes_scatter(const tl_lower_options *options, const tl_node *node)
     tl_scatter_reduce reduce = tl_attrs_of(node, scatter)->reduce;
     return tl_lower_takes_data(options, node, TL_OP_tfl_scatter_nd) &&
            (reduce == TL_scatter_reduce_add || reduce == TL_scatter_reduce_replace ||
-            are_unique(node));
+            are_unique(node, false));
 }
 
 /* i32 of the first k dims of x, above 0 where an update was placed */
