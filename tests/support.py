@@ -6,6 +6,7 @@ import subprocess
 import zipfile
 
 import numpy as np
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = pathlib.Path(os.environ.get("TOLITE", ROOT / "build" / "tolite"))
@@ -124,6 +125,20 @@ def networks():
     table = readme.read_text().split("<!-- networks -->")[1].split("<!-- end -->")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]
     return {row[0]: row[1] for row in rows[2:]}
+
+
+NO_NETWORKS = "the test networks are not beside this clone"
+needs_networks = pytest.mark.skipif(not networks(), reason=NO_NETWORKS)
+no_network = pytest.param(None, marks=pytest.mark.skip(reason=NO_NETWORKS))  # instead of an empty list of them
+
+
+def network(*parts):
+    """A path below the test networks. Without these the test is skipped; with them a wrong path is an error."""
+    if not networks():
+        pytest.skip(NO_NETWORKS)
+    path = MODELS.joinpath(*parts)
+    assert path.exists(), path
+    return path
 
 
 def onnx_files(name):

@@ -21,15 +21,16 @@ LAYERS = {"albert": 2, "bert_sdpa": 1, "bert_tiny": 2, "clip": 2, "distilbert": 
 OPEN = {("bert_tiny", "model.dynamic.onnx")}
 
 
+@support.needs_networks
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_is_one_op(name):
-    if not support.networks():
-        pytest.skip("the test networks are not beside this clone")
-    for source in (support.MODELS / name / f for f in FORMATS if (name, f) not in OPEN):
-        if source.exists():
-            graph = support.tolite("inspect", source, "--ir", "--after", "rewrite").stdout
-            assert graph.count(" = attention(") == LAYERS[name], source
-            assert " = attention(" not in support.tolite("inspect", source, "--ir", "--after", "expand").stdout
+    sources = [support.MODELS / name / f for f in FORMATS if (name, f) not in OPEN]
+    sources = [source for source in sources if source.exists()]
+    assert sources
+    for source in sources:
+        graph = support.tolite("inspect", source, "--ir", "--after", "rewrite").stdout
+        assert graph.count(" = attention(") == LAYERS[name], source
+        assert " = attention(" not in support.tolite("inspect", source, "--ir", "--after", "expand").stdout
 
 
 class Spelling:

@@ -8,9 +8,7 @@ import support
 
 @pytest.mark.parametrize("name", ["cond_net", "while_net"])
 def test_control_network(name, tmp_path):
-    if not support.networks():
-        pytest.skip("the test networks are not beside this clone")
-    source, out = support.MODELS / name / "model.dynamo.onnx", tmp_path / "m.tflite"
+    source, out = support.network(name, "model.dynamo.onnx"), tmp_path / "m.tflite"
     support.tolite("convert", source, "-o", out)
     names = support.litert_names(out)[0]
     for io in sorted((support.MODELS / name).glob("io*.npz")):

@@ -71,9 +71,7 @@ def test_bundled_program(path, options, tmp_path):
 
 @pytest.mark.parametrize("name, options", NETWORKS, ids=[n for n, _ in NETWORKS])
 def test_networks(name, options, tmp_path):
-    path = support.MODELS / name
-    if not path.exists():
-        pytest.skip("the test networks are not beside this clone")
+    path = support.network(name)
     if name.endswith("ts.pt"):
         x = list(support.golden(path.parent / "io.npz")[0].values())[0]
         options = ["-i", f"x=f32:{','.join(map(str, x.shape))}"]

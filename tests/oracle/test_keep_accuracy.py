@@ -8,7 +8,6 @@ import support
 import test_quantise
 
 DIGITS = support.DIGITS / "digits.onnx"
-MODELS = pytest.mark.skipif(not test_quantise.MOBILENET.exists(), reason="the test networks are not beside this clone")
 
 
 def sqnr(reference, result):
@@ -29,7 +28,7 @@ def normal_samples(tmp_path, name, shape, n=24):
     return samples, [tmp_path / f"{k:02}.npz" for k in range(n)]
 
 
-@MODELS
+@support.needs_networks
 @pytest.mark.parametrize("network, bound, least", [
     ("swin_tiny", 30, 60), ("convnext_tiny", 28, 60),
     ("efficientnet_b0", 22, 80), ("mobilenet_v2", 22, 50),
@@ -57,7 +56,7 @@ def test_networks(network, bound, least, tmp_path):
         assert op["type"] in ("int16", "float") and op.get("as_int8", 0) < bound + 0.5
 
 
-@MODELS
+@support.needs_networks
 def test_mobilenet_keeps_its_classes(tmp_path):
     """Trained: on the odd photos, of which calibration sees none, 24 of 25 held out keep their class; most stays int8."""
     photos = test_quantise.PHOTOS

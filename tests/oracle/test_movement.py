@@ -22,9 +22,7 @@ def moves(path):
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_classifiers(name, tmp_path):
-    if not support.networks():
-        pytest.skip("the test networks are not beside this clone")
-    source, out = support.MODELS / name / "model.onnx", tmp_path / "m.tflite"
+    source, out = support.network(name, "model.onnx"), tmp_path / "m.tflite"
     support.tolite("convert", source, "-o", out, "--nhwc")
     assert moves(out) == 0
     support.tolite("convert", source, "-o", out)
@@ -34,9 +32,7 @@ def test_classifiers(name, tmp_path):
 
 
 def test_channel_shuffle(tmp_path):
-    if not support.networks():
-        pytest.skip("the test networks are not beside this clone")
-    source, out = support.MODELS / "shufflenet_v2_x1_0" / "model.onnx", tmp_path / "m.tflite"
+    source, out = support.network("shufflenet_v2_x1_0", "model.onnx"), tmp_path / "m.tflite"
     support.tolite("convert", source, "-o", out, "--nhwc")
     shuffles = 4  # one per block, 2 + 3 + 2, but for the last of each stage, which is in the filters behind it
     assert moves(out) <= shuffles

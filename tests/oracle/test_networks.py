@@ -16,7 +16,7 @@ def cases():
             if name not in LATER | STATEFUL:
                 yield pytest.param(name, path.name, id=f"{name}-{path.name[6:-5] or 'onnx'}")
     if not support.networks():
-        yield pytest.param(None, None, marks=pytest.mark.skip(reason="the test networks are not beside this clone"))
+        yield pytest.param(None, None, marks=pytest.mark.skip(reason=support.NO_NETWORKS))
 
 
 @pytest.mark.parametrize("name,file", list(cases()))
@@ -44,9 +44,7 @@ REAL = ["yolox_nano", "yunet", "ultraface_slim", "ultraface_slim_raw", "mnist_8"
 
 @pytest.mark.parametrize("name", REAL)
 def test_trained_network(name, tmp_path):
-    folder = support.MODELS / "real" / name
-    if not folder.exists():
-        pytest.skip("the test networks are not beside this clone")
+    folder = support.network("real", name)
     out = tmp_path / "model.tflite"
     support.tolite("convert", folder / "model.onnx", "-o", out)
     inputs, outputs = support.golden(folder / "io.npz")
@@ -65,9 +63,7 @@ def test_trained_network(name, tmp_path):
 @pytest.mark.parametrize("name", ["dtln_1", "dtln_2", "silero_vad_16k"])
 def test_a_stream_keeps_its_state(name, tmp_path):
     """Every call gets the state that the one before gave, not the recorded one: errors would add up."""
-    folder = support.MODELS / "real" / name
-    if not folder.exists():
-        pytest.skip("the test networks are not beside this clone")
+    folder = support.network("real", name)
     out = tmp_path / "model.tflite"
     support.tolite("convert", folder / "model.onnx", "-o", out)
     inputs, outputs = support.golden(folder / "io.npz")
@@ -82,9 +78,7 @@ def test_a_stream_keeps_its_state(name, tmp_path):
 
 
 def test_mobilenet_gives_the_recorded_class_on_every_picture(tmp_path):
-    folder = support.MODELS / "real" / "mobilenet_v1_025"
-    if not folder.exists():
-        pytest.skip("the test networks are not beside this clone")
+    folder = support.network("real", "mobilenet_v1_025")
     pictures = sorted((support.MODELS / "real" / "imagenet100").glob("*.jpg"))
     recorded = support.load(folder / "imagenet100_top.npz")
     out, result = tmp_path / "model.tflite", tmp_path / "result.npz"

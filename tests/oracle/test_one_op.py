@@ -33,7 +33,7 @@ def test_digits(mode, tmp_path):
     check(path)
 
 
-@pytest.mark.skipif(not support.networks(), reason="the test networks are not beside this clone")
+@support.needs_networks
 @pytest.mark.parametrize("mode", ["int8", "int16x8", "dynamic"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_networks(network, mode, tmp_path):

@@ -26,7 +26,7 @@ def cases():
     for path in programs:
         yield pytest.param(path, id="-".join(path.relative_to(support.MODELS).parts))
     if not programs:
-        yield pytest.param(None, marks=pytest.mark.skip(reason="the test networks are not beside this clone"))
+        yield support.no_network
 
 
 def rule(path):
@@ -118,8 +118,6 @@ HOLDING = ["lstm_state/model.pt2", "index_put_net/model.core.pt2", "detr_tiny/mo
 
 @pytest.mark.parametrize("name", HOLDING)
 def test_networks_hold_samples(name, tmp_path):
-    path = support.MODELS / name
-    if not path.exists():
-        pytest.skip("the test networks are not beside this clone")
+    path = support.network(name)
     report = json.loads(support.tolite("convert", path, "-o", tmp_path / "m.tflite", "--verify=1", "--json").stdout)
     assert report["verify"][0]["sample"] == "of the source file"

@@ -229,7 +229,7 @@ PHOTOS = sorted((support.MODELS / "real" / "imagenet100").glob("*.jpg"))
 NORMAL = ["--mean", "0.5", "--std", "0.5"]
 
 
-@pytest.mark.skipif(not MOBILENET.exists(), reason="the test networks are not beside this clone")
+@support.needs_networks
 @pytest.mark.parametrize("mode, same, lost", [("int8-only", 42, 2), ("dynamic", 46, 2), ("int16x8", 45, 2)])
 def test_mobilenet(mode, same, lost, tmp_path):
     """Calibrated on the even photos; on the odd ones our executor, rounding as LiteRT's delegate."""
@@ -376,7 +376,7 @@ def test_a_constant_channel_and_weights_of_zeros(tmp_path):
 NETWORKS = ["resnet18", "mobilenet_v3_small", "densenet", "vit_tiny", "bert_tiny", "unet", "gru_seq", "lstm_seq", "rnn_seq"]
 
 
-@pytest.mark.skipif(not MOBILENET.exists(), reason="the test networks are not beside this clone")
+@support.needs_networks
 @pytest.mark.parametrize("mode, least", [("fp16", 30), ("weights", 20), ("dynamic", 20), ("int8", 10), ("int16x8", 15)])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_networks(network, mode, least, tmp_path):
@@ -400,7 +400,7 @@ def test_networks(network, mode, least, tmp_path):
             assert sqnr >= least, (delegate, k, sqnr)
 
 
-@pytest.mark.skipif(not MOBILENET.exists(), reason="the test networks are not beside this clone")
+@support.needs_networks
 def test_sequences_of_a_model_with_state(tmp_path):
     """Successive calls in one file: the state that calibration carries is that of the calls."""
     folder = support.MODELS / "lstm_stream"

@@ -11,7 +11,6 @@ import support
 import test_quantise
 from test_recurrent import network as recurrent
 
-MODELS = pytest.mark.skipif(not test_quantise.MOBILENET.exists(), reason="the test networks are not beside this clone")
 
 
 def sqnr(reference, result):
@@ -81,7 +80,7 @@ def test_recurrent(kind, steps, mode, tmp_path):
         assert np.abs(results["plain"] - results["ours"].reshape(results["plain"].shape)).max() < (1e-5 if mode != "int16x8" else 1e-3)
 
 
-@MODELS
+@support.needs_networks
 @pytest.mark.parametrize("mode", ["int8", "int8-only", "int16x8"])
 @pytest.mark.parametrize("state", ["variables", "io"])
 def test_state(mode, state, tmp_path):
@@ -110,7 +109,7 @@ def test_state(mode, state, tmp_path):
         support.tolite("diff", folder / "model.pt2", path, "--in", folder / "io.steps.npz", "--steps", "--min-sqnr", "20")
 
 
-@MODELS
+@support.needs_networks
 @pytest.mark.parametrize("name, source, modes", [
     ("lstm_seq", "model.dynamic.onnx", ["int8", "int8-only", "int16x8"]), ("lstm_seq", "model.onnx", ["int8", "int8-only"]),
     ("gru_seq", "model.onnx", ["int8", "int8-only", "int16x8"]), ("rnn_seq", "model.onnx", ["int8", "int8-only"]),

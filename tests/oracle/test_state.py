@@ -227,9 +227,7 @@ STATEFUL = ["lstm_stream/model.pt2", "lstm_stream/model.core.pt2", "lstm_stream/
 @pytest.mark.parametrize("state", ["variables", "io"])
 @pytest.mark.parametrize("name", STATEFUL)
 def test_recorded_calls(name, state, tmp_path):
-    path = support.MODELS / name
-    if not path.exists():
-        pytest.skip("the test networks are not beside this clone")
+    path = support.network(name)
     io, = [p for p in path.parent.glob("io*.npz")]
     inputs, outputs = support.golden(io)
     x, = inputs.values()
